@@ -1,0 +1,271 @@
+//! What the model says while it folds: finished runs, turns, segments and state transitions.
+//!
+//! The model itself stays bounded; whoever wants every run (report, export, timeline, findings) listens with a
+//! [`Sink`]. Step: trace → **model** → view. Instants and durations are nanoseconds.
+
+/// The model's number of a process, thread, loop or registration: dense, from 0, never reused in one recording.
+pub type Id = u32;
+
+/// A number of nanoseconds known to lie between two bounds; `lo == hi` when it is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Range {
+    /// At least this.
+    pub lo: u64,
+    /// At most this.
+    pub hi: u64,
+}
+
+/// How well something is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fidelity {
+    /// Stamped or counted.
+    Measured,
+    /// Between two known instants.
+    Bounded,
+    /// Follows from a rule, not from a record.
+    Inferred,
+    /// Not known.
+    #[default]
+    Absent,
+}
+
+/// The one word for a registration's state; the first that applies, in this order (DESIGN, "What the model knows").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Word {
+    /// A fetched event whose registration ended before its turn.
+    Stale,
+    /// Its handler runs.
+    Running,
+    /// Reported, its handler has not started ("queued" on screen).
+    Fetched,
+    /// Its descriptor is closed, but a dup or fork keeps it reporting.
+    Ghost,
+    /// Edge-triggered with data left behind: no report will come ("left over" on screen).
+    Residual,
+    /// Ready in the kernel, the program not told.
+    Ready,
+    /// A write met EAGAIN: waiting for room.
+    BlockedOut,
+    /// One-shot, reported, not re-armed ("off (one-shot)" on screen).
+    Disarmed,
+    /// Interest mask 0: only errors and hang-ups are reported.
+    Muted,
+    /// Waiting for the kernel to find something.
+    Armed,
+    /// Deleted, or its last descriptor closed.
+    Gone,
+    /// Lost or late events may have touched it.
+    #[default]
+    Unknown,
+}
+
+/// Why a registration changed state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// epoll_ctl ADD.
+    Add,
+    /// epoll_ctl MOD.
+    Mod,
+    /// epoll_ctl DEL.
+    Del,
+    /// The last descriptor was closed.
+    Close,
+    /// A descriptor was closed while a dup or fork kept the description.
+    CloseWithAlias,
+    /// The number was reused, so an earlier close must have happened.
+    Reuse,
+    /// A load generator's stamp: bytes arrived.
+    Supplied,
+    /// Reported in a ready batch.
+    Reported,
+    /// A wait with room in its batch did not report it.
+    NotReported,
+    /// Its handler started.
+    Start,
+    /// Its handler ended having met EAGAIN, end of file or a short read.
+    Drained,
+    /// Its handler ended with data left.
+    LeftData,
+    /// A write met EAGAIN.
+    WriteBlocked,
+    /// The program left the batch before its turn.
+    Skipped,
+    /// Events were lost or late.
+    Lost,
+}
+
+/// A finished handler run, with the three parts of its latency.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Run {
+    /// Number of its `RunBegin` event.
+    pub event: u64,
+    /// The loop.
+    pub loop_id: Id,
+    /// The registration served.
+    pub reg: Id,
+    /// The thread it ran on.
+    pub thread: Id,
+    /// The loop's turn it belongs to.
+    pub turn: u64,
+    /// Position in the ready batch.
+    pub index: u16,
+    /// Size of that batch.
+    pub batch: u32,
+    /// Events the kernel reported.
+    pub mask: u32,
+    /// When the wait returned.
+    pub wakeup: u64,
+    /// When the handler started.
+    pub start: u64,
+    /// When it ended.
+    pub end: u64,
+    /// The instant it became ready lies in here.
+    pub ready: Option<Range>,
+    /// Kernel-ready to wakeup.
+    pub notice: Option<Range>,
+    /// How well `notice` is known.
+    pub notice_fidelity: Fidelity,
+    /// Handler name id ([`crate::record::event::Space::Handler`] of its process), 0 none.
+    pub handler: u32,
+    /// Call site name id, 0 none.
+    pub site: u16,
+    /// Bytes read.
+    pub bytes_in: u64,
+    /// Bytes written.
+    pub bytes_out: u64,
+    /// I/O calls made.
+    pub ios: u32,
+    /// Time inside I/O and named calls, as far as recorded.
+    pub in_call: u64,
+    /// It met EAGAIN, end of file or a short read.
+    pub drained: bool,
+    /// Runs of other registrations between its becoming ready (at the latest) and its start.
+    pub bypassed: u32,
+}
+
+impl Run {
+    /// Wakeup to handler start.
+    pub fn queue(&self) -> u64 {
+        self.start.saturating_sub(self.wakeup)
+    }
+    /// Handler start to end.
+    pub fn run(&self) -> u64 {
+        self.end.saturating_sub(self.start)
+    }
+    /// notice + queue, `None` when notice is absent.
+    pub fn wait(&self) -> Option<Range> {
+        let queue = self.queue();
+        self.notice.map(|n| Range {
+            lo: n.lo + queue,
+            hi: n.hi + queue,
+        })
+    }
+}
+
+/// A finished turn: the busy part from a wakeup to the next wait entry of the same loop and thread.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Turn {
+    /// The loop.
+    pub loop_id: Id,
+    /// The thread.
+    pub thread: Id,
+    /// Counted per loop, from 1.
+    pub number: u64,
+    /// Event number of its `WaitExit`.
+    pub event: u64,
+    /// The wakeup.
+    pub start: u64,
+    /// The next wait entry.
+    pub end: u64,
+    /// Events in the ready batch.
+    pub batch: u32,
+    /// Room in the ready batch.
+    pub maxevents: u32,
+    /// Handler runs.
+    pub runs: u32,
+    /// Events not reached.
+    pub skipped: u32,
+    /// Time in handler runs.
+    pub run_ns: u64,
+    /// Time in timers.
+    pub timer_ns: u64,
+    /// Time in tasks.
+    pub task_ns: u64,
+    /// The longest run's registration and length.
+    pub longest: Option<(Id, u64)>,
+}
+
+impl Turn {
+    /// The loop's own rest: the turn minus its runs, timers and tasks.
+    pub fn rest_ns(&self) -> u64 {
+        (self.end.saturating_sub(self.start))
+            .saturating_sub(self.run_ns)
+            .saturating_sub(self.timer_ns)
+            .saturating_sub(self.task_ns)
+    }
+}
+
+/// What a loop's thread did in a segment of time. Segments of one (loop, thread) are gapless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A handler run of this registration.
+    Run(Id),
+    /// A timer callback, by name id.
+    Timer(u32),
+    /// A task of the loop's run queue, by name id.
+    Task(u32),
+    /// The loop's own rest.
+    Rest,
+    /// Inside the wait.
+    Wait,
+}
+
+/// One segment of a loop thread's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// The loop.
+    pub loop_id: Id,
+    /// The thread.
+    pub thread: Id,
+    /// First instant.
+    pub start: u64,
+    /// First instant after it.
+    pub end: u64,
+    /// What it did.
+    pub part: Part,
+}
+
+/// A registration changed its word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// When.
+    pub t: u64,
+    /// Number of the event that showed it.
+    pub event: u64,
+    /// The registration.
+    pub reg: Id,
+    /// The word before.
+    pub from: Word,
+    /// The word after.
+    pub to: Word,
+    /// Why.
+    pub why: Why,
+    /// How well the new word is known.
+    pub fidelity: Fidelity,
+}
+
+/// Listens to the fold. Every method does nothing unless overridden.
+pub trait Sink {
+    /// A handler run ended.
+    fn run(&mut self, _run: &Run) {}
+    /// A turn ended.
+    fn turn(&mut self, _turn: &Turn) {}
+    /// A segment of a loop thread's time ended.
+    fn segment(&mut self, _segment: &Segment) {}
+    /// A registration changed state.
+    fn transition(&mut self, _transition: &Transition) {}
+}
+
+/// Listens to nothing.
+impl Sink for () {}

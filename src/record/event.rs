@@ -1,0 +1,385 @@
+//! The event: the only truth of a recording, and the first step of event → ring → trace → model → view.
+//!
+//! One fixed set of columns serves every kind; the table says what a column means for a kind. `–` is zero.
+//! Instants are nanoseconds since the recording's start (in a ring: raw clock ticks), durations nanoseconds.
+//!
+//! | kind         | aux        | fd     | x               | arg             | y               | text            |
+//! |--------------|------------|--------|-----------------|-----------------|-----------------|-----------------|
+//! | WaitEnter    | [`Wait`]   | epfd   | maxevents       | time-out, −1 ∞  | –               | –               |
+//! | WaitExit     | [`Wait`]   | epfd   | n or −errno     | –               | –               | –               |
+//! | Ready        | index      | epfd   | event mask      | data word       | –               | –               |
+//! | CtlBegin     | [`Ctl`]    | fd     | interest mask   | data word       | epfd            | –               |
+//! | CtlEnd       | [`Ctl`]    | fd     | 0 or −errno     | –               | epfd            | –               |
+//! | RunBegin     | index ¹    | epfd   | handler name id | data word       | –               | –               |
+//! | RunEnd       | –          | epfd   | –               | –               | –               | –               |
+//! | Handler      | –          | epfd   | handler name id | data word       | –               | –               |
+//! | Io           | [`Op`]     | fd     | result/−errno ² | bytes asked     | duration        | –               |
+//! | FdOpen       | [`FdKind`] | fd     | made from, −1   | fd flags ³      | –               | –               |
+//! | FdCloseBegin | –          | fd     | –               | –               | –               | –               |
+//! | FdCloseEnd   | –          | fd     | 0 or −errno     | –               | –               | –               |
+//! | DupBegin     | –          | old fd | target, −1 any  | –               | –               | –               |
+//! | DupEnd       | –          | old fd | new or −errno   | –               | –               | –               |
+//! | FdName       | –          | fd     | –               | –               | –               | the name        |
+//! | FdAddr       | [`FdKind`] | fd     | –               | –               | –               | `local>peer` ⁴  |
+//! | Unread       | –          | fd     | –               | bytes           | –               | –               |
+//! | Name         | [`Space`]  | –      | name id         | address ⁵       | –               | the name        |
+//! | Mark         | –          | −1/fd  | name id         | –               | –               | [fields](super::fields) |
+//! | SpanBegin    | –          | −1     | name id         | span id         | parent or 0     | fields          |
+//! | SpanEnd      | –          | −1     | name id         | span id         | –               | –               |
+//! | TimerArm     | –          | epfd/−1| name id         | timer id        | deadline − t    | –               |
+//! | TimerCancel  | –          | epfd/−1| –               | timer id        | –               | –               |
+//! | TimerBegin   | –          | epfd/−1| name id         | timer id        | –               | –               |
+//! | TimerEnd     | –          | epfd/−1| –               | timer id        | –               | –               |
+//! | TaskQueued   | –          | epfd/−1| name id         | task id         | –               | –               |
+//! | TaskBegin    | –          | epfd/−1| name id         | task id         | –               | –               |
+//! | TaskEnd      | –          | epfd/−1| –               | task id         | –               | –               |
+//! | CallBegin    | –          | fd/−1  | name id         | –               | –               | –               |
+//! | CallEnd      | –          | fd/−1  | name id         | –               | –               | –               |
+//! | Supplied     | –          | –      | pair name id ⁴  | bytes           | t − t0 ⁶        | –               |
+//! | Fork         | –          | –      | child pid       | –               | –               | –               |
+//! | Exec         | –          | –      | –               | –               | –               | program         |
+//! | ThreadStart  | –          | –      | tid             | process id ⁷    | –               | thread name     |
+//! | ThreadEnd    | –          | –      | tid             | –               | –               | –               |
+//! | ProcessStart | –          | –      | pid             | process id ⁷    | parent pid      | command         |
+//! | ProcessEnd   | –          | –      | exit status ⁸   | process id ⁷    | –               | –               |
+//! | InCall       | [`Op`]     | fd     | –               | –               | inside for      | –               |
+//! | Lost         | [`Cause`]  | –      | –               | events lost     | ring's share ⁹  | –               |
+//! | Anchor       | –          | –      | –               | CLOCK_MONOTONIC | CLOCK_BOOTTIME  | ticks, REALTIME (2 × u64 LE) |
+//! | Output       | stream     | –      | –               | –               | –               | bytes, ≤ 256    |
+//!
+//! ¹ position in the ready batch, [`NO_INDEX`] when the program names the run itself (`dispatch(token)`).
+//! ² clipped to ±2³¹; bytes moved when positive. ³ bit 0 non-blocking, bit 1 close-on-exec, bit 2 both known.
+//! ⁴ `tcp 127.0.0.1:51234>127.0.0.1:7001`; the pair as its own side sees it. ⁵ the caller's code address for
+//! [`Space::Site`] when the text is empty, else 0. ⁶ the send call lasted from t0 to t. ⁷ the recording's own
+//! process number. ⁸ wait status as waitpid(2) gives it. ⁹ nanoseconds back to the previous intact record.
+//!
+//! A wait's ready batch follows its `WaitExit` as `n` `Ready` events of the same thread and the same instant.
+
+/// One recorded event; the [module table](self) says what each column means for each [`Kind`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    /// Nanoseconds since the recording's start (in a ring: raw clock ticks).
+    pub t: u64,
+    /// First wide column.
+    pub arg: u64,
+    /// Second wide column.
+    pub y: u64,
+    /// The recording's own number of the thread that pushed it ([`Kind::ThreadStart`] introduces it).
+    pub thread: u32,
+    /// A file descriptor.
+    pub fd: i32,
+    /// Result, mask or name id.
+    pub x: i32,
+    /// Call site: a [`Space::Site`] name id of the thread's process, 0 unknown.
+    pub site: u16,
+    /// A small enum or index.
+    pub aux: u16,
+    /// What happened.
+    pub kind: Kind,
+    /// Bits of [`flags`].
+    pub flags: u8,
+    /// Where the text stands in the buffer that came with the event.
+    pub text: Text,
+}
+
+/// A piece of the text buffer that travels beside a run of events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Text {
+    /// Offset in bytes.
+    pub at: u32,
+    /// Length in bytes, at most [`MAX_TEXT`].
+    pub len: u16,
+}
+
+impl Text {
+    /// The bytes, or nothing if the reference does not lie inside `buffer`.
+    pub fn of(self, buffer: &[u8]) -> &[u8] {
+        let at = self.at as usize;
+        buffer.get(at..at + self.len as usize).unwrap_or(&[])
+    }
+}
+
+/// The longest text one event carries, in bytes; longer text is cut and [`flags::CUT`] says so.
+pub const MAX_TEXT: usize = 256;
+
+/// `aux` of a [`Kind::RunBegin`] that does not know its place in the ready batch.
+pub const NO_INDEX: u16 = u16::MAX;
+
+/// Bits of [`Event::flags`].
+pub mod flags {
+    /// The text was longer than [`super::MAX_TEXT`] and has been cut.
+    pub const CUT: u8 = 1 << 4;
+    /// The record carries a `y` in its first continuation slot (wire only; never set in a recording).
+    pub const HAS_Y: u8 = 1 << 5;
+    /// Arrived after its place in the order had been written; rows it touches are unknown.
+    pub const LATE: u8 = 1 << 6;
+    /// `RunEnd`: the program left the batch before its end, what was not reached is skipped.
+    pub const LEFT: u8 = 1 << 7;
+}
+
+macro_rules! coded {
+    ($(#[$doc:meta])* $name:ident : $int:ty { $($(#[$vdoc:meta])* $variant:ident = $code:literal $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr($int)]
+        #[non_exhaustive]
+        pub enum $name { $($(#[$vdoc])* $variant = $code,)* }
+        impl $name {
+            /// Every code this version knows, in numeric order.
+            pub const ALL: &[$name] = &[$($name::$variant,)*];
+            /// The variant with this wire code; nothing for one newer than this version.
+            pub const fn from_code(code: $int) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)* _ => None }
+            }
+            /// The wire code.
+            pub const fn code(self) -> $int { self as $int }
+            /// The name used in exports and on screen.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+coded! {
+    /// What happened.
+    Kind: u8 {
+        /// Entry into epoll_wait, poll or select.
+        WaitEnter = 1 "wait-enter",
+        /// Its return: the wakeup.
+        WaitExit = 2 "wait-exit",
+        /// One event of the ready batch that a wait returned.
+        Ready = 3 "ready",
+        /// Entry into epoll_ctl.
+        CtlBegin = 4 "ctl-begin",
+        /// Its return.
+        CtlEnd = 5 "ctl-end",
+        /// A handler run starts; the run before it on the same loop and thread ends.
+        RunBegin = 6 "run-begin",
+        /// The last handler run of a batch ends.
+        RunEnd = 7 "run-end",
+        /// Names the handler that serves a data word from now on.
+        Handler = 8 "handler",
+        /// A read, write, accept or the like has returned.
+        Io = 9 "io",
+        /// A descriptor came into being.
+        FdOpen = 10 "fd-open",
+        /// A close starts; the number is free from here unless the close fails.
+        FdCloseBegin = 11 "close-begin",
+        /// A close has returned.
+        FdCloseEnd = 12 "close-end",
+        /// A dup, dup2 or F_DUPFD starts; a target it names is closed from here.
+        DupBegin = 13 "dup-begin",
+        /// It has returned.
+        DupEnd = 14 "dup-end",
+        /// A name for a descriptor, given by the program or the collector.
+        FdName = 15 "fd-name",
+        /// The addresses of a socket, as its own side sees them.
+        FdAddr = 16 "fd-addr",
+        /// Bytes waiting in the receive queue, sampled.
+        Unread = 17 "unread",
+        /// Gives a name id its text.
+        Name = 18 "name",
+        /// A mark the program made, with fields.
+        Mark = 19 "mark",
+        /// A span opened.
+        SpanBegin = 20 "span-begin",
+        /// A span closed.
+        SpanEnd = 21 "span-end",
+        /// A timer was armed.
+        TimerArm = 22 "timer-arm",
+        /// A timer was taken back.
+        TimerCancel = 23 "timer-cancel",
+        /// A timer fires: its callback starts.
+        TimerBegin = 24 "timer-begin",
+        /// Its callback ends.
+        TimerEnd = 25 "timer-end",
+        /// A task was put on the loop's own run queue.
+        TaskQueued = 26 "task-queued",
+        /// The loop starts a task.
+        TaskBegin = 27 "task-begin",
+        /// The task ends or yields.
+        TaskEnd = 28 "task-end",
+        /// A call that may take long starts.
+        CallBegin = 29 "call-begin",
+        /// It has returned.
+        CallEnd = 30 "call-end",
+        /// A load generator sent bytes.
+        Supplied = 31 "supplied",
+        /// A child process was made.
+        Fork = 32 "fork",
+        /// Another program took the process over.
+        Exec = 33 "exec",
+        /// A thread pushed its first event.
+        ThreadStart = 34 "thread-start",
+        /// A thread has ended.
+        ThreadEnd = 35 "thread-end",
+        /// A process joined the recording.
+        ProcessStart = 36 "process-start",
+        /// A process has ended.
+        ProcessEnd = 37 "process-end",
+        /// At the end of a thread or recording: the call it was still inside of.
+        InCall = 38 "in-call",
+        /// Events are missing here.
+        Lost = 39 "lost",
+        /// The clocks side by side.
+        Anchor = 40 "anchor",
+        /// The program wrote to its terminal.
+        Output = 41 "output",
+    }
+}
+
+#[allow(clippy::derivable_impls)] // `#[derive(Default)]` cannot reach into the macro
+impl Default for Kind {
+    fn default() -> Self {
+        Kind::Mark
+    }
+}
+
+coded! {
+    /// Which call waits.
+    Wait: u16 {
+        /// epoll_wait(2)
+        Epoll = 1 "epoll_wait",
+        /// epoll_pwait(2)
+        Pwait = 2 "epoll_pwait",
+        /// epoll_pwait2(2)
+        Pwait2 = 3 "epoll_pwait2",
+        /// poll(2)
+        Poll = 4 "poll",
+        /// ppoll(2)
+        Ppoll = 5 "ppoll",
+        /// select(2)
+        Select = 6 "select",
+        /// pselect(2)
+        Pselect = 7 "pselect",
+    }
+}
+
+coded! {
+    /// The operation of an epoll_ctl(2), with the kernel's own numbers.
+    Ctl: u16 {
+        /// EPOLL_CTL_ADD
+        Add = 1 "add",
+        /// EPOLL_CTL_DEL
+        Del = 2 "del",
+        /// EPOLL_CTL_MOD
+        Mod = 3 "mod",
+    }
+}
+
+coded! {
+    /// Which call moved bytes, took a connection or waited on a descriptor.
+    Op: u16 {
+        /// read(2), pread, readv
+        Read = 1 "read",
+        /// write(2), pwrite, writev
+        Write = 2 "write",
+        /// recv(2), recvfrom, recvmsg
+        Recv = 3 "recv",
+        /// send(2), sendto, sendmsg
+        Send = 4 "send",
+        /// accept(2), accept4
+        Accept = 5 "accept",
+        /// connect(2)
+        Connect = 6 "connect",
+        /// recv(2) with MSG_PEEK
+        Peek = 7 "peek",
+        /// shutdown(2)
+        Shutdown = 8 "shutdown",
+        /// sendfile(2), splice(2)
+        Sendfile = 9 "sendfile",
+        /// A wait: epoll_wait, poll, select (used by `InCall`)
+        Wait = 10 "wait",
+        /// epoll_ctl(2) (used by `InCall`)
+        Ctl = 11 "epoll_ctl",
+        /// close(2) (used by `InCall`)
+        Close = 12 "close",
+        /// A call named by the program (used by `InCall`; the name id is in `x`)
+        Named = 13 "call",
+        /// getsockopt(SO_ERROR)
+        SoError = 14 "so_error",
+    }
+}
+
+coded! {
+    /// What a descriptor is.
+    FdKind: u16 {
+        /// Not known.
+        Unknown = 0 "fd",
+        /// A listening TCP socket.
+        TcpListener = 1 "tcp-listen",
+        /// A TCP connection.
+        Tcp = 2 "tcp",
+        /// A UDP socket.
+        Udp = 3 "udp",
+        /// A listening Unix socket.
+        UnixListener = 4 "unix-listen",
+        /// A Unix stream socket.
+        Unix = 5 "unix",
+        /// A Unix datagram socket.
+        UnixDatagram = 6 "unix-dgram",
+        /// A pipe or FIFO.
+        Pipe = 7 "pipe",
+        /// eventfd(2)
+        Eventfd = 8 "eventfd",
+        /// timerfd_create(2)
+        Timerfd = 9 "timerfd",
+        /// signalfd(2)
+        Signalfd = 10 "signalfd",
+        /// epoll_create(2)
+        Epoll = 11 "epoll",
+        /// pidfd_open(2)
+        Pidfd = 12 "pidfd",
+        /// A terminal.
+        Tty = 13 "tty",
+        /// A regular file or directory.
+        File = 14 "file",
+        /// inotify(7)
+        Inotify = 15 "inotify",
+    }
+}
+
+coded! {
+    /// What a name id names. Ids are counted per process and space, from 1.
+    Space: u16 {
+        /// A handler.
+        Handler = 1 "handler",
+        /// A mark or span.
+        Mark = 2 "mark",
+        /// A call that may take long.
+        Call = 3 "call",
+        /// A timer.
+        Timer = 4 "timer",
+        /// A task.
+        Task = 5 "task",
+        /// A call site: `file:line:column`.
+        Site = 6 "site",
+        /// The address pair of a load generator's socket.
+        Pair = 7 "pair",
+        /// A loop: `x` is the epfd.
+        Loop = 8 "loop",
+    }
+}
+
+coded! {
+    /// Why events were lost.
+    Cause: u16 {
+        /// The thread's ring was full.
+        RingFull = 1 "ring-full",
+        /// No ring was free and the shared overflow ring was full too.
+        NoSlot = 2 "no-slot",
+        /// Reserved but never committed: the thread was killed inside a push.
+        Torn = 3 "torn",
+        /// Ring memory held something that is no record.
+        Rejected = 4 "rejected",
+        /// The recording could not be written (disk full, I/O error).
+        Write = 5 "write",
+        /// The oldest part was dropped to honour a size limit.
+        Dropped = 6 "dropped",
+        /// A page of the recording is damaged.
+        Damaged = 7 "damaged",
+        /// A record kind newer than this version.
+        Newer = 8 "newer",
+    }
+}

@@ -1,0 +1,12 @@
+//! The event and its way out of a program: the first two steps of event → ring → trace → model → view.
+//!
+//! Core only: no `std`, no dependencies, no allocation, so that the preload shim compiles these very files.
+
+pub mod clock;
+pub mod event;
+pub mod fields;
+pub mod ring;
+pub mod segment;
+pub mod wire;
+
+pub use event::{Event, Kind, flags};
