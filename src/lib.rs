@@ -3,3 +3,13 @@
 
 pub mod model;
 pub mod record;
+
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod json;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod text;

@@ -1,0 +1,83 @@
+//! The command line: one command a file, on top of everything else.
+//!
+//! A command file has `Args` (what clap parses; its doc comments are the help) and `run(Args) -> Outcome`. It prints its
+//! result through [`output::Output`], never through `println!` (a reader may go away, a disk may be full), and its
+//! failures by returning them: [`main`] tells the chain once and chooses the exit code.
+
+pub mod error;
+pub mod output;
+
+mod completions;
+mod man;
+
+pub use error::{Exit, Failure, Outcome};
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// An oscilloscope for event loops: who was served, who waited, behind whom, and why.
+#[derive(Parser, Debug)]
+#[command(
+    name = "loopscope",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+#[command(after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0, or that of the launched program (128+N if signal N ended it); \
+125 loopscope failed, 126 program not executable, 127 program not found, 2 wrong usage.";
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+impl Command {
+    fn run(self) -> Outcome {
+        match self {
+            Command::Completions(args) => completions::run(args),
+            Command::Man(args) => man::run(args),
+        }
+    }
+}
+
+/// The whole clap definition, for completions and the manual page.
+fn definition() -> clap::Command {
+    Cli::command()
+}
+
+/// Parses, runs, tells a failure once, and returns the exit code.
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() {
+                Exit::USAGE
+            } else {
+                Exit::OK
+            };
+            // Help may be piped into a pager that has gone away.
+            let _ = error.print();
+            return exit;
+        }
+    };
+    cli.command.run().unwrap_or_else(|error| {
+        error::print(&error, &mut std::io::stderr().lock());
+        error::exit_of(&error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        definition().debug_assert();
+    }
+}
