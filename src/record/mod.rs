@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod event;
 pub mod fields;
+pub mod handshake;
 pub mod ring;
 pub mod segment;
 pub mod wire;
