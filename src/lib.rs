@@ -13,3 +13,10 @@ pub mod json;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod text;
+
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod export;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod when;
