@@ -76,8 +76,8 @@ impl Failure {
     }
 
     /// What it was caused by.
-    pub fn because(mut self, source: impl Into<anyhow::Error>) -> Self {
-        self.source = Some(source.into().into());
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
         self
     }
 }
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_chain_is_told_once_with_its_advice() {
-        let source = anyhow::Error::new(io::Error::other("page 3 is damaged; copy it again"));
+        let source = io::Error::other("page 3 is damaged; copy it again");
         let failure = Failure::new("cannot read x.lscope")
             .because(source)
             .hint("try another file");
@@ -180,8 +180,8 @@ mod tests {
         assert_eq!(exit_of(&Failure::usage("no such view").into()), Exit(2));
         let nested = anyhow::Error::new(Failure::usage("inner")).context("outer");
         assert_eq!(exit_of(&nested), Exit(2));
-        let pipe =
-            anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe)).context("cannot write");
+        let pipe = io::Error::from(io::ErrorKind::BrokenPipe);
+        let pipe = anyhow::Error::new(Failure::new("cannot write").because(pipe));
         assert_eq!(exit_of(&pipe), Exit(0));
         assert_eq!(render(&anyhow::anyhow!("x")), "error: x\n");
     }

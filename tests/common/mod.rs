@@ -1,0 +1,103 @@
+//! What the tests of the command line share: running the binary with pipes or in a real pty, and a temporary place.
+#![allow(dead_code)] // each test binary uses its own part
+
+pub mod screen;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// The binary under test, with an environment that does not depend on who runs the tests.
+pub fn loopscope() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loopscope"));
+    command.stdin(Stdio::null());
+    for name in ["NO_COLOR", "CLICOLOR_FORCE", "LOOPSCOPE_SESSION", "COLUMNS"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs it to its end with pipes for stdout and stderr.
+pub fn run(args: &[&str]) -> Ended {
+    Ended::of(loopscope().args(args).output().unwrap())
+}
+
+/// How a run ended.
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    pub fn of(output: Output) -> Self {
+        use std::os::unix::process::ExitStatusExt;
+        let code = output
+            .status
+            .code()
+            .unwrap_or_else(|| 128 + output.status.signal().unwrap());
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        Ended {
+            code,
+            stdout,
+            stderr,
+        }
+    }
+
+    /// Asserts the exit code and shows everything when it is another.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(
+            self.code, code,
+            "\nstdout: {}\nstderr: {}",
+            self.stdout, self.stderr
+        );
+        self
+    }
+
+    /// Asserts that it failed with an `error:` that contains a piece and with a `hint:`.
+    #[track_caller]
+    pub fn fails(self, code: i32, piece: &str) -> Self {
+        let ended = self.exits(code);
+        let error = ended.stderr.lines().find(|l| l.starts_with("error: "));
+        assert!(error.is_some(), "no error line:\n{}", ended.stderr);
+        assert!(
+            ended.stderr.contains(piece),
+            "`{piece}` is not in:\n{}",
+            ended.stderr
+        );
+        assert!(
+            ended.stderr.contains("hint: ") || code == 2,
+            "no hint:\n{}",
+            ended.stderr
+        );
+        ended
+    }
+}
+
+/// A directory that goes away with the test.
+pub struct Place(tempfile::TempDir);
+
+impl Place {
+    pub fn new() -> Self {
+        Place(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// A file with this content, as a command line argument.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        std::fs::write(self.path(name), content).unwrap();
+        self.arg(name)
+    }
+
+    pub fn arg(&self, name: &str) -> String {
+        text(&self.path(name))
+    }
+}
+
+pub fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
