@@ -1,6 +1,8 @@
 //! loopscope: an oscilloscope for event loops.
 #![deny(unsafe_op_in_unsafe_fn)]
 
+#[doc(hidden)]
+pub mod capture;
 pub mod model;
 pub mod record;
 

@@ -45,13 +45,14 @@
 //! | InCall       | [`Op`]     | fd     | –               | –               | inside for      | –               |
 //! | Lost         | [`Cause`]  | –      | –               | events lost     | ring's share ⁹  | –               |
 //! | Anchor       | –          | –      | –               | CLOCK_MONOTONIC | CLOCK_BOOTTIME  | ticks, REALTIME (2 × u64 LE) |
-//! | Output       | stream     | –      | –               | –               | –               | bytes, ≤ 256    |
+//! | Output       | stream ᵃ   | –      | rows<<16 \| cols | –               | –               | bytes, ≤ 256    |
 //!
 //! ¹ position in the ready batch, [`NO_INDEX`] when the program names the run itself (`dispatch(token)`).
 //! ² clipped to ±2³¹; bytes moved when positive. ³ bit 0 non-blocking, bit 1 close-on-exec, bit 2 both known.
 //! ⁴ `tcp 127.0.0.1:51234>127.0.0.1:7001`; the pair as its own side sees it. ⁵ the caller's code address for
 //! [`Space::Site`] when the text is empty, else 0. ⁶ the send call lasted from t0 to t. ⁷ the recording's own
 //! process number. ⁸ wait status as waitpid(2) gives it. ⁹ nanoseconds back to the previous intact record.
+//! ᵃ 0: a terminal of the size in `x`.
 //!
 //! A wait's ready batch follows its `WaitExit` as `n` `Ready` events of the same thread and the same instant.
 

@@ -1,0 +1,179 @@
+//! Starts the program to record, in our own terminal or in a pty of its own, and watches its life.
+//! Step: none of the pipeline; it makes the process whose events enter the rings.
+
+use super::pty::{self, Pty};
+use crate::record::handshake;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// Where the child's standard streams go.
+#[derive(Clone, Copy, Debug)]
+pub enum Streams {
+    /// Ours.
+    Inherit,
+    /// Ours, but its stdout goes to our stderr: our stdout carries the recording.
+    StdoutToStderr,
+    /// A pty of its own with this many rows and columns.
+    Pty(pty::Size),
+}
+
+/// Why a program could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such program: exit code 127.
+    #[error("cannot start {0}: no such program; check the name or give its path")]
+    NotFound(String),
+    /// It is no program: exit code 126.
+    #[error("cannot start {0}: it is not executable; chmod +x it, or put its interpreter in front")]
+    NotExecutable(String),
+    /// Something else.
+    #[error("cannot start {0}")]
+    Other(String, #[source] io::Error),
+}
+
+/// A started program.
+#[derive(Debug)]
+pub struct Launched {
+    /// To wait for.
+    pub child: Child,
+    /// To signal it without the risk of meeting a process that reused its number.
+    pub pidfd: OwnedFd,
+    /// Its terminal.
+    pub pty: Option<Pty>,
+}
+
+/// Starts `argv` with the session's socket in its environment.
+pub fn launch(argv: &[OsString], session: &Path, streams: Streams) -> Result<Launched, Error> {
+    let name = argv.first().cloned().unwrap_or_default();
+    let shown = crate::text::visible(&name.to_string_lossy()).into_owned();
+    let explain = |error: io::Error| match error.raw_os_error() {
+        Some(libc::ENOENT) => Error::NotFound(shown.clone()),
+        Some(libc::EACCES | libc::ENOEXEC | libc::EISDIR) => Error::NotExecutable(shown.clone()),
+        _ => Error::Other(shown.clone(), error),
+    };
+    let mut command = Command::new(&name);
+    command
+        .args(argv.iter().skip(1))
+        .env(handshake::ENV, session);
+    let (child, pty) = match streams {
+        Streams::Inherit => (command.spawn().map_err(explain)?, None),
+        Streams::StdoutToStderr => {
+            let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(explain)?;
+            let child = command.stdout(Stdio::from(stderr)).spawn();
+            (child.map_err(explain)?, None)
+        }
+        Streams::Pty(size) => {
+            let (child, pty) = pty::spawn(command, size).map_err(explain)?;
+            (child, Some(pty))
+        }
+    };
+    let pidfd = pidfd_open(child.id() as i32).map_err(|e| Error::Other(shown.clone(), e))?;
+    Ok(Launched { child, pidfd, pty })
+}
+
+/// A descriptor that is readable once the process has ended.
+pub fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes two integers and returns a new close-on-exec descriptor or −1.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel just gave us this descriptor; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Sends a signal to the very process a pidfd stands for; an error if it is gone.
+pub fn signal(pidfd: &OwnedFd, signal: i32) -> io::Result<()> {
+    // SAFETY: a live descriptor, an integer and a null siginfo, which the call permits.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// A wait status as waitpid(2) gives it, for `ProcessEnd`.
+pub fn wait_status(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt;
+    status.into_raw()
+}
+
+/// Lets a child that must outlive us keep its terminal: a process of its own (this binary's hidden `keep-pty`)
+/// reads what it writes until it ends, because the child would be hung up if the last master closed.
+pub fn keep_pty(pty: &Pty) -> io::Result<()> {
+    let master: File = File::from(pty.master().try_clone()?);
+    let mut keeper = Command::new("/proc/self/exe");
+    keeper
+        .arg("keep-pty")
+        .stdin(Stdio::from(master))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    use std::os::unix::process::CommandExt;
+    // A group of its own: the terminal's ^C is not for it.
+    keeper.process_group(0).spawn()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(argv: &[&str]) -> Result<Launched, Error> {
+        let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
+        launch(&argv, Path::new("/nowhere/socket"), Streams::Inherit)
+    }
+
+    #[test]
+    fn a_missing_program_and_a_plain_file_are_told_apart() {
+        assert!(matches!(
+            run(&["/nonexistent/program"]),
+            Err(Error::NotFound(_))
+        ));
+        assert!(matches!(
+            run(&["no-such-program-anywhere"]),
+            Err(Error::NotFound(_))
+        ));
+        assert!(matches!(
+            run(&["/etc/passwd"]),
+            Err(Error::NotExecutable(_))
+        ));
+        assert!(matches!(run(&["/etc"]), Err(Error::NotExecutable(_))));
+    }
+
+    #[test]
+    fn the_child_sees_the_session_and_its_status_comes_back() {
+        let mut launched = run(&[
+            "sh",
+            "-c",
+            r#"test "$LOOPSCOPE_SESSION" = /nowhere/socket && exit 7"#,
+        ])
+        .unwrap();
+        assert_eq!(launched.child.wait().unwrap().code(), Some(7));
+    }
+
+    #[test]
+    fn a_signal_reaches_the_process_and_nobody_once_it_is_gone() {
+        let mut launched = run(&["sleep", "100"]).unwrap();
+        signal(&launched.pidfd, libc::SIGKILL).unwrap();
+        let status = launched.child.wait().unwrap();
+        assert_eq!(wait_status(status), libc::SIGKILL);
+        assert_eq!(
+            signal(&launched.pidfd, libc::SIGKILL)
+                .unwrap_err()
+                .raw_os_error(),
+            Some(libc::ESRCH)
+        );
+    }
+}

@@ -1,0 +1,109 @@
+//! What /proc says about a process: its name, command, parent, start. Every answer may be missing: processes end
+//! while we look, and their texts are untrusted bytes.
+//! Step: **event → ring** (names for the collector's own events).
+#![forbid(unsafe_code)]
+
+use std::fs;
+
+/// The bytes of `/proc/PID/FILE`, nothing if the process is gone or not ours to read.
+fn read(pid: i32, file: &str) -> Option<Vec<u8>> {
+    fs::read(format!("/proc/{pid}/{file}")).ok()
+}
+
+/// The process's short name.
+pub fn comm(pid: i32) -> Option<Vec<u8>> {
+    let mut name = read(pid, "comm")?;
+    while name.last() == Some(&b'\n') {
+        name.pop();
+    }
+    Some(name)
+}
+
+/// A thread's name.
+pub fn thread_name(pid: i32, tid: i32) -> Option<Vec<u8>> {
+    let mut name = read(pid, &format!("task/{tid}/comm"))?;
+    while name.last() == Some(&b'\n') {
+        name.pop();
+    }
+    Some(name)
+}
+
+/// The command line with its arguments separated by spaces; the short name in brackets for one that has none.
+pub fn command(pid: i32) -> Option<Vec<u8>> {
+    let mut line = read(pid, "cmdline")?;
+    while line.last() == Some(&0) {
+        line.pop();
+    }
+    if line.is_empty() {
+        return comm(pid);
+    }
+    line.iter_mut().filter(|b| **b == 0).for_each(|b| *b = b' ');
+    Some(line)
+}
+
+/// What `/proc/PID/stat` has that we use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// One letter: `Z` is a process that has ended and not been waited for.
+    pub state: u8,
+    /// Its parent.
+    pub parent: i32,
+    /// When it started, in clock ticks since boot: with the pid it is the process's identity.
+    pub start: u64,
+}
+
+/// The process's state, parent and start.
+pub fn stat(pid: i32) -> Option<Stat> {
+    parse_stat(&read(pid, "stat")?)
+}
+
+/// The name in parentheses may itself hold parentheses and spaces, so the fields count from the last `)`.
+fn parse_stat(line: &[u8]) -> Option<Stat> {
+    let after = line.iter().rposition(|b| *b == b')')? + 1;
+    let rest = std::str::from_utf8(line.get(after..)?).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = *fields.next()?.as_bytes().first()?;
+    let parent = fields.next()?.parse().ok()?;
+    // `starttime` is field 22; the state was field 3.
+    let start = fields.nth(17)?.parse().ok()?;
+    Some(Stat {
+        state,
+        parent,
+        start,
+    })
+}
+
+/// Whether the thread still exists.
+pub fn thread_exists(pid: i32, tid: i32) -> bool {
+    fs::metadata(format!("/proc/{pid}/task/{tid}")).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn we_know_ourselves() {
+        let me = std::process::id() as i32;
+        let stat = stat(me).unwrap();
+        assert_eq!(stat.parent, std::os::unix::process::parent_id() as i32);
+        assert!(stat.start > 0);
+        assert!(!comm(me).unwrap().is_empty());
+        assert!(!command(me).unwrap().contains(&0));
+        assert!(thread_exists(me, me));
+        assert!(!thread_exists(me, 1));
+    }
+
+    #[test]
+    fn a_name_made_to_mislead_does_not() {
+        let line = b"12 (a) Z 1 (b) S 7 1 1 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2";
+        let want = Stat {
+            state: b'S',
+            parent: 7,
+            start: 987_654,
+        };
+        assert_eq!(parse_stat(line), Some(want));
+        assert_eq!(parse_stat(b"12 (a"), None);
+        assert_eq!(parse_stat(b"12 (a) S 7 1"), None);
+    }
+}
