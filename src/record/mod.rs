@@ -8,6 +8,7 @@ pub mod fields;
 pub mod handshake;
 pub mod ring;
 pub mod segment;
+pub mod sync;
 pub mod wire;
 
 pub use event::{Event, Kind, flags};

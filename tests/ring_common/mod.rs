@@ -1,0 +1,62 @@
+//! A segment on the heap, for the tests of the ring.
+#![allow(dead_code)] // each test binary uses its part
+
+use loopscope::record::clock::Clock;
+use loopscope::record::ring::{Consumer, Producer};
+use loopscope::record::segment::{Layout, Limit, Segment};
+use std::sync::atomic::AtomicU64;
+
+/// Three rings of 16 slots and an overflow ring of 32.
+pub fn tiny() -> Layout {
+    Layout {
+        large: 1,
+        large_slots: 16,
+        small: 2,
+        small_slots: 16,
+        overflow_slots: 32,
+    }
+}
+
+/// A segment in memory that is never given back, so that it outlives every handle.
+pub struct Heap {
+    pub segment: Segment,
+    pub limits: &'static [Limit],
+    pub words: &'static [AtomicU64],
+}
+
+impl Heap {
+    pub fn new(layout: Layout) -> Self {
+        let count = layout.words().expect("a layout that can be laid out");
+        let words: &'static [AtomicU64] = (0..count)
+            .map(|_| AtomicU64::new(0))
+            .collect::<Vec<_>>()
+            .leak();
+        let limits = (0..layout.limits())
+            .map(|_| Limit::default())
+            .collect::<Vec<_>>()
+            .leak();
+        // SAFETY: the words are leaked: they stay as long as the process.
+        let segment =
+            unsafe { Segment::create(words.as_ptr(), count, layout, Clock::Monotonic, 1) };
+        Heap {
+            segment: segment.expect("enough memory"),
+            limits,
+            words,
+        }
+    }
+
+    pub fn claim(&self, tid: u32) -> Option<Producer> {
+        self.segment.claim(tid, 10, self.limits)
+    }
+
+    pub fn consumers(&self) -> Vec<Consumer> {
+        self.segment.consumers().collect()
+    }
+
+    /// What a fork does to the limits.
+    pub fn wipe(&self) {
+        for limit in self.limits {
+            limit.wipe();
+        }
+    }
+}
