@@ -5,6 +5,7 @@
 pub mod capture;
 pub mod model;
 pub mod record;
+pub mod trace;
 
 #[cfg(feature = "cli")]
 #[doc(hidden)]

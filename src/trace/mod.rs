@@ -1,0 +1,21 @@
+//! The recording (`.lscope`): the file between the rings and everything that looks. Step: ring → **trace** → model.
+//!
+//! A file is a header (twice), then pages: checksummed, compressed, each readable on its own, grouped in segments that
+//! restate the names and descriptors they rely on. The footer makes it complete and holds the page table; without it
+//! (the writer was killed, the file was cut) the table is rebuilt by walking the pages. `docs/FORMAT.md` describes every byte.
+
+mod columns;
+mod error;
+mod header;
+mod meta;
+mod page;
+mod reader;
+mod scan;
+mod writer;
+
+pub use error::{Error, Problem};
+pub use header::VERSION;
+pub use meta::{CutFrom, Meta, Setup};
+pub use page::PageKind;
+pub use reader::{Cursor, Derived, Events, PageInfo, Progress, Reader, State};
+pub use writer::{Options, Summary, Writer};
