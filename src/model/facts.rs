@@ -255,6 +255,21 @@ pub struct Transition {
     pub fidelity: Fidelity,
 }
 
+/// How fair a loop was in a window of one second (see [`WINDOW_NS`](super::fairness::WINDOW_NS)).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fairness {
+    /// The loop.
+    pub loop_id: Id,
+    /// The window's first instant.
+    pub start: u64,
+    /// Jain's index over the fds that ran in it.
+    pub index: f64,
+    /// How many fds that were.
+    pub fds: u32,
+    /// The longest wait (notice at most + queue) and whose.
+    pub longest: Option<(Id, u64)>,
+}
+
 /// Listens to the fold. Every method does nothing unless overridden.
 pub trait Sink {
     /// A handler run ended.
@@ -265,6 +280,8 @@ pub trait Sink {
     fn segment(&mut self, _segment: &Segment) {}
     /// A registration changed state.
     fn transition(&mut self, _transition: &Transition) {}
+    /// A loop's window of one second with at least one run ended.
+    fn fairness(&mut self, _window: &Fairness) {}
 }
 
 /// Listens to nothing.

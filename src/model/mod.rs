@@ -1,2 +1,237 @@
 //! The fold from events to loops, turns, registrations and their times: trace → **model** → view.
+//!
+//! [`Model::apply`] takes one event after the other and cannot fail: whatever the events say, the model stays
+//! bounded and consistent. What it finds out goes to a [`Sink`]; what it keeps is read through getters.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+mod apply;
+pub mod blame;
+mod checkpoint;
+pub mod codec;
+mod ctl;
+mod data;
 pub mod facts;
+pub mod fairness;
+mod fds;
+pub mod histogram;
+pub mod loops;
+mod names;
+pub mod process;
+pub mod registration;
+pub mod roles;
+mod slab;
+
+pub use blame::blame;
+pub use facts::{Fidelity, Id, Part, Range, Run, Segment, Sink, Transition, Turn, Why, Word};
+pub use histogram::Histogram;
+pub use loops::{Call, Caused, CtlCounts, Item, ItemState, Loop, LoopKind, Phase, ThreadState};
+pub use process::{InCall, Process, Thread};
+pub use registration::{Drain, Kernel, Registration};
+pub use roles::{Role, RoleKind};
+
+use crate::record::event::{Cause, Space};
+use slab::{NONE, Slab};
+
+/// Hash maps with a fixed, fast hasher: the fold must not depend on anything but the events.
+pub(crate) type Map<K, V> = std::collections::HashMap<K, V, foldhash::fast::FixedState>;
+
+/// What a model keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Closed registrations kept one by one, those that waited most; the others fold into their role.
+    pub keep_closed: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            keep_closed: 10_000,
+        }
+    }
+}
+
+/// Everything known about the program at one point of its recording.
+#[derive(Clone, Debug)]
+pub struct Model {
+    config: Config,
+    now: u64,
+    applied: u64,
+    processes: Vec<Process>,
+    process_of: Map<u64, Id>,
+    threads: Vec<Thread>,
+    thread_of: data::DataMap,
+    loops: Vec<Loop>,
+    poll_loops: Map<(Id, u8), Id>,
+    regs: Slab<Registration>,
+    by_id: Map<Id, u32>,
+    next_reg: Id,
+    keys: Map<(Id, u32, i32), u32>,
+    descs: Slab<fds::Desc>,
+    names: names::Names,
+    roles: Vec<Role>,
+    role_of: Map<(u8, Arc<str>), Id>,
+    kept: BTreeSet<(u64, u32)>,
+    lost_by_cause: [u64; 16],
+    late: u64,
+    ignored: u64,
+    /// Moves whenever an epoll descriptor's number may mean another loop.
+    epoch: u64,
+    slots_used: u64,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self::new(Config::default())
+    }
+}
+
+impl Model {
+    /// The version of the fold's rules: derived data of another version is rebuilt.
+    pub const VERSION: u32 = 1;
+
+    /// A model that has seen nothing.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            now: 0,
+            applied: 0,
+            processes: Vec::new(),
+            process_of: Map::default(),
+            threads: Vec::new(),
+            thread_of: data::DataMap::default(),
+            loops: Vec::new(),
+            poll_loops: Map::default(),
+            regs: Slab::default(),
+            by_id: Map::default(),
+            next_reg: 0,
+            keys: Map::default(),
+            descs: Slab::default(),
+            names: names::Names::default(),
+            roles: vec![Role::default()],
+            role_of: Map::default(),
+            kept: BTreeSet::new(),
+            lost_by_cause: [0; 16],
+            late: 0,
+            ignored: 0,
+            epoch: 0,
+            slots_used: 0,
+        }
+    }
+
+    /// The latest instant seen.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// How many events were applied.
+    pub fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// Every process heard of; the index is its id.
+    pub fn processes(&self) -> &[Process] {
+        &self.processes
+    }
+
+    /// Every thread heard of; the index is its id.
+    pub fn threads(&self) -> &[Thread] {
+        &self.threads
+    }
+
+    /// Every loop; the index is its id.
+    pub fn loops(&self) -> &[Loop] {
+        &self.loops
+    }
+
+    /// Registrations: live ones and the closed ones that are kept, in no particular order.
+    pub fn regs(&self) -> impl Iterator<Item = &Registration> {
+        self.regs.iter()
+    }
+
+    /// How many registrations [`regs`](Self::regs) gives.
+    pub fn regs_len(&self) -> usize {
+        self.regs.len()
+    }
+
+    /// One registration; `None` once it was folded into its role.
+    pub fn reg(&self, id: Id) -> Option<&Registration> {
+        self.regs.get(*self.by_id.get(&id)?)
+    }
+
+    /// Keeps a registration after its end, whatever it waited: a finding names it.
+    pub fn keep(&mut self, id: Id) {
+        if let Some(reg) = self
+            .by_id
+            .get(&id)
+            .and_then(|slot| self.regs.get_mut(*slot))
+        {
+            reg.s.keep = true;
+        }
+    }
+
+    /// The roles registrations have; the index is the role's id, 0 is "other".
+    pub fn roles(&self) -> &[Role] {
+        &self.roles
+    }
+
+    /// The text of a name id of a process; empty when unknown.
+    pub fn name(&self, process: Id, space: Space, id: u32) -> &str {
+        self.names.get(process, space.code(), id)
+    }
+
+    /// Events known to be missing, all causes.
+    pub fn lost(&self) -> u64 {
+        self.lost_by_cause.iter().sum()
+    }
+
+    /// Events known to be missing, by cause; causes without any are left out.
+    pub fn lost_by_cause(&self) -> impl Iterator<Item = (Cause, u64)> + '_ {
+        Cause::ALL
+            .iter()
+            .map(|cause| (*cause, self.lost_by_cause[usize::from(cause.code()) & 15]))
+            .filter(|(_, n)| *n > 0)
+    }
+
+    /// Events that arrived after their place in the order had been written.
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// Events the model could not use: beyond its limits, or contradicting themselves.
+    pub fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    /// Jain's index over a loop's fds, the whole recording; `None` before any run.
+    pub fn fairness(&self, loop_id: Id) -> Option<f64> {
+        let l = self.loops.get(loop_id as usize)?;
+        let mut sums = l.fair;
+        for reg in self
+            .regs
+            .iter()
+            .filter(|r| r.loop_id == loop_id && r.dispatched > 0)
+        {
+            sums.add(reg.s.fair_run, reg.s.fair_queue);
+        }
+        sums.index()
+    }
+
+    /// Jain's index over the current window of 1 s, or the last one while the current has no run.
+    pub fn fairness_now(&self, loop_id: Id) -> Option<f64> {
+        let window = &self.loops.get(loop_id as usize)?.window;
+        let mut sums = fairness::Sums::default();
+        for reg in window
+            .touched
+            .iter()
+            .filter_map(|slot| self.regs.get(*slot))
+        {
+            if reg.loop_id == loop_id && reg.s.window == window.number {
+                sums.add(reg.s.window_run, reg.s.window_queue);
+            }
+        }
+        sums.index().or(window.last)
+    }
+}

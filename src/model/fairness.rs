@@ -1,0 +1,68 @@
+//! Jain's index over xᵢ = runᵢ ÷ (runᵢ + queueᵢ): over the whole recording and over tumbling windows of 1 s.
+//! Step: **model**.
+
+use super::codec::codec;
+
+/// Length of a fairness window.
+pub const WINDOW_NS: u64 = 1_000_000_000;
+
+/// n, Σx and Σx² of a set of shares.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Sums {
+    pub n: u64,
+    pub sum: f64,
+    pub squares: f64,
+}
+
+codec!(Sums { n, sum, squares });
+
+impl Sums {
+    pub fn add(&mut self, run: u64, queue: u64) {
+        let x = share(run, queue);
+        self.n += 1;
+        self.sum += x;
+        self.squares += x * x;
+    }
+
+    /// Jain's index; `None` without any fd.
+    pub fn index(&self) -> Option<f64> {
+        match self.n {
+            0 => None,
+            1 => Some(1.0),
+            n if self.squares > 0.0 => {
+                Some((self.sum * self.sum / (n as f64 * self.squares)).min(1.0))
+            }
+            // Every share is 0: nobody is better off than anybody.
+            _ => Some(1.0),
+        }
+    }
+}
+
+/// One fd's x: 1 when it never waited, also for a run too short to measure.
+fn share(run: u64, queue: u64) -> f64 {
+    if queue == 0 {
+        1.0
+    } else {
+        run as f64 / (run as f64 + queue as f64)
+    }
+}
+
+/// The current 1 s window of a loop and the result of the last.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Window {
+    /// Number of the window: its start ÷ 1 s, plus one; 0 before the first run.
+    pub number: u64,
+    /// Registrations (slots) with runs in it.
+    pub touched: Vec<u32>,
+    /// The last finished window's index.
+    pub last: Option<f64>,
+    /// The longest wait (at most) seen in the current window, and whose.
+    pub longest: Option<(u32, u64)>,
+}
+
+codec!(Window {
+    number,
+    touched,
+    last,
+    longest
+});

@@ -1,0 +1,287 @@
+//! A compact log-linear histogram of nanoseconds: count, sum and max exact, quantiles within a stated bound.
+//!
+//! Values below 2^bits have a bucket each; above, every power of two is cut into 2^bits equal buckets. So a
+//! quantile is never below the true one and at most `1 + 2^-bits` times it: 12.5% too high with the 3 bits of a
+//! registration, 1.6% with the 6 bits of a loop. Only the span of buckets in use is stored. Step: **model**.
+
+use super::codec::{Cursor, put};
+
+/// Bits of precision of a registration's histograms: quantiles at most 12.5% too high.
+pub const COARSE: u8 = 3;
+/// Bits of precision of a loop's histograms: quantiles at most 1.6% too high.
+pub const FINE: u8 = 6;
+
+/// See the [module](self).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Histogram {
+    bits: u8,
+    /// Bucket number of `counts[0]`.
+    first: u16,
+    counts: Vec<u32>,
+    count: u64,
+    sum: u64,
+    max: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self::new(COARSE)
+    }
+}
+
+impl Histogram {
+    /// An empty histogram with 2^`bits` buckets per power of two (1 to 8 bits).
+    pub const fn new(bits: u8) -> Self {
+        let bits = if bits < 1 {
+            1
+        } else if bits > 8 {
+            8
+        } else {
+            bits
+        };
+        Self {
+            bits,
+            first: 0,
+            counts: Vec::new(),
+            count: 0,
+            sum: 0,
+            max: 0,
+        }
+    }
+
+    /// The precision of a loop's histograms.
+    pub const fn fine() -> Self {
+        Self::new(FINE)
+    }
+
+    /// How much too high a quantile may be, as a fraction of the true value.
+    pub fn relative_error(&self) -> f64 {
+        1.0 / f64::from(1u32 << self.bits)
+    }
+
+    /// Adds one value.
+    #[inline]
+    pub fn record(&mut self, value: u64) {
+        self.add(bucket(self.bits, value), 1);
+        self.count += 1;
+        self.sum = self.sum.saturating_add(value);
+        self.max = self.max.max(value);
+    }
+
+    /// How many values.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Their sum.
+    pub fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// The largest, 0 when empty.
+    pub fn max(&self) -> u64 {
+        self.max
+    }
+
+    /// Nothing recorded yet.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The mean, 0 when empty.
+    pub fn mean(&self) -> u64 {
+        self.sum.checked_div(self.count).unwrap_or(0)
+    }
+
+    /// The value at quantile `q` (0 to 1): the upper end of its bucket, never above [`max`](Self::max); 0 when empty.
+    pub fn quantile(&self, q: f64) -> u64 {
+        if self.count == 0 {
+            return 0;
+        }
+        let rank = ((q.clamp(0.0, 1.0) * self.count as f64).ceil() as u64).clamp(1, self.count);
+        let mut seen = 0u64;
+        for (bucket, n) in self.buckets() {
+            seen += u64::from(n);
+            if seen >= rank {
+                return upper(self.bits, bucket).min(self.max);
+            }
+        }
+        self.max
+    }
+
+    /// Adds another histogram's values, bucket by bucket (its precision may differ: the coarser bound holds).
+    pub fn merge(&mut self, other: &Histogram) {
+        for (index, n) in other.buckets() {
+            let index = if other.bits == self.bits {
+                index
+            } else {
+                bucket(self.bits, upper(other.bits, index).min(other.max))
+            };
+            self.add(index, n);
+        }
+        self.count += other.count;
+        self.sum = self.sum.saturating_add(other.sum);
+        self.max = self.max.max(other.max);
+    }
+
+    /// The used buckets as (smallest value, largest value, count).
+    pub fn spans(&self) -> impl Iterator<Item = (u64, u64, u32)> + '_ {
+        self.buckets()
+            .map(|(i, n)| (lower(self.bits, i), upper(self.bits, i), n))
+    }
+
+    fn buckets(&self) -> impl Iterator<Item = (u16, u32)> + '_ {
+        self.counts
+            .iter()
+            .enumerate()
+            .filter(|(_, n)| **n > 0)
+            .map(|(i, n)| (self.first + i as u16, *n))
+    }
+
+    #[inline]
+    fn add(&mut self, bucket: u16, n: u32) {
+        // A bucket below `first` wraps to a huge offset and takes the slow way too.
+        let at = usize::from(bucket.wrapping_sub(self.first));
+        match self.counts.get_mut(at) {
+            Some(count) => *count = count.saturating_add(n),
+            None => self.grow(bucket, n),
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, bucket: u16, n: u32) {
+        if self.counts.is_empty() {
+            self.first = bucket;
+            self.counts.push(n);
+        } else if bucket < self.first {
+            let missing = usize::from(self.first - bucket);
+            self.counts.splice(0..0, std::iter::repeat_n(0, missing));
+            self.first = bucket;
+            self.counts[0] = n;
+        } else {
+            let at = usize::from(bucket - self.first);
+            self.counts.resize(at + 1, 0);
+            self.counts[at] = n;
+        }
+    }
+
+    /// Appends the sparse encoding: bits, count, sum, max, then (gap, n) of every used bucket.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put(out, self.count);
+        if self.count == 0 {
+            out.push(self.bits);
+            return;
+        }
+        out.push(self.bits);
+        put(out, self.sum);
+        put(out, self.max);
+        put(out, self.buckets().count() as u64);
+        let mut last = 0u16;
+        for (bucket, n) in self.buckets() {
+            put(out, u64::from(bucket - last));
+            put(out, u64::from(n));
+            last = bucket;
+        }
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote; nothing when it is damaged.
+    pub fn decode(cursor: &mut Cursor<'_>) -> Option<Self> {
+        let count = cursor.u64()?;
+        let bits = cursor.u8()?;
+        if !(1..=8).contains(&bits) {
+            return None;
+        }
+        let mut histogram = Self::new(bits);
+        if count == 0 {
+            return Some(histogram);
+        }
+        histogram.count = count;
+        histogram.sum = cursor.u64()?;
+        histogram.max = cursor.u64()?;
+        let last = bucket(bits, u64::MAX);
+        let mut at = 0u16;
+        for _ in 0..cursor.u64()? {
+            at = at.checked_add(u16::try_from(cursor.u64()?).ok()?)?;
+            if at > last {
+                return None;
+            }
+            histogram.add(at, u32::try_from(cursor.u64()?).ok()?);
+        }
+        Some(histogram)
+    }
+}
+
+#[inline]
+fn bucket(bits: u8, value: u64) -> u16 {
+    let top = 63 - (value | 1).leading_zeros();
+    let shift = top.saturating_sub(u32::from(bits));
+    // At most (63 - 8) << 8 + 511: fits.
+    ((u64::from(shift) << bits) + (value >> shift)) as u16
+}
+
+fn lower(bits: u8, bucket: u16) -> u64 {
+    let shift = (bucket >> bits).saturating_sub(1);
+    (u64::from(bucket) - (u64::from(shift) << bits)) << shift
+}
+
+fn upper(bits: u8, bucket: u16) -> u64 {
+    let shift = (bucket >> bits).saturating_sub(1);
+    lower(bits, bucket) + ((1u64 << shift) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_bucket_holds_its_value_within_the_bound(value: u64, bits in 1u8..=8) {
+            let b = bucket(bits, value);
+            prop_assert!(lower(bits, b) <= value && value <= upper(bits, b));
+            let excess = upper(bits, b) - value;
+            prop_assert!(u128::from(excess) << bits <= u128::from(value));
+        }
+
+        #[test]
+        fn quantiles_are_upper_bounds(mut values in proptest::collection::vec(any::<u32>(), 1..200), q in 0.0f64..=1.0) {
+            let mut h = Histogram::default();
+            for v in &values { h.record(u64::from(*v)); }
+            values.sort_unstable();
+            let rank = ((q * values.len() as f64).ceil() as usize).clamp(1, values.len());
+            let exact = u64::from(values[rank - 1]);
+            let got = h.quantile(q);
+            prop_assert!(got >= exact && got as f64 <= exact as f64 * (1.0 + h.relative_error()));
+            prop_assert_eq!(h.sum(), values.iter().map(|v| u64::from(*v)).sum::<u64>());
+        }
+
+        #[test]
+        fn the_encoding_comes_back(values in proptest::collection::vec(any::<u64>(), 0..100), bits in 1u8..=8) {
+            let mut h = Histogram::new(bits);
+            for v in &values { h.record(*v); }
+            let mut bytes = Vec::new();
+            h.encode(&mut bytes);
+            let mut cursor = Cursor::new(&bytes);
+            prop_assert_eq!(Histogram::decode(&mut cursor), Some(h));
+            prop_assert!(cursor.is_empty());
+        }
+
+        #[test]
+        fn hostile_encodings_never_panic(bytes: Vec<u8>) {
+            let _ = Histogram::decode(&mut Cursor::new(&bytes));
+        }
+
+        #[test]
+        fn merging_is_recording_both(a in proptest::collection::vec(any::<u64>(), 0..50), b in proptest::collection::vec(any::<u64>(), 0..50)) {
+            let mut one = Histogram::default();
+            let mut two = Histogram::default();
+            let mut both = Histogram::default();
+            for v in &a { one.record(*v); both.record(*v); }
+            for v in &b { two.record(*v); both.record(*v); }
+            one.merge(&two);
+            let spans = |h: &Histogram| h.spans().collect::<Vec<_>>();
+            prop_assert_eq!(spans(&one), spans(&both));
+            prop_assert_eq!(one.sum(), both.sum());
+        }
+    }
+}

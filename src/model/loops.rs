@@ -1,0 +1,323 @@
+//! Loops, and each thread's place on a loop: phase, ready batch, open run. Step: **model**.
+
+use std::sync::Arc;
+
+use super::Histogram;
+use super::blame::Retained;
+use super::data::DataMap;
+use super::facts::{Fidelity, Id, Range, Run};
+
+/// What a loop waits with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LoopKind {
+    /// An epoll description.
+    #[default]
+    Epoll,
+    /// One thread's poll calls.
+    Poll,
+    /// One thread's select calls.
+    Select,
+}
+
+impl LoopKind {
+    /// The name used in exports and on screen.
+    pub const fn name(self) -> &'static str {
+        match self {
+            LoopKind::Epoll => "epoll",
+            LoopKind::Poll => "poll",
+            LoopKind::Select => "select",
+        }
+    }
+}
+
+/// epoll_ctl calls on a loop, by outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CtlCounts {
+    /// ADD that returned 0.
+    pub add: u64,
+    /// MOD that returned 0.
+    pub modify: u64,
+    /// DEL that returned 0.
+    pub del: u64,
+    /// Any that failed.
+    pub failed: u64,
+}
+
+/// What others waited because of something that is not a registration's handler.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caused {
+    /// Timer callbacks.
+    pub timers: Range,
+    /// Tasks of the loop's run queue.
+    pub tasks: Range,
+    /// The loop's own rest.
+    pub rest: Range,
+    /// Inside the wait: the kernel's wakeup.
+    pub wait: Range,
+}
+
+/// One loop: an epoll description and the threads that wait on it, or one thread's poll or select.
+#[derive(Clone, Debug)]
+pub struct Loop {
+    /// The model's number.
+    pub id: Id,
+    /// The process that made it, as far as known.
+    pub process: Id,
+    /// What it waits with.
+    pub kind: LoopKind,
+    /// The descriptor numbers it has been waited on or changed through, first seen first (at most 64 kept).
+    pub epfds: Vec<i32>,
+    /// A name the program gave it.
+    pub name: Arc<str>,
+    /// Each thread that has waited on it.
+    pub threads: Vec<ThreadState>,
+    /// When it was first heard of.
+    pub since: u64,
+    /// When its last descriptor was closed.
+    pub ended: Option<u64>,
+    /// Waits that returned: wakeups + timeouts + interrupted + failed.
+    pub waits: u64,
+    /// Waits that returned events.
+    pub wakeups: u64,
+    /// Waits that returned 0.
+    pub timeouts: u64,
+    /// Waits that returned EINTR.
+    pub interrupted: u64,
+    /// Waits that returned any other error.
+    pub failed: u64,
+    /// Waits entered that have not returned.
+    pub unfinished: u64,
+    /// Events returned.
+    pub ready: u64,
+    /// The largest ready batch.
+    pub max_batch: u32,
+    /// Waits that returned maxevents.
+    pub saturated: u64,
+    /// epoll_ctl calls.
+    pub ctl: CtlCounts,
+    /// poll or select calls made inside this loop's handlers.
+    pub nested_polls: u64,
+    /// Time inside waits.
+    pub wait_ns: u64,
+    /// Time in turns.
+    pub busy_ns: u64,
+    /// Time in handler runs.
+    pub run_ns: u64,
+    /// Time in timers.
+    pub timer_ns: u64,
+    /// Time in tasks.
+    pub task_ns: u64,
+    /// Finished turns.
+    pub turns: u64,
+    /// Handler runs finished.
+    pub dispatched: u64,
+    /// Events the program did not reach.
+    pub skipped: u64,
+    /// Length of turns.
+    pub iteration: Histogram,
+    /// Notice time, lower bounds.
+    pub notice_lo: Histogram,
+    /// Notice time, upper bounds.
+    pub notice_hi: Histogram,
+    /// Queue time.
+    pub queue: Histogram,
+    /// Run time.
+    pub run: Histogram,
+    /// What others waited for that was no handler.
+    pub caused: Caused,
+    /// Waiting that reached further back than the segments kept for blame: blamed for its last part only.
+    pub caused_clipped: u64,
+    pub(super) procs: Vec<Id>,
+    pub(super) seats: super::Map<Id, u32>,
+    pub(super) data: DataMap,
+    pub(super) marked: bool,
+    /// Last exit of a wait with room in its batch, and the event number of it.
+    pub(super) room_exit: Option<u64>,
+    /// Registrations believed ready in the kernel (slots).
+    pub(super) believed: Vec<u32>,
+    /// Registrations whose state is known (slots), for a loss to turn over.
+    pub(super) known: Vec<u32>,
+    /// Live registrations, first of a chain (slot).
+    pub(super) head: u32,
+    pub(super) runs_total: u64,
+    pub(super) fair: super::fairness::Sums,
+    pub(super) window: super::fairness::Window,
+}
+
+impl Loop {
+    /// The share of the known time spent in turns.
+    pub fn utilisation(&self) -> Option<f64> {
+        let total = self.busy_ns + self.wait_ns;
+        (total > 0).then(|| self.busy_ns as f64 / total as f64)
+    }
+
+    /// Its own rest: turns minus runs, timers and tasks.
+    pub fn rest_ns(&self) -> u64 {
+        self.busy_ns
+            .saturating_sub(self.run_ns)
+            .saturating_sub(self.timer_ns)
+            .saturating_sub(self.task_ns)
+    }
+
+    /// Some run on it was marked by the program: handler times are measured.
+    pub fn has_handlers(&self) -> bool {
+        self.marked
+    }
+}
+
+/// What a thread does on a loop right now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Lost events: not known.
+    #[default]
+    Unknown,
+    /// Inside the wait.
+    Waiting {
+        /// Its entry.
+        since: u64,
+        /// The time-out in ns, −1 for ever.
+        timeout: i64,
+    },
+    /// A handler runs.
+    Running {
+        /// The registration it serves; `None` when the model could not tell.
+        reg: Option<Id>,
+        /// Its start.
+        since: u64,
+    },
+    /// A timer callback runs.
+    Timer {
+        /// Name id.
+        name: u32,
+        /// Its start.
+        since: u64,
+    },
+    /// A task runs.
+    Task {
+        /// Name id.
+        name: u32,
+        /// Its start.
+        since: u64,
+    },
+    /// The loop's own rest.
+    Rest {
+        /// Its start.
+        since: u64,
+    },
+    /// The thread has ended.
+    Ended,
+}
+
+/// Where an event of a ready batch stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ItemState {
+    /// Told, its handler has not started ("queued" on screen).
+    #[default]
+    Fetched,
+    /// Its handler runs.
+    Running,
+    /// Its handler has run.
+    Done,
+    /// The program left the batch before it.
+    Skipped,
+    /// Its registration ended before its turn.
+    Stale,
+    /// The program does not mark its handlers: nobody knows.
+    Unmarked,
+}
+
+/// One event of a ready batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The registration it was reported for.
+    pub reg: Id,
+    /// Events reported.
+    pub mask: u32,
+    /// Data word.
+    pub data: u64,
+    /// Where it stands.
+    pub state: ItemState,
+    /// The instant it became ready lies in here.
+    pub ready: Option<Range>,
+    /// How well `ready` is known.
+    pub fidelity: Fidelity,
+    pub(super) slot: u32,
+    /// The loop's run count when it was certainly ready.
+    pub(super) runs_at: u64,
+}
+
+/// A thread on a loop.
+#[derive(Clone, Debug)]
+pub struct ThreadState {
+    /// The thread.
+    pub thread: Id,
+    /// What it does now.
+    pub phase: Phase,
+    /// A call the program named that it is inside of.
+    pub call: Option<Call>,
+    /// The last ready batch, in kernel order.
+    pub batch: Vec<Item>,
+    /// Size the last wait reported; `batch` may be shorter while its events arrive.
+    pub batch_len: u32,
+    /// Room of the last wait.
+    pub maxevents: u32,
+    /// The current or last turn's number, counted per loop from 1; 0 before the first.
+    pub turn: u64,
+    /// When the last wait returned.
+    pub wakeup: u64,
+    /// Event number of the last `WaitExit`.
+    pub wakeup_event: u64,
+    /// Waits entered and returned by this thread.
+    pub waits: u64,
+    /// The entry of the last wait.
+    pub entered: u64,
+    pub(super) timeout: i64,
+    /// `Ready` events still to come.
+    pub(super) awaited: u32,
+    pub(super) exit_had_room: bool,
+    pub(super) run: Option<Box<OpenRun>>,
+    /// Where the search for the next item starts.
+    pub(super) next_item: u32,
+    pub(super) depth: u32,
+    pub(super) parts: TurnParts,
+    pub(super) in_turn: bool,
+    pub(super) retained: Retained,
+}
+
+/// A call the program named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Name id.
+    pub name: u32,
+    /// Its descriptor, −1 none.
+    pub fd: i32,
+    /// When it was entered.
+    pub since: u64,
+}
+
+/// The turn so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct TurnParts {
+    pub runs: u32,
+    pub skipped: u32,
+    pub run_ns: u64,
+    pub timer_ns: u64,
+    pub task_ns: u64,
+    pub longest: Option<(Id, u64)>,
+}
+
+/// A handler run that has not ended.
+#[derive(Clone, Debug)]
+pub(super) struct OpenRun {
+    pub facts: Run,
+    /// The registration's slot, or `NONE`.
+    pub slot: u32,
+    /// Its item in the batch, or `u32::MAX`.
+    pub item: u32,
+    /// A read has moved bytes or met the end.
+    pub read: bool,
+    /// End of file was met.
+    pub eof: bool,
+    /// The last write met EAGAIN.
+    pub write_blocked: bool,
+}

@@ -1,0 +1,44 @@
+//! Name tables: bounded, per process and space. Step: **model**.
+
+use std::sync::Arc;
+
+use super::Map;
+use super::codec::codec;
+use super::facts::Id;
+
+/// Names kept, and bytes of text in all; what comes after keeps no name.
+const MAX_NAMES: usize = 262_144;
+const MAX_BYTES: u64 = 16 << 20;
+
+/// (process, space code, name id) → text.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    table: Map<(Id, u16, u32), Arc<str>>,
+    bytes: u64,
+}
+
+codec!(Names { table, bytes });
+
+impl Names {
+    pub fn get(&self, process: Id, space: u16, id: u32) -> &str {
+        self.table
+            .get(&(process, space, id))
+            .map_or("", |name| name)
+    }
+
+    pub fn set(&mut self, process: Id, space: u16, id: u32, name: Arc<str>) {
+        let key = (process, space, id);
+        let old = self.table.get(&key).map(|old| old.len() as u64);
+        let bytes = self.bytes - old.unwrap_or(0) + name.len() as u64;
+        if old.is_none() && self.table.len() >= MAX_NAMES || bytes > MAX_BYTES {
+            return;
+        }
+        self.bytes = bytes;
+        self.table.insert(key, name);
+    }
+}
+
+/// Untrusted bytes as text; what is no UTF-8 shows as replacement characters.
+pub(super) fn text(bytes: &[u8]) -> Arc<str> {
+    String::from_utf8_lossy(bytes).into()
+}

@@ -1,0 +1,103 @@
+//! Processes and threads as the model knows them. Step: **model**.
+
+use std::sync::Arc;
+
+use super::facts::Id;
+use super::fds::FdTable;
+use crate::record::event::Op;
+
+/// A process of the recording.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// The model's number.
+    pub id: Id,
+    /// The process number the events carry; `None` while only its parent's fork was seen.
+    pub number: Option<u64>,
+    /// Its pid, 0 if not known.
+    pub pid: i32,
+    /// The process that forked it.
+    pub parent: Option<Id>,
+    /// Its command.
+    pub name: Arc<str>,
+    /// When it joined the recording.
+    pub start: u64,
+    /// When it ended.
+    pub end: Option<u64>,
+    /// Wait status as waitpid(2) gives it, once it ended.
+    pub status: Option<i32>,
+    /// How often it has called execve.
+    pub execs: u32,
+    pub(super) fds: FdTable,
+    /// Loops this process can wait on.
+    pub(super) loops: Vec<Id>,
+}
+
+impl Process {
+    /// Only its parent's fork was seen: it runs, but tells nothing.
+    pub fn is_silent(&self) -> bool {
+        self.number.is_none()
+    }
+}
+
+/// A thread of a process.
+#[derive(Clone, Debug)]
+pub struct Thread {
+    /// The model's number.
+    pub id: Id,
+    /// The thread number the events carry.
+    pub number: u32,
+    /// Its kernel thread id, 0 if not known.
+    pub tid: i32,
+    /// Its process.
+    pub process: Id,
+    /// Its name.
+    pub name: Arc<str>,
+    /// When it was first heard of.
+    pub started: u64,
+    /// When it ended.
+    pub ended: Option<u64>,
+    /// At its end or the recording's: the call it was still inside of, on which fd, and for how long.
+    pub in_call: Option<InCall>,
+    pub(super) work: Work,
+}
+
+/// An unfinished call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InCall {
+    /// The call; `None` for one newer than this version.
+    pub op: Option<Op>,
+    /// Its descriptor, −1 none.
+    pub fd: i32,
+    /// Name id of a call the program named.
+    pub name: u32,
+    /// When it was entered.
+    pub since: u64,
+}
+
+/// Where a thread's state on a loop lives: `loops[loop_id].threads[at]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) struct Seat {
+    pub loop_id: Id,
+    pub at: u32,
+}
+
+/// What a thread is in the middle of.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Work {
+    /// Loops on which it has an open handler run, outermost first.
+    pub open: Vec<Seat>,
+    /// The loop it waited on last.
+    pub last: Option<Seat>,
+    /// A `CtlBegin` without its end.
+    pub ctl: Option<super::ctl::Pending>,
+    /// A `FdCloseBegin` without its end.
+    pub close: Option<super::fds::Undo>,
+    /// A `DupBegin` without its end.
+    pub dup: Option<super::fds::PendingDup>,
+    /// A poll or select entered inside a handler run: when.
+    pub nested_poll: Option<u64>,
+    /// The call the program named, entered when.
+    pub call: Option<(i32, u32, u64)>,
+    /// The last (epfd, seat), valid while the model's `epoch` is this one.
+    pub cached: Option<(i32, u64, Seat)>,
+}
