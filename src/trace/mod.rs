@@ -4,6 +4,7 @@
 //! restate the names and descriptors they rely on. The footer makes it complete and holds the page table; without it
 //! (the writer was killed, the file was cut) the table is rebuilt by walking the pages. `docs/FORMAT.md` describes every byte.
 
+mod bits;
 mod columns;
 mod error;
 mod header;

@@ -151,6 +151,7 @@ pub struct Reader {
     newer: u64,
     packed: Vec<u8>,
     raw: Vec<u8>,
+    decoder: columns::Decoder,
 }
 
 impl Reader {
@@ -211,6 +212,7 @@ impl Reader {
             newer: 0,
             packed: Vec::new(),
             raw: Vec::new(),
+            decoder: columns::Decoder::default(),
         };
         reader.grow()?;
         if !reader.complete && !reader.live() {
@@ -410,7 +412,8 @@ impl Reader {
                     None
                 }
                 Some(h) => {
-                    columns::decode(&self.raw, h.count as usize, &mut out.events, &mut out.text)
+                    self.decoder
+                        .decode(&self.raw, h.count as usize, &mut out.events, &mut out.text)
                 }
                 None => None,
             };

@@ -61,6 +61,7 @@ pub struct Writer {
     lost: u64,
     error: Option<Error>,
     finished: bool,
+    encoder: columns::Encoder,
     raw: Vec<u8>,
     packed: Vec<u8>,
 }
@@ -151,6 +152,7 @@ impl Writer {
             lost: 0,
             error: None,
             finished: false,
+            encoder: columns::Encoder::default(),
             raw: Vec::new(),
             packed: Vec::new(),
         })
@@ -244,7 +246,7 @@ impl Writer {
             first_event: self.first,
             ..super::reader::ranges(&self.events)
         };
-        columns::encode(&self.events, &self.text, &mut self.raw);
+        self.encoder.encode(&self.events, &self.text, &mut self.raw);
         let raw = std::mem::take(&mut self.raw);
         match self.put(&mut header, &raw) {
             Ok(()) => {
