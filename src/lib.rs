@@ -15,6 +15,9 @@ pub mod cli;
 pub mod json;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
+pub mod report;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod text;
 
 #[cfg(feature = "cli")]

@@ -8,7 +8,11 @@ pub mod error;
 pub mod output;
 
 mod completions;
+mod info;
 mod man;
+mod open;
+mod progress;
+mod report;
 
 pub use error::{Exit, Failure, Outcome};
 
@@ -33,6 +37,8 @@ const EXIT_CODES: &str = "Exit codes: 0, or that of the launched program (128+N 
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Report(report::Args),
+    Info(info::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -40,6 +46,8 @@ enum Command {
 impl Command {
     fn run(self) -> Outcome {
         match self {
+            Command::Report(args) => report::run(args),
+            Command::Info(args) => info::run(args),
             Command::Completions(args) => completions::run(args),
             Command::Man(args) => man::run(args),
         }

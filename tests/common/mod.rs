@@ -1,6 +1,7 @@
 //! What the tests of the command line share: running the binary with pipes or in a real pty, and a temporary place.
 #![allow(dead_code)] // each test binary uses its own part
 
+pub mod recording;
 pub mod screen;
 
 use std::path::{Path, PathBuf};
@@ -93,6 +94,17 @@ impl Place {
         self.arg(name)
     }
 
+    /// A copy of the binary that anybody may run, for tests that give up root.
+    pub fn public_binary(&self) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt;
+        let copy = self.path("loopscope");
+        std::fs::copy(env!("CARGO_BIN_EXE_loopscope"), &copy).unwrap();
+        for path in [self.0.path(), &copy] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        copy
+    }
+
     pub fn arg(&self, name: &str) -> String {
         text(&self.path(name))
     }
@@ -100,4 +112,10 @@ impl Place {
 
 pub fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
+}
+
+/// A recording of 2,000 turns, as a command line argument.
+pub fn recorded(place: &Place, name: &str) -> String {
+    recording::write(&place.path(name), 7, 2_000);
+    place.arg(name)
 }

@@ -1,0 +1,251 @@
+//! `loopscope info F`: what a recording says about itself, how large it is and whether it is whole. Reads the page
+//! table, not the events. Step: **trace** → outside.
+
+use super::open::open;
+use super::output::Output;
+use super::{Exit, Outcome};
+use crate::json::Json;
+use crate::report::words::grouped;
+use crate::text::{visible, wallclock};
+use crate::trace::{PageKind, Reader, State};
+use crate::when::Duration;
+use std::path::PathBuf;
+
+/// Show what a recording is: program, machine, size, pages, damage
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The recording
+    file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What both forms print.
+struct Info {
+    file: String,
+    bytes: u64,
+    segments: u64,
+    pages: u64,
+    damaged_pages: u64,
+    event_bytes: u64,
+    attachments: Vec<(String, usize)>,
+}
+
+pub(super) fn run(args: Args) -> Outcome {
+    let mut reader = open(&args.file)?;
+    let pages = reader.pages();
+    let mut segments: Vec<u32> = pages.iter().map(|p| p.segment).collect();
+    segments.dedup();
+    let good = |p: &&crate::trace::PageInfo| p.state == State::Good && p.kind == PageKind::Events;
+    let info = Info {
+        file: args.file.display().to_string(),
+        bytes: std::fs::metadata(&args.file).map_or(0, |m| m.len()),
+        segments: segments.len() as u64,
+        pages: pages.len() as u64,
+        damaged_pages: pages.iter().filter(|p| p.state == State::Damaged).count() as u64,
+        event_bytes: pages.iter().filter(good).map(|p| p.size).sum(),
+        attachments: reader
+            .attachments()?
+            .into_iter()
+            .map(|(name, bytes)| (name, bytes.len()))
+            .collect(),
+    };
+    let mut out = Output::stdout();
+    match args.json {
+        true => out.text(&to_json(&reader, &info))?,
+        false => out.text(&to_text(&reader, &info))?,
+    }
+    out.finish()?;
+    Ok(Exit::OK)
+}
+
+/// Average bytes of an event in its page; nothing for a recording without events.
+fn bytes_per_event(reader: &Reader, info: &Info) -> Option<f64> {
+    (!reader.is_empty()).then(|| info.event_bytes as f64 / reader.len() as f64)
+}
+
+fn to_json(reader: &Reader, info: &Info) -> String {
+    let meta = reader.meta();
+    let mut json = Json::new();
+    json.braces(|j| {
+        j.field("schema", 1u32)
+            .field("file", &info.file)
+            .field("bytes", info.bytes);
+        j.field("complete", reader.complete()).line();
+        j.field("tool", &meta.tool)
+            .field("source", &meta.source)
+            .field("title", &meta.title);
+        j.array("command", |j| {
+            for argument in &meta.command {
+                j.element(argument);
+            }
+        });
+        j.field("cwd", &meta.cwd).field("pid", meta.pid).line();
+        j.field("started_at", &wallclock::utc(meta.started_ns))
+            .field("duration_ns", reader.duration_ns());
+        j.field("events", reader.len())
+            .field("first_event", reader.first())
+            .line();
+        j.field("pages", info.pages)
+            .field("damaged_pages", info.damaged_pages)
+            .field("segments", info.segments);
+        j.field("event_bytes", info.event_bytes)
+            .field("bytes_per_event", bytes_per_event(reader, info))
+            .line();
+        j.field("kernel", &meta.kernel)
+            .field("cpu", &meta.cpu)
+            .field("cpus", meta.cpus);
+        j.field("boot_id", &meta.boot_id)
+            .field("clock", &meta.clock)
+            .field("clocksource", &meta.clocksource);
+        j.field("ticks_per_second", meta.ticks_per_second)
+            .field("ring_bytes", meta.ring_bytes)
+            .line();
+        j.field("kernel_ready", &meta.kernel_ready)
+            .field("handlers", &meta.handlers)
+            .line();
+        match meta.cut {
+            Some(cut) => j.object("cut", |j| {
+                j.field("from_ns", cut.from).field("until_ns", cut.until);
+                j.field("first_event", cut.first_event)
+                    .field("restated", cut.restated);
+            }),
+            None => j.field("cut", None::<u32>),
+        };
+        j.line().array("setup", |j| {
+            for s in &meta.setup {
+                j.braces(|j| {
+                    j.field("missing", &s.missing)
+                        .field("because", &s.because)
+                        .field("do", &s.advice);
+                });
+            }
+        });
+        j.line().array("notes", |j| {
+            for (name, value) in &meta.notes {
+                j.braces(|j| {
+                    j.field("name", name).field("value", value);
+                });
+            }
+        });
+        j.line().array("attachments", |j| {
+            for (name, bytes) in &info.attachments {
+                j.braces(|j| {
+                    j.field("name", name).field("bytes", *bytes);
+                });
+            }
+        });
+        j.line().array("problems", |j| {
+            for problem in reader.problems() {
+                j.element(&problem.to_string());
+            }
+        });
+    });
+    json.as_str().to_owned() + "\n"
+}
+
+fn to_text(reader: &Reader, info: &Info) -> String {
+    let meta = reader.meta();
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    let whole = if reader.complete() {
+        "complete"
+    } else {
+        "NOT COMPLETE"
+    };
+    rows.push((
+        "file",
+        format!("{}, {} bytes, {whole}", info.file, grouped(info.bytes)),
+    ));
+    if !meta.title.is_empty() {
+        rows.push(("title", meta.title.clone()));
+    }
+    rows.push((
+        "command",
+        format!("{} (pid {})", meta.command.join(" "), meta.pid),
+    ));
+    rows.push(("in", meta.cwd.clone()));
+    let (start, length) = (
+        wallclock::local(meta.started_ns),
+        Duration(reader.duration_ns()),
+    );
+    rows.push((
+        "recorded",
+        format!("{start}, {length} long, by {} ({})", meta.source, meta.tool),
+    ));
+    rows.push((
+        "machine",
+        format!("{}, {} × {}", meta.kernel, meta.cpus, meta.cpu),
+    ));
+    let ticks = match meta.ticks_per_second {
+        0 => String::new(),
+        n => format!(", {} ticks a second", grouped(n)),
+    };
+    rows.push((
+        "clock",
+        format!(
+            "{} (the kernel's clocksource: {}){ticks}",
+            meta.clock, meta.clocksource
+        ),
+    ));
+    let per_event =
+        bytes_per_event(reader, info).map_or(String::new(), |b| format!(", {b:.2} bytes an event"));
+    let first = match reader.first() {
+        0 => String::new(),
+        n => format!(", numbered from {}", grouped(n)),
+    };
+    rows.push((
+        "events",
+        format!("{}{first}{per_event}", grouped(reader.len())),
+    ));
+    let damaged = match info.damaged_pages {
+        0 => String::new(),
+        n => format!(", {} DAMAGED", grouped(n)),
+    };
+    rows.push((
+        "pages",
+        format!(
+            "{} in {} segments{damaged}",
+            grouped(info.pages),
+            grouped(info.segments)
+        ),
+    ));
+    rows.push((
+        "known",
+        format!(
+            "readiness {}, handlers {}",
+            meta.kernel_ready, meta.handlers
+        ),
+    ));
+    if let Some(cut) = meta.cut {
+        rows.push((
+            "cut",
+            format!(
+                "{} to {} of a longer recording",
+                Duration(cut.from),
+                Duration(cut.until)
+            ),
+        ));
+    }
+    rows.extend(info.attachments.iter().map(|(name, bytes)| {
+        (
+            "attached",
+            format!("{name}, {} bytes", grouped(*bytes as u64)),
+        )
+    }));
+    rows.extend(
+        meta.notes
+            .iter()
+            .map(|(name, value)| ("note", format!("{name}: {value}"))),
+    );
+    rows.extend(meta.setup.iter().map(|s| {
+        (
+            "missing",
+            format!("{}: {}; {}", s.missing, s.because, s.advice),
+        )
+    }));
+    rows.extend(reader.problems().iter().map(|p| ("problem", p.to_string())));
+    rows.iter()
+        .map(|(name, text)| format!("{name:<10} {}\n", visible(text)))
+        .collect()
+}

@@ -1,0 +1,286 @@
+//! From a recording to a [`Summary`]: one pass of the model over every event, with one listener for the longest wait.
+//! Step: trace → model → **view**.
+
+use super::summary::{Behind, Bounds, Fd, Loop, Process, Recording, Setup, Summary, Times, Worst};
+use crate::model::{self, Fidelity, Id, Model, Part, Registration, Run, Segment, Sink, Word};
+use crate::record::event::Space;
+use crate::trace::{Error, Events, Reader};
+use std::collections::{HashMap, VecDeque};
+
+/// Segments kept a loop thread to tell the longest wait; a longer one is told as far as they reach back.
+const RETAINED: usize = 16_384;
+
+/// Folds the whole recording. `progress` hears how much of it is done, 0 to 1.
+///
+/// # Errors
+/// When the file cannot be read; damage inside it is no error but a part of the summary.
+pub fn fold(reader: &mut Reader, progress: &mut dyn FnMut(f64)) -> Result<Summary, Error> {
+    let mut model = Model::default();
+    let mut ear = Ear::default();
+    let mut worst = None;
+    let mut events = Events::default();
+    let pages = reader.pages().len();
+    for page in 0..pages {
+        reader.read_page(page, &mut events)?;
+        for (number, event, text) in events.iter() {
+            model.apply(number, event, text, &mut ear);
+            if let Some(run) = ear.found.take() {
+                worst = Some(tell(&model, &ear, &run));
+            }
+        }
+        progress((page + 1) as f64 / pages as f64);
+    }
+    Ok(summarise(reader, &model, worst))
+}
+
+/// Listens for the longest wait and keeps what ran before it.
+#[derive(Default)]
+struct Ear {
+    segments: HashMap<(Id, Id), VecDeque<Segment>>,
+    longest: Option<u64>,
+    found: Option<Run>,
+}
+
+/// notice at most + queue; only the queue where notice is absent.
+fn wait_of(run: &Run) -> u64 {
+    run.wait().map_or(run.queue(), |w| w.hi)
+}
+
+impl Sink for Ear {
+    fn run(&mut self, run: &Run) {
+        let wait = wait_of(run);
+        if self.longest.is_none_or(|longest| wait > longest) {
+            self.longest = Some(wait);
+            self.found = Some(*run);
+        }
+    }
+
+    fn segment(&mut self, segment: &Segment) {
+        let kept = self
+            .segments
+            .entry((segment.loop_id, segment.thread))
+            .or_default();
+        if kept.len() == RETAINED {
+            kept.pop_front();
+        }
+        kept.push_back(*segment);
+    }
+}
+
+/// The wait with its names, looked up while the model stands at its end.
+fn tell(model: &Model, ear: &Ear, run: &Run) -> Worst {
+    let segments = ear.segments.get(&(run.loop_id, run.thread));
+    let of_thread = || segments.into_iter().flatten();
+    let process = model
+        .loops()
+        .get(run.loop_id as usize)
+        .map_or(0, |l| l.process);
+    let mut behind: Vec<Behind> = Vec::new();
+    for (part, range) in model::blame(of_thread(), run) {
+        let (who, fd) = match part {
+            Part::Run(id) if id == run.reg => ("its own earlier run".to_owned(), None),
+            Part::Run(id) => model.reg(id).map_or(("a closed fd".to_owned(), None), |r| {
+                (r.name.to_string(), Some(r.fd))
+            }),
+            Part::Timer(id) => (named("timer", model.name(process, Space::Timer, id)), None),
+            Part::Task(id) => (named("task", model.name(process, Space::Task, id)), None),
+            Part::Rest => ("the loop itself".to_owned(), None),
+            Part::Wait => ("the kernel's wakeup".to_owned(), None),
+        };
+        let earliest = run.ready.map_or(run.wakeup, |r| r.lo);
+        let pieces = of_thread()
+            .filter(|s| s.part == part && s.end > earliest && s.start < run.start)
+            .count();
+        behind.push(Behind {
+            who,
+            fd,
+            ns: range.hi,
+            times: pieces as u32,
+        });
+    }
+    let (name, fd) = model
+        .reg(run.reg)
+        .map_or((String::new(), -1), |r| (r.name.to_string(), r.fd));
+    Worst {
+        fd,
+        name,
+        loop_id: run.loop_id,
+        ready_ns: run.ready.map_or(run.wakeup, |r| r.lo),
+        wakeup_ns: run.wakeup,
+        start_ns: run.start,
+        run_ns: run.run(),
+        notice: run.notice.map(|n| (n.lo, n.hi)),
+        behind,
+    }
+}
+
+fn named(what: &str, name: &str) -> String {
+    if name.is_empty() {
+        what.to_owned()
+    } else {
+        format!("{what} {name}")
+    }
+}
+
+fn summarise(reader: &Reader, model: &Model, worst: Option<Worst>) -> Summary {
+    let meta = reader.meta();
+    let recording = Recording {
+        title: meta.title.clone(),
+        source: meta.source.clone(),
+        command: meta.command.clone(),
+        started_ns: meta.started_ns,
+        duration_ns: reader.duration_ns(),
+        events: reader.len(),
+        lost: model.lost(),
+        lost_by_cause: model
+            .lost_by_cause()
+            .map(|(cause, n)| (cause.name(), n))
+            .collect(),
+        late: model.late(),
+        complete: reader.complete(),
+        kernel_ready: meta.kernel_ready.clone(),
+        handlers: meta.handlers.clone(),
+    };
+    let mut fds: Vec<Fd> = model.regs().map(|r| an_fd(model, r)).collect();
+    fds.sort_by(|a, b| {
+        let place = |f: &Fd| (f.loop_id, f.fd, f.generation, f.registered_ns);
+        b.waited()
+            .cmp(&a.waited())
+            .then_with(|| place(a).cmp(&place(b)))
+    });
+    let folded: u64 = model.roles().iter().map(|r| r.folded).sum();
+    let setup = meta.setup.iter().map(|s| Setup {
+        missing: s.missing.clone(),
+        because: s.because.clone(),
+        advice: s.advice.clone(),
+    });
+    Summary {
+        recording,
+        processes: model.processes().iter().map(a_process).collect(),
+        loops: model.loops().iter().map(|l| a_loop(model, l)).collect(),
+        fds_total: fds.len() as u64 + folded,
+        fds,
+        setup: setup.collect(),
+        worst,
+        problems: reader.problems().iter().map(ToString::to_string).collect(),
+        quantile_error: (
+            model::Histogram::fine().relative_error(),
+            model::Histogram::default().relative_error(),
+        ),
+    }
+}
+
+fn a_process(p: &model::Process) -> Process {
+    Process {
+        id: p.id,
+        pid: i64::from(p.pid),
+        parent: p.parent,
+        name: p.name.to_string(),
+    }
+}
+
+/// Times that were computed; nothing where no run could be told apart.
+fn times(h: &model::Histogram, computed: bool) -> Option<Times> {
+    (computed || h.count() > 0).then(|| Times::from(h))
+}
+
+fn bounds(lo: &model::Histogram, hi: &model::Histogram) -> Option<Bounds> {
+    (hi.count() > 0).then(|| Bounds {
+        lo: lo.into(),
+        hi: hi.into(),
+    })
+}
+
+fn a_loop(model: &Model, l: &model::Loop) -> Loop {
+    let tid = |t: &model::ThreadState| {
+        model
+            .threads()
+            .get(t.thread as usize)
+            .map_or(0, |t| i64::from(t.tid))
+    };
+    Loop {
+        id: l.id,
+        process: l.process,
+        pid: model
+            .processes()
+            .get(l.process as usize)
+            .map_or(0, |p| i64::from(p.pid)),
+        kind: l.kind.name(),
+        name: l.name.to_string(),
+        epfds: l.epfds.clone(),
+        threads: l.threads.iter().map(tid).collect(),
+        waits: l.waits,
+        wakeups: l.wakeups,
+        timeouts: l.timeouts,
+        interrupted: l.interrupted,
+        failed: l.failed,
+        unfinished: l.unfinished,
+        ready: l.ready,
+        max_batch: u64::from(l.max_batch),
+        saturated: l.saturated,
+        ctl: [l.ctl.add, l.ctl.modify, l.ctl.del, l.ctl.failed],
+        wait_ns: l.wait_ns,
+        busy_ns: l.busy_ns,
+        fairness: model.fairness(l.id),
+        iteration: Times::from(&l.iteration),
+        notice: bounds(&l.notice_lo, &l.notice_hi),
+        queue: times(&l.queue, l.has_handlers()),
+        run: times(&l.run, l.has_handlers()),
+    }
+}
+
+fn an_fd(model: &Model, r: &Registration) -> Fd {
+    let of_loop = model.loops().get(r.loop_id as usize);
+    let handlers = of_loop.is_some_and(model::Loop::has_handlers);
+    let all = of_loop.map_or(0, |l| l.run_ns);
+    Fd {
+        loop_id: r.loop_id,
+        process: r.process,
+        fd: r.fd,
+        generation: r.generation,
+        name: r.name.to_string(),
+        interest: r.interest,
+        state: word(r.word),
+        fidelity: fidelity(r.fidelity),
+        registered_ns: r.registered_ns,
+        closed_ns: r.closed_ns,
+        ready: r.ready,
+        dispatched: r.dispatched,
+        bytes_in: r.bytes_in,
+        bytes_out: r.bytes_out,
+        share: (handlers && all > 0).then(|| r.run_ns as f64 / all as f64),
+        bypassed_max: r.bypassed_max,
+        notice: bounds(&r.notice_lo, &r.notice_hi),
+        queue: times(&r.queue, handlers),
+        run: times(&r.run, handlers),
+        tail: times(&r.tail, false),
+        caused: handlers.then_some((r.caused_lo, r.caused_hi)),
+    }
+}
+
+/// The state's word in data (on screen some have friendlier ones).
+fn word(word: Word) -> &'static str {
+    match word {
+        Word::Stale => "stale",
+        Word::Running => "running",
+        Word::Fetched => "fetched",
+        Word::Ghost => "ghost",
+        Word::Residual => "residual",
+        Word::Ready => "ready",
+        Word::BlockedOut => "blocked-out",
+        Word::Disarmed => "disarmed",
+        Word::Muted => "muted",
+        Word::Armed => "armed",
+        Word::Gone => "gone",
+        Word::Unknown => "unknown",
+    }
+}
+
+fn fidelity(fidelity: Fidelity) -> &'static str {
+    match fidelity {
+        Fidelity::Measured => "measured",
+        Fidelity::Bounded => "bounded",
+        Fidelity::Inferred => "inferred",
+        Fidelity::Absent => "absent",
+    }
+}

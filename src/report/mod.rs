@@ -1,0 +1,12 @@
+//! The report: one pass over a whole recording, told as text or as JSON. Step: trace → model → **view**.
+
+mod fold;
+mod json;
+pub mod summary;
+pub mod text;
+pub mod words;
+
+pub use fold::fold;
+pub use json::to_json;
+pub use summary::Summary;
+pub use text::to_text;

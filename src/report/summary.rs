@@ -1,0 +1,262 @@
+//! A report's content, before it becomes JSON or text: plain figures, no layout. Step: model → **view**.
+
+use crate::model::Histogram;
+
+/// Count, sum, quantiles and maximum of a set of times, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    /// How many.
+    pub count: u64,
+    /// Their sum, exact.
+    pub sum: u64,
+    /// The median; like every quantile never too low, and too high by at most the stated error.
+    pub p50: u64,
+    /// 90 of 100 are not above this.
+    pub p90: u64,
+    /// 99 of 100 are not above this.
+    pub p99: u64,
+    /// The longest, exact.
+    pub max: u64,
+}
+
+impl From<&Histogram> for Times {
+    fn from(h: &Histogram) -> Self {
+        let [p50, p90, p99] = [0.5, 0.9, 0.99].map(|q| h.quantile(q));
+        Times {
+            count: h.count(),
+            sum: h.sum(),
+            p50,
+            p90,
+            p99,
+            max: h.max(),
+        }
+    }
+}
+
+/// Times known to lie between two bounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// At least these.
+    pub lo: Times,
+    /// At most these.
+    pub hi: Times,
+}
+
+/// The whole report.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// What was recorded.
+    pub recording: Recording,
+    /// Every process.
+    pub processes: Vec<Process>,
+    /// Every loop.
+    pub loops: Vec<Loop>,
+    /// The descriptors that waited longest in all, first the one that waited most.
+    pub fds: Vec<Fd>,
+    /// How many descriptors there were, listed or not.
+    pub fds_total: u64,
+    /// What the capture could not do.
+    pub setup: Vec<Setup>,
+    /// The longest wait with what ran meanwhile.
+    pub worst: Option<Worst>,
+    /// Damage the reader met, in words.
+    pub problems: Vec<String>,
+    /// How much too high quantiles may be, in per cent: of loops, of descriptors.
+    pub quantile_error: (f64, f64),
+}
+
+/// What was recorded, and how well.
+#[derive(Clone, Debug, Default)]
+pub struct Recording {
+    /// A name for people, or empty.
+    pub title: String,
+    /// What captured the events.
+    pub source: String,
+    /// The recorded command line.
+    pub command: Vec<String>,
+    /// The start, nanoseconds since 1970.
+    pub started_ns: u64,
+    /// From start to the last event.
+    pub duration_ns: u64,
+    /// How many events are in the file.
+    pub events: u64,
+    /// How many are missing.
+    pub lost: u64,
+    /// Why they are missing.
+    pub lost_by_cause: Vec<(&'static str, u64)>,
+    /// How many came too late for their place in the order.
+    pub late: u64,
+    /// The file ends as its writer meant it to, and nothing in it is damaged.
+    pub complete: bool,
+    /// "measured" or "bounded".
+    pub kernel_ready: String,
+    /// "measured" or "inferred".
+    pub handlers: String,
+}
+
+/// A recorded process.
+#[derive(Clone, Debug, Default)]
+pub struct Process {
+    /// The recording's own number.
+    pub id: u32,
+    /// The kernel's.
+    pub pid: i64,
+    /// The parent's number in this recording.
+    pub parent: Option<u32>,
+    /// Its command.
+    pub name: String,
+}
+
+/// A loop.
+#[derive(Clone, Debug, Default)]
+pub struct Loop {
+    /// The recording's own number.
+    pub id: u32,
+    /// Its process.
+    pub process: u32,
+    /// That process's pid.
+    pub pid: i64,
+    /// "epoll", "poll" or "select".
+    pub kind: &'static str,
+    /// A name the program gave, or empty.
+    pub name: String,
+    /// The epoll descriptors by which it is known.
+    pub epfds: Vec<i32>,
+    /// The tids that wait on it.
+    pub threads: Vec<i64>,
+    /// Calls that returned.
+    pub waits: u64,
+    /// Of these: with at least one event.
+    pub wakeups: u64,
+    /// With none.
+    pub timeouts: u64,
+    /// With EINTR.
+    pub interrupted: u64,
+    /// With another error.
+    pub failed: u64,
+    /// Calls that never returned.
+    pub unfinished: u64,
+    /// Events returned.
+    pub ready: u64,
+    /// The largest batch.
+    pub max_batch: u64,
+    /// Full batches.
+    pub saturated: u64,
+    /// epoll_ctl calls: added, modified, deleted, failed.
+    pub ctl: [u64; 4],
+    /// Time inside waits.
+    pub wait_ns: u64,
+    /// Time outside.
+    pub busy_ns: u64,
+    /// Jain's index, where there is something to share.
+    pub fairness: Option<f64>,
+    /// The busy part of its turns.
+    pub iteration: Times,
+    /// Kernel-ready to wakeup.
+    pub notice: Option<Bounds>,
+    /// Wakeup to handler start.
+    pub queue: Option<Times>,
+    /// Handler start to end.
+    pub run: Option<Times>,
+}
+
+/// A registration that took part.
+#[derive(Clone, Debug, Default)]
+pub struct Fd {
+    /// Its loop.
+    pub loop_id: u32,
+    /// Its process.
+    pub process: u32,
+    /// The number.
+    pub fd: i32,
+    /// How many times that number had been opened.
+    pub generation: u32,
+    /// What it is.
+    pub name: String,
+    /// The interest mask.
+    pub interest: u32,
+    /// Its state at the end.
+    pub state: &'static str,
+    /// How well that is known.
+    pub fidelity: &'static str,
+    /// When it was registered.
+    pub registered_ns: u64,
+    /// When it was deleted or closed.
+    pub closed_ns: Option<u64>,
+    /// Times the kernel reported it.
+    pub ready: u64,
+    /// Times its handler ran for it.
+    pub dispatched: u64,
+    /// Bytes read.
+    pub bytes_in: u64,
+    /// Bytes written.
+    pub bytes_out: u64,
+    /// Its part of all run time.
+    pub share: Option<f64>,
+    /// The most runs of others between its becoming ready and its own.
+    pub bypassed_max: u32,
+    /// Kernel-ready to wakeup.
+    pub notice: Option<Bounds>,
+    /// Wakeup to handler start.
+    pub queue: Option<Times>,
+    /// Handler start to end.
+    pub run: Option<Times>,
+    /// What followed its last call, where handlers are inferred.
+    pub tail: Option<Times>,
+    /// The waiting others did while it ran.
+    pub caused: Option<(u64, u64)>,
+}
+
+impl Fd {
+    /// Everything it waited, at most: notice and queue.
+    pub fn waited(&self) -> u64 {
+        self.notice.map_or(0, |n| n.hi.sum) + self.queue.map_or(0, |q| q.sum)
+    }
+}
+
+/// What a capture could not do.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// What is missing.
+    pub missing: String,
+    /// Why.
+    pub because: String,
+    /// What to do.
+    pub advice: String,
+}
+
+/// One long wait, told with what ran meanwhile.
+#[derive(Clone, Debug, Default)]
+pub struct Worst {
+    /// Its descriptor.
+    pub fd: i32,
+    /// That descriptor's name.
+    pub name: String,
+    /// The loop.
+    pub loop_id: u32,
+    /// The earliest it may have become ready.
+    pub ready_ns: u64,
+    /// The wakeup that told the program.
+    pub wakeup_ns: u64,
+    /// When its handler started.
+    pub start_ns: u64,
+    /// How long the handler then ran.
+    pub run_ns: u64,
+    /// notice, as a range; nothing where it is not known.
+    pub notice: Option<(u64, u64)>,
+    /// What ran meanwhile and for how long, longest first; the sum is the wait.
+    pub behind: Vec<Behind>,
+}
+
+/// Something that ran during a wait.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Behind {
+    /// A descriptor's name, a timer's, a task's, or the loop itself.
+    pub who: String,
+    /// The number, for a descriptor.
+    pub fd: Option<i32>,
+    /// For how long.
+    pub ns: u64,
+    /// In how many pieces.
+    pub times: u32,
+}

@@ -1,0 +1,105 @@
+//! How the report writes numbers, names and file names: aligned, at most so wide, nothing hidden in them.
+//! Step: model → **view**.
+
+use crate::text::visible;
+
+pub(crate) fn known(word: &str) -> String {
+    match word.is_empty() {
+        true => "not known".to_owned(),
+        false => visible(word).into_owned(),
+    }
+}
+
+pub(crate) fn percent(part: f64) -> String {
+    match part * 100.0 {
+        p if p >= 99.95 => "100 %".to_owned(),
+        p if p >= 9.95 => format!("{p:.0} %"),
+        p => format!("{p:.1} %"),
+    }
+}
+
+/// 1234567 as `1,234,567`.
+pub(crate) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// At most `width` columns; what is cut is replaced by `…`.
+pub(crate) fn short(text: &str, width: usize) -> String {
+    use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        let w = c.width().unwrap_or(0);
+        if used + w + 1 > width {
+            break;
+        }
+        used += w;
+        out.push(c);
+    }
+    out.push('…');
+    out
+}
+
+/// Exactly `width` columns.
+pub(crate) fn cell(text: &str, width: usize) -> String {
+    use unicode_width::UnicodeWidthStr;
+    let text = short(text, width);
+    let blanks = width.saturating_sub(text.width());
+    text + &" ".repeat(blanks)
+}
+
+/// A file name as a shell takes it.
+pub(crate) fn quoted(file: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+:,@%".contains(c);
+    match !file.is_empty() && file.chars().all(plain) {
+        true => file.to_owned(),
+        false => format!("'{}'", visible(file).replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_parts_are_honest() {
+        assert_eq!(
+            [grouped(0), grouped(999), grouped(1_000), grouped(1_234_567)],
+            ["0", "999", "1,000", "1,234,567"]
+        );
+        assert_eq!(
+            [
+                percent(1.0),
+                percent(0.9994),
+                percent(0.985),
+                percent(0.0069)
+            ],
+            ["100 %", "100 %", "98 %", "0.7 %"]
+        );
+    }
+
+    #[test]
+    fn columns_count_what_a_terminal_draws() {
+        assert_eq!(cell("ab", 4), "ab  ");
+        assert_eq!(cell("漢字漢", 5), "漢字…");
+        assert_eq!(cell("漢字漢", 4), "漢… ");
+    }
+
+    #[test]
+    fn a_file_name_can_be_pasted() {
+        assert_eq!(quoted("a/b-1.lscope"), "a/b-1.lscope");
+        assert_eq!(quoted("my file's"), "'my file'\\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

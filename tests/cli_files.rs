@@ -1,0 +1,167 @@
+//! Recordings that are no recordings, damaged ones, and outputs that cannot be written: each does what the manual says.
+
+mod common;
+
+use common::{Ended, Place, loopscope, recorded, run};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+
+/// Every command that takes a recording first.
+const READERS: &[&[&str]] = &[
+    &["info"],
+    &["info", "--json"],
+    &["report"],
+    &["report", "--json"],
+];
+
+fn each(file: &str, check: impl Fn(&[&str], Ended)) {
+    for command in READERS {
+        check(command, run(&[command, &[file][..]].concat()));
+    }
+}
+
+#[test]
+fn what_is_no_recording_is_refused_with_advice() {
+    let place = Place::new();
+    let newer = {
+        let mut bytes = std::fs::read(recorded(&place, "whole.lscope")).unwrap();
+        // docs/FORMAT.md: version and oldest reader at 8 and 10, the body's length at 12, the checksum at 40.
+        bytes[8..12].fill(0x7f);
+        let body = 44 + u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize;
+        let mut sum = crc32fast::Hasher::new();
+        sum.update(&bytes[..40]);
+        sum.update(&bytes[44..body]);
+        bytes[40..44].copy_from_slice(&sum.finalize().to_le_bytes());
+        place.file("newer.lscope", bytes)
+    };
+    let cases = [
+        (
+            place.file(
+                "text.lscope",
+                "hello, this is not a recording\n".repeat(100),
+            ),
+            "is not a loopscope recording",
+        ),
+        (place.file("empty.lscope", ""), "is empty"),
+        (
+            place.file("zeroes.lscope", vec![0u8; 10_000]),
+            "is not a loopscope recording",
+        ),
+        (common::text(&place.path("")), "is not a regular file"),
+        (place.arg("missing.lscope"), "No such file"),
+        ("/dev/null".to_owned(), "is not a regular file"),
+        (newer, "update loopscope"),
+    ];
+    for (file, piece) in cases {
+        each(&file, |command, ended| {
+            let ended = ended.fails(125, piece);
+            assert_eq!(ended.stdout, "", "{command:?}");
+            assert_eq!(
+                ended.stderr.matches("error: ").count(),
+                1,
+                "{}",
+                ended.stderr
+            );
+        });
+    }
+}
+
+#[test]
+fn a_file_of_somebody_else_is_refused_with_advice() {
+    let place = Place::new();
+    let file = recorded(&place, "private.lscope");
+    let binary = place.public_binary();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o000)).unwrap();
+    let mut command = std::process::Command::new(binary);
+    // Root may read everything, so it becomes nobody for this.
+    // SAFETY: geteuid has no preconditions.
+    if unsafe { libc::geteuid() } == 0 {
+        command.uid(65_534).gid(65_534);
+    }
+    let ended = Ended::of(command.args(["report", &file]).output().unwrap());
+    ended.fails(125, "Permission denied");
+}
+
+#[test]
+fn a_cut_recording_is_reported_as_not_complete() {
+    let place = Place::new();
+    let whole = std::fs::read(recorded(&place, "whole.lscope")).unwrap();
+    let cut = place.file("cut.lscope", &whole[..whole.len() * 2 / 3]);
+    let ended = run(&["report", "--json", &cut]).exits(0);
+    assert!(ended.stderr.contains("warning: "), "{}", ended.stderr);
+    let json: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(json["recording"]["complete"], false);
+    let text = run(&["report", &cut]).exits(0);
+    assert!(text.stdout.contains("NOT COMPLETE") && text.stderr.contains("warning: "));
+    assert!(
+        run(&["info", &cut])
+            .exits(0)
+            .stdout
+            .contains("NOT COMPLETE")
+    );
+    // A header and nothing else still opens; less than that is a clear error.
+    let first_page = whole
+        .windows(4)
+        .position(|w| w == b"LPAG")
+        .unwrap_or(whole.len() / 50);
+    let short = place.file("short.lscope", &whole[..first_page.min(40)]);
+    run(&["report", &short]).fails(125, "short.lscope");
+}
+
+#[test]
+fn a_damaged_recording_is_reported_as_not_complete() {
+    let place = Place::new();
+    let mut bytes = std::fs::read(recorded(&place, "whole.lscope")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    let damaged = place.file("damaged.lscope", bytes);
+    let ended = run(&["report", "--json", &damaged]).exits(0);
+    assert!(
+        ended.stderr.contains("warning: ") && ended.stderr.contains("damaged"),
+        "{}",
+        ended.stderr
+    );
+    let json: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(json["recording"]["complete"], false);
+    assert!(
+        json["recording"]["lost_by_cause"]["damaged"].as_u64() > Some(0),
+        "{}",
+        json["recording"]
+    );
+    assert!(!json["problems"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_told() {
+    let place = Place::new();
+    let file = recorded(&place, "whole.lscope");
+    for command in READERS {
+        let full = std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let output = loopscope()
+            .args(*command)
+            .arg(&file)
+            .stdout(full)
+            .output()
+            .unwrap();
+        Ended::of(output).fails(125, "cannot write to standard output");
+    }
+}
+
+#[test]
+fn hostile_names_do_not_reach_the_output() {
+    let place = Place::new();
+    let file = recorded(&place, "whole.lscope");
+    each(&file, |command, ended| {
+        let ended = ended.exits(0);
+        for c in ended.stdout.chars().chain(ended.stderr.chars()) {
+            assert!(
+                c == '\n' || !loopscope::text::is_hidden(c),
+                "{command:?} printed {c:?}"
+            );
+        }
+        assert!(ended.stdout.contains("--evil="), "{command:?}");
+    });
+}
