@@ -125,8 +125,9 @@ fn threads_without_a_ring_share_the_overflow_ring() {
         .map(|tid| heap.claim(tid).expect("a free ring"))
         .collect();
     assert!(heap.claim(4).is_none());
-    let a = heap.segment.overflow(4, 10);
-    let b = heap.segment.overflow(5, 10);
+    let pid = heap.pid as u64;
+    let a = heap.segment.overflow(4, heap.pid);
+    let b = heap.segment.overflow(5, heap.pid);
     assert!(a.push(&mark(1)));
     assert!(b.push_text(
         &Rec {
@@ -145,10 +146,10 @@ fn threads_without_a_ring_share_the_overflow_ring() {
     assert_eq!(
         got,
         [
-            (4, 10, 1, None, vec![]),
-            (5, 10, 2, Some(3), b"hi".to_vec()),
-            (4, 10, 3, None, vec![]),
-            (4, 10, 4, None, vec![])
+            (4, pid, 1, None, vec![]),
+            (5, pid, 2, Some(3), b"hi".to_vec()),
+            (4, pid, 3, None, vec![]),
+            (4, pid, 4, None, vec![])
         ]
     );
     let room = overflow.capacity() / 2;

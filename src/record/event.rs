@@ -51,8 +51,11 @@
 //! ² clipped to ±2³¹; bytes moved when positive. ³ bit 0 non-blocking, bit 1 close-on-exec, bit 2 both known.
 //! ⁴ `tcp 127.0.0.1:51234>127.0.0.1:7001`; the pair as its own side sees it. ⁵ the caller's code address for
 //! [`Space::Site`] when the text is empty, else 0. ⁶ the send call lasted from t0 to t. ⁷ the recording's own
-//! process number. ⁸ wait status as waitpid(2) gives it. ⁹ nanoseconds back to the previous intact record.
+//! process number. ⁸ wait status as waitpid(2) gives it, −1 unknown. ⁹ nanoseconds back to the previous intact record.
 //! ᵃ 0: a terminal of the size in `x`.
+//!
+//! Threads count from 1; 0 stands for events that are no thread's (Anchor, ProcessStart, ProcessEnd, Lost with cause
+//! no-slot). `t` never decreases in a recording: a late event has the instant at which it could be written.
 //!
 //! A wait's ready batch follows its `WaitExit` as `n` `Ready` events of the same thread and the same instant.
 

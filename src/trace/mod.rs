@@ -8,9 +8,11 @@ mod bits;
 mod columns;
 mod error;
 mod header;
+pub mod merge;
 mod meta;
 mod page;
 mod reader;
+mod roster;
 mod scan;
 mod writer;
 

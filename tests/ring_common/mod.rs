@@ -1,6 +1,7 @@
 //! A segment on the heap, for the tests of the ring.
 #![allow(dead_code)] // each test binary uses its part
 
+use loopscope::capture::drain::Drain;
 use loopscope::record::clock::Clock;
 use loopscope::record::ring::{Consumer, Producer};
 use loopscope::record::segment::{Layout, Limit, Segment};
@@ -22,6 +23,7 @@ pub struct Heap {
     pub segment: Segment,
     pub limits: &'static [Limit],
     pub words: &'static [AtomicU64],
+    pub pid: u32,
 }
 
 impl Heap {
@@ -42,15 +44,36 @@ impl Heap {
             segment: segment.expect("enough memory"),
             limits,
             words,
+            pid: std::process::id(),
         }
     }
 
+    /// The same with a collector at its other end.
+    pub fn drained(layout: Layout) -> (Self, Drain) {
+        let heap = Heap::new(layout);
+        // SAFETY: as above.
+        let theirs = unsafe { Segment::attach(heap.words.as_ptr(), heap.words.len() as u64) };
+        let drain = Drain::new(theirs.expect("a segment as the collector made it"));
+        (heap, drain)
+    }
+
     pub fn claim(&self, tid: u32) -> Option<Producer> {
-        self.segment.claim(tid, 10, self.limits)
+        self.segment.claim(tid, self.pid, self.limits)
+    }
+
+    pub fn claim_as(&self, tid: u32, pid: u32) -> Producer {
+        self.segment
+            .claim(tid, pid, self.limits)
+            .expect("a free ring")
     }
 
     pub fn consumers(&self) -> Vec<Consumer> {
         self.segment.consumers().collect()
+    }
+
+    /// No ring has an owner.
+    pub fn all_free(&self) -> bool {
+        self.consumers().iter().all(|c| c.owner() == 0)
     }
 
     /// What a fork does to the limits.
@@ -59,4 +82,10 @@ impl Heap {
             limit.wipe();
         }
     }
+}
+
+/// The calling thread's id.
+pub fn tid() -> u32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::gettid() as u32 }
 }

@@ -1,0 +1,437 @@
+//! One step of the collector: drain every ring, put the records in order, give dead threads' rings back.
+//! Step: **ring → trace**.
+//!
+//! The same step serves the collector of `loopscope record`, which maps another process tree's segment, and the
+//! thread behind `Recorder::to_file`, whose rings are its own process's. The caller decides when; [`Pass::pause`] says
+//! when the next pass is worth making.
+//!
+//! | a thread …                | is noticed by            | then                                                      |
+//! |---------------------------|--------------------------|-----------------------------------------------------------|
+//! | retires its ring          | the ring's flag          | ring drained and free in the same pass                    |
+//! | is gone, its process not  | tgkill(pid, tid, 0)      | what it had committed is written, the rest counted torn   |
+//! | dies with its process     | [`Drain::process_ended`] | the same, then `ProcessEnd`                               |
+//! | without a ring is gone    | the same two             | slots it claimed and did not write are passed over        |
+
+use super::{liveness, procfs};
+use crate::record::clock::{Anchor, Clock, Converter};
+use crate::record::event::{Cause, Event};
+use crate::record::ring::{Consumer, Drained, Stop};
+use crate::record::segment::Segment;
+use crate::record::wire::Rec;
+use crate::trace::merge::{Counts, Merge, Names};
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// Names from /proc.
+struct Proc;
+
+impl Names for Proc {
+    fn process(&mut self, pid: u32) -> (u32, Vec<u8>) {
+        let parent = procfs::stat(pid as i32).map_or(0, |s| s.parent as u32);
+        (parent, clip(procfs::command(pid as i32)))
+    }
+    fn thread(&mut self, pid: u32, tid: u32) -> Vec<u8> {
+        clip(procfs::thread_name(pid as i32, tid as i32))
+    }
+}
+
+fn clip(text: Option<Vec<u8>>) -> Vec<u8> {
+    let mut text = text.unwrap_or_default();
+    text.truncate(crate::record::wire::cut(
+        &text,
+        crate::record::event::MAX_TEXT,
+    ));
+    text
+}
+
+/// What the collector knows of one ring.
+struct Ring {
+    consumer: Consumer,
+    /// Its thread, `tid | pid << 32`; 0 free.
+    owner: u64,
+    /// Its count of lost records at the last pass, if that is more than its markers have told.
+    untold: Option<u64>,
+    quiet: bool,
+}
+
+/// The collector's state.
+pub struct Drain {
+    segment: Segment,
+    rings: Vec<Ring>,
+    merge: Merge,
+    clock: Clock,
+    start: Anchor,
+    /// The clock when the pass before began.
+    reading: Option<u64>,
+    /// Nanoseconds since the start when clocks are to be read side by side again.
+    next_anchor: u64,
+    next_check: u64,
+    /// The overflow ring is held up by a claim of this thread, since this reading.
+    held_up: Option<(u32, u64)>,
+    ended: Vec<(u32, i32)>,
+    /// Processes whose end the caller will tell.
+    awaited: HashSet<u32>,
+    pause: Duration,
+}
+
+/// What a pass did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pass {
+    /// Records taken out of rings.
+    pub records: u64,
+    /// The fullest ring, in 1/256.
+    pub fullest: u64,
+    /// Threads whose end was noticed.
+    pub ended: u64,
+    /// How long the next pass can wait.
+    pub pause: Duration,
+    /// Now, in nanoseconds since the recording's start.
+    pub now: u64,
+}
+
+/// The longest pause, when nothing happens: 15 passes a second.
+const LONGEST: Duration = Duration::from_millis(64);
+/// The pause while events come.
+const SHORTEST: Duration = Duration::from_millis(2);
+/// The pause when records have been taken out but not yet released.
+const HOLDING: Duration = Duration::from_millis(16);
+
+/// The wait status of a process that nobody waited for.
+pub const UNKNOWN_STATUS: i32 = -1;
+
+const SECOND: u64 = 1_000_000_000;
+/// How often threads are asked whether they are there.
+const CHECK: u64 = SECOND / 4;
+/// After so long without a commit, a claim's writer is asked for.
+const HELD_UP: u64 = SECOND / 10;
+
+impl Drain {
+    /// A collector of a fresh segment. The recording starts now.
+    pub fn new(segment: Segment) -> Self {
+        let clock = segment.clock();
+        let start = Anchor::take(clock);
+        let converter = Converter::new(clock, start, later(clock, start));
+        let rings: Vec<Ring> = segment
+            .consumers()
+            .map(|consumer| Ring {
+                consumer,
+                owner: 0,
+                untold: None,
+                quiet: true,
+            })
+            .collect();
+        let mut merge = Merge::new(rings.len(), converter);
+        merge.anchor(start);
+        Drain {
+            segment,
+            rings,
+            merge,
+            clock,
+            start,
+            reading: None,
+            next_anchor: SECOND / 100,
+            next_check: 0,
+            held_up: None,
+            ended: Vec::new(),
+            awaited: HashSet::new(),
+            pause: SHORTEST,
+        }
+    }
+
+    /// The clocks at the recording's start.
+    pub fn start(&self) -> Anchor {
+        self.start
+    }
+
+    /// The segment drained.
+    pub fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
+    /// What has been written so far.
+    pub fn counts(&self) -> Counts {
+        self.merge.counts()
+    }
+
+    /// Nanoseconds since the start.
+    pub fn now(&mut self) -> u64 {
+        let now = self.clock.now();
+        self.merge.converter().ns(now)
+    }
+
+    /// A process has joined: its start is written now rather than at its first event. `awaited`: its end will be told
+    /// by [`Drain::process_ended`]; otherwise it is noticed, without a status.
+    pub fn process_joined(&mut self, pid: u32, awaited: bool) {
+        if awaited {
+            self.awaited.insert(pid);
+        }
+        self.merge.process_seen(pid, self.clock.now(), &mut Proc);
+    }
+
+    /// A process is gone (waited for, or its pidfd says so). The next pass writes the rest of what it pushed, the
+    /// ends of its threads, then its own with this wait status.
+    pub fn process_ended(&mut self, pid: u32, status: i32) {
+        self.ended.push((pid, status));
+    }
+
+    /// Writes an event of the collector's own, about nobody or about a process, stamped now.
+    pub fn note(&mut self, pid: Option<u32>, rec: Rec, text: &[u8]) {
+        let rec = Rec {
+            ticks: self.clock.now(),
+            ..rec
+        };
+        self.merge.note(pid, &rec, text, &mut Proc);
+    }
+
+    /// One pass: what was pushed before the last one goes to `sink`, in order.
+    pub fn pass(&mut self, mut sink: impl FnMut(&Event, &[u8])) -> Pass {
+        let before = self.reading;
+        let reading = self.clock.now();
+        self.reading = Some(reading);
+        self.take_anchor(reading);
+        let now = self.merge.converter().ns(reading);
+        let check = now >= self.next_check;
+        if check {
+            self.next_check = now + CHECK;
+        }
+        let ended = std::mem::take(&mut self.ended);
+        let mut pass = Pass {
+            now,
+            ..Pass::default()
+        };
+        for at in 0..self.rings.len() - 1 {
+            self.drain_own(at, reading, check, &ended, &mut pass);
+        }
+        self.drain_overflow(reading, &mut pass);
+        if check {
+            self.check_ringless(&mut pass);
+        }
+        for (pid, status) in ended {
+            self.awaited.remove(&pid);
+            self.merge.process_ended(pid, status, self.clock.now());
+        }
+        if let Some(limit) = before {
+            self.merge.release(limit, &mut sink);
+        }
+        pass.pause = self.next_pause(&pass);
+        pass
+    }
+
+    /// The last passes: whatever is committed now is written, then the calls that threads are inside of.
+    pub fn finish(mut self, mut sink: impl FnMut(&Event, &[u8])) -> Counts {
+        self.segment.end();
+        self.pass(&mut sink);
+        // Twice: a ring that was full at the first go had writers waiting to tell what was lost.
+        self.pass(&mut sink);
+        let now = self.clock.now();
+        let overflow = self.rings.len() - 1;
+        for (at, ring) in self.rings.iter().enumerate() {
+            let who = (ring.owner != 0).then_some(ring.owner);
+            let cause = if at == overflow {
+                Cause::NoSlot
+            } else {
+                Cause::RingFull
+            };
+            self.merge
+                .settle_lost(at, who, cause, ring.consumer.lost(), now, &mut Proc);
+            self.merge.in_call(ring.owner, ring.consumer.call(), now);
+        }
+        self.merge.release(u64::MAX, &mut sink);
+        self.merge.counts()
+    }
+
+    /// Reads the clocks side by side: after 10, 20, 40 … ms, then every second, so that the rate is soon known well.
+    fn take_anchor(&mut self, reading: u64) {
+        if self.merge.converter().ns(reading) < self.next_anchor {
+            return;
+        }
+        let anchor = Anchor::take(self.clock);
+        self.merge.converter().learn(anchor);
+        self.merge.anchor(anchor);
+        let now = anchor.mono.saturating_sub(self.start.mono);
+        self.next_anchor = now + now.min(SECOND);
+    }
+
+    fn drain_own(
+        &mut self,
+        at: usize,
+        reading: u64,
+        check: bool,
+        ended: &[(u32, i32)],
+        pass: &mut Pass,
+    ) {
+        let Some(ring) = self.rings.get_mut(at) else {
+            return;
+        };
+        let owner = ring.consumer.owner();
+        if owner == 0 && ring.owner == 0 {
+            return;
+        }
+        if ring.owner != owner {
+            // Scribbled over, or a child process freed it for us: whoever was there is gone.
+            if ring.owner != 0 {
+                self.merge.thread_ended(ring.owner, reading);
+            }
+            ring.owner = owner;
+            ring.quiet = false;
+        }
+        // Dead or retired before the drain: then the drain sees all there ever will be.
+        let retired = ring.consumer.retired();
+        let dead = retired
+            || ended.iter().any(|(pid, _)| *pid == (owner >> 32) as u32)
+            || check && ring.quiet && !liveness::thread_lives(owner);
+        let lost = ring.consumer.lost();
+        let merge = &mut self.merge;
+        let clock = self.clock;
+        let each = |r: &crate::record::ring::Record<'_>| {
+            let latest = if r.rec.ticks > reading {
+                clock.now()
+            } else {
+                reading
+            };
+            merge.collect(at, owner, &r.rec, r.text, latest, &mut Proc);
+        };
+        let done = if dead {
+            ring.consumer.drain_dead(each)
+        } else {
+            ring.consumer.drain(each)
+        };
+        pass.add(&done, ring.consumer.capacity());
+        ring.quiet = done.slots == 0;
+        tell_damage(&mut self.merge, at, Some(owner), &done, self.clock.now());
+        // Loss that no marker has told: in place once the ring is drained and the thread has not pushed for a pass.
+        let untold = self.merge.untold(at, lost);
+        let settled = done.records == 0 && ring.untold == Some(lost);
+        ring.untold = (untold > 0).then_some(lost);
+        if dead || settled {
+            let total = if dead { ring.consumer.lost() } else { lost };
+            self.merge
+                .settle_lost(at, Some(owner), Cause::RingFull, total, reading, &mut Proc);
+        }
+        if dead {
+            let now = self.clock.now();
+            if !retired {
+                self.merge.in_call(owner, ring.consumer.call(), now);
+            }
+            self.merge.thread_ended(owner, now);
+            ring.consumer.free();
+            ring.owner = 0;
+            pass.ended += 1;
+        }
+    }
+
+    fn drain_overflow(&mut self, reading: u64, pass: &mut Pass) {
+        let at = self.rings.len() - 1;
+        let Some(ring) = self.rings.get_mut(at) else {
+            return;
+        };
+        let lost = ring.consumer.lost();
+        let merge = &mut self.merge;
+        let clock = self.clock;
+        let done = ring.consumer.drain(|r| {
+            let latest = if r.rec.ticks > reading {
+                clock.now()
+            } else {
+                reading
+            };
+            merge.collect(at, r.who, &r.rec, r.text, latest, &mut Proc);
+        });
+        pass.add(&done, ring.consumer.capacity());
+        tell_damage(&mut self.merge, at, None, &done, self.clock.now());
+        let untold = self.merge.untold(at, lost);
+        if done.records == 0 && ring.untold == Some(lost) {
+            self.merge
+                .settle_lost(at, None, Cause::NoSlot, lost, reading, &mut Proc);
+        }
+        ring.untold = (untold > 0).then_some(lost);
+        self.held_up = match (done.stop, self.held_up) {
+            (Stop::Claimed { tid }, Some((same, since))) if tid == same && done.slots == 0 => {
+                let held_up = self
+                    .merge
+                    .converter()
+                    .duration(reading.saturating_sub(since))
+                    > HELD_UP;
+                if held_up && !liveness::tid_lives(tid) {
+                    if ring.consumer.skip_claim() {
+                        self.merge
+                            .lose(at, None, Cause::Torn, 1, reading, &mut Proc);
+                    }
+                    None
+                } else {
+                    Some((same, since))
+                }
+            }
+            (Stop::Claimed { tid }, _) => Some((tid, reading)),
+            _ => None,
+        };
+    }
+
+    /// Threads that only the overflow ring knows, and processes that nobody waits for.
+    fn check_ringless(&mut self, pass: &mut Pass) {
+        let owners: HashSet<u64> = self.rings.iter().map(|r| r.owner).collect();
+        let threads = self.merge.threads();
+        for who in &threads {
+            if !owners.contains(who) && !liveness::thread_lives(*who) {
+                self.merge.thread_ended(*who, self.clock.now());
+                pass.ended += 1;
+            }
+        }
+        let with_threads: HashSet<u32> = threads.iter().map(|who| (who >> 32) as u32).collect();
+        for pid in self.merge.processes() {
+            if !with_threads.contains(&pid)
+                && !self.awaited.contains(&pid)
+                && liveness::process_is_over(pid)
+            {
+                self.merge
+                    .process_ended(pid, UNKNOWN_STATUS, self.clock.now());
+            }
+        }
+    }
+
+    /// Passes follow the events: at once when a ring fills up, every 2 ms while events come, 15 a second when none do.
+    fn next_pause(&mut self, pass: &Pass) -> Duration {
+        self.pause = if pass.fullest >= 64 {
+            Duration::ZERO
+        } else if pass.records >= 16 {
+            SHORTEST
+        } else {
+            (self.pause.max(SHORTEST) * 2).min(LONGEST)
+        };
+        if pass.records > 0 && self.merge.holds_any() {
+            self.pause.min(HOLDING)
+        } else {
+            self.pause
+        }
+    }
+}
+
+impl Pass {
+    fn add(&mut self, done: &Drained, capacity: u64) {
+        self.records += done.records;
+        self.fullest = self.fullest.max(done.slots * 256 / capacity);
+    }
+}
+
+/// A second reading of the clocks, a fifth of a millisecond on: good for a first rate within 0.02%.
+fn later(clock: Clock, start: Anchor) -> Anchor {
+    loop {
+        let anchor = Anchor::take(clock);
+        if anchor.mono.saturating_sub(start.mono) >= SECOND / 5000 {
+            return anchor;
+        }
+        std::hint::spin_loop();
+    }
+}
+
+/// What came out of a ring and was no record.
+fn tell_damage(merge: &mut Merge, at: usize, who: Option<u64>, done: &Drained, now: u64) {
+    for (cause, n) in [
+        (Cause::Torn, done.torn),
+        (Cause::Rejected, done.rejected),
+        (Cause::Newer, done.newer),
+    ] {
+        if n > 0 {
+            merge.lose(at, who, cause, n, now, &mut Proc);
+        }
+    }
+}
