@@ -23,7 +23,7 @@ fn help_and_version_are_no_errors() {
             .contains("_loopscope()")
     );
     let man = run(&["man"]).exits(0).stdout;
-    assert!(man.contains(".TH loopscope") && man.contains(".SH \"LOOPSCOPE COMPLETIONS\""));
+    assert!(man.contains(".TH loopscope") && man.contains(".SS \"loopscope completions"));
 }
 
 #[test]

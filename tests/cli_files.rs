@@ -165,3 +165,98 @@ fn hostile_names_do_not_reach_the_output() {
         assert!(ended.stdout.contains("--evil="), "{command:?}");
     });
 }
+
+#[test]
+fn an_export_is_one_json_object_an_event() {
+    let place = Place::new();
+    let events = common::recording::write(&place.path("a.lscope"), 7, 50);
+    let file = place.arg("a.lscope");
+    let all = run(&["export", &file, "--to", "ndjson"]).exits(0).stdout;
+    let lines: Vec<serde_json::Value> = all
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    assert_eq!(lines.len() as u64, events);
+    for (number, line) in lines.iter().enumerate() {
+        assert_eq!(line["event"], number);
+        assert!(line["kind"].is_string() && line["at_ns"].is_u64(), "{line}");
+    }
+    let part = run(&[
+        "export",
+        &file,
+        "--to",
+        "ndjson",
+        "--from",
+        "event:100",
+        "--until",
+        "event:200",
+    ])
+    .exits(0)
+    .stdout;
+    let part: Vec<&str> = part.lines().collect();
+    assert!(
+        part.len() >= 101 && all.contains(part[0]) && part.contains(&all.lines().nth(150).unwrap())
+    );
+}
+
+#[test]
+fn an_export_never_writes_over_a_file_unasked() {
+    let place = Place::new();
+    let file = recorded(&place, "a.lscope");
+    let out = place.file("kept.ndjson", "mine");
+    let export = ["export", &file, "--to", "ndjson", "-o", &out];
+    run(&export).fails(125, "--force");
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), "mine");
+    run(&[&export[..], &["--force"]].concat()).exits(0);
+    assert!(
+        std::fs::read_to_string(&out)
+            .unwrap()
+            .starts_with("{\"event\":0,")
+    );
+    run(&[
+        "export",
+        &file,
+        "--to",
+        "ndjson",
+        "-o",
+        &place.arg("no/such/dir"),
+    ])
+    .fails(125, "create the directory");
+    run(&[
+        "export",
+        &file,
+        "--to",
+        "ndjson",
+        "-o",
+        "/dev/full",
+        "--force",
+    ])
+    .fails(125, "free some space");
+}
+
+#[test]
+fn an_instant_the_recording_does_not_have_is_wrong_usage() {
+    let place = Place::new();
+    let file = recorded(&place, "a.lscope");
+    for when in [
+        "5h",
+        "-9999s",
+        "event:99999999",
+        "mark:nobody made it",
+        "iteration:7:1",
+        "101%",
+        "soon",
+    ] {
+        let ended = run(&["export", &file, "--to", "ndjson", "--from", when]).exits(2);
+        assert!(
+            ended.stderr.starts_with("error: ") && ended.stdout.is_empty(),
+            "{when}: {}",
+            ended.stderr
+        );
+    }
+    run(&[
+        "export", &file, "--to", "ndjson", "--from", "60%", "--until", "40%",
+    ])
+    .fails(2, "behind");
+    run(&["export", &file, "--to", "pdf"]).exits(2);
+}

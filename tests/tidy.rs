@@ -76,7 +76,7 @@ const LONG: &[(&str, &str)] = &[
     ),
 ];
 
-const MAX_LINES: usize = 450;
+const MAX_LINES: usize = 500;
 
 /// Nothing of the machine a file was written on may be in it.
 const MACHINE_PATHS: &[&str] = &["/root/", "/home/", "/work/", "/tmp/wt", "/tmp/target"];

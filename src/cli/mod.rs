@@ -7,7 +7,9 @@
 pub mod error;
 pub mod output;
 
+mod at;
 mod completions;
+mod export;
 mod info;
 mod man;
 mod open;
@@ -39,6 +41,7 @@ const EXIT_CODES: &str = "Exit codes: 0, or that of the launched program (128+N 
 enum Command {
     Report(report::Args),
     Info(info::Args),
+    Export(export::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -48,6 +51,7 @@ impl Command {
         match self {
             Command::Report(args) => report::run(args),
             Command::Info(args) => info::run(args),
+            Command::Export(args) => export::run(args),
             Command::Completions(args) => completions::run(args),
             Command::Man(args) => man::run(args),
         }

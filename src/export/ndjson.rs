@@ -1,0 +1,163 @@
+//! `export --to ndjson`: one event a line, every column by a readable name, names resolved: enough to compute every figure
+//! of the report again outside (docs/EXPORT.md has the table and such a script). Step: trace, model → **outside**.
+
+use super::columns::{Names, columns};
+use crate::json::Json;
+use crate::model::{Id, Loop, Model, Phase, Registration, ThreadState};
+use crate::record::event::{Event, Kind, Space, flags};
+use crate::trace::{Error, Events, Reader};
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
+/// Hands one line after the other, line feed included, to `emit` until it fails; `progress` hears how much is done.
+///
+/// The fold starts at the recording's start whatever the window, so that names and states are right in it.
+///
+/// # Errors
+/// When the file cannot be read, or what `emit` returns.
+pub fn lines<E: From<Error>>(
+    reader: &mut Reader,
+    window: RangeInclusive<u64>,
+    progress: &mut dyn FnMut(f64),
+    emit: &mut dyn FnMut(&str) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut model = Model::default();
+    let mut places = Places::default();
+    let mut events = Events::default();
+    let mut json = Json::new();
+    let mut line = String::new();
+    // A late event stands behind its time, so the last page that reaches back into the window counts.
+    let reaches = |p: &crate::trace::PageInfo| p.t_first <= *window.end();
+    let pages = (reader.pages().iter())
+        .rposition(reaches)
+        .map_or(0, |last| last + 1);
+    for page in 0..pages {
+        reader.read_page(page, &mut events)?;
+        for (number, event, text) in events.iter() {
+            model.apply(number, event, text, &mut ());
+            places.see(&model, event);
+            if window.contains(&event.t) {
+                json.clear();
+                one(&mut json, number, event, text, &model, &places);
+                line.clear();
+                line.push_str(json.as_str());
+                line.push('\n');
+                emit(&line)?;
+            }
+        }
+        progress((page + 1) as f64 / pages as f64);
+    }
+    Ok(())
+}
+
+fn one(j: &mut Json, number: u64, e: &Event, text: &[u8], model: &Model, places: &Places) {
+    let thread = places
+        .threads
+        .get(&e.thread)
+        .and_then(|id| model.threads().get(*id as usize));
+    let process = thread.map(|t| t.process);
+    let pid = process
+        .and_then(|p| model.processes().get(p as usize))
+        .map(|p| p.pid);
+    j.braces(|j| {
+        j.field("event", number)
+            .field("at_ns", e.t)
+            .field("kind", e.kind.name());
+        j.field("process", process).field("pid", pid);
+        j.field("thread", e.thread)
+            .field("tid", thread.map(|t| t.tid));
+        let names = Names {
+            model,
+            process: process.unwrap_or(Id::MAX),
+        };
+        columns(j, e, text, &names);
+        if let Some((l, seat)) = places.of(model, e) {
+            j.field("loop", l.id).field("turn", seat.turn);
+            if let Some(reg) = served(model, e, seat) {
+                j.field("fd", reg.fd)
+                    .field("generation", reg.generation)
+                    .field("name", &*reg.name);
+            }
+        }
+        let site = model.name(names.process, Space::Site, u32::from(e.site));
+        if e.site != 0 && !site.is_empty() {
+            j.field("site", site);
+        }
+        for (flag, name) in [(flags::LATE, "late"), (flags::CUT, "cut")] {
+            if e.flags & flag != 0 {
+                j.field(name, true);
+            }
+        }
+    });
+}
+
+/// The registration an event of a loop is about.
+fn served<'m>(model: &'m Model, e: &Event, seat: &ThreadState) -> Option<&'m Registration> {
+    let id = match (e.kind, seat.phase) {
+        (Kind::Ready, _) => seat.batch.last()?.reg,
+        (Kind::RunBegin, Phase::Running { reg, .. }) => reg?,
+        _ => return None,
+    };
+    model.reg(id)
+}
+
+/// Which thread an event's number means, and on which loop a thread stands by an epoll descriptor's number.
+#[derive(Default)]
+struct Places {
+    threads: HashMap<u32, Id>,
+    known: usize,
+    seats: HashMap<(u32, i32), (usize, usize)>,
+}
+
+impl Places {
+    fn see(&mut self, model: &Model, e: &Event) {
+        while let Some(thread) = model.threads().get(self.known) {
+            self.threads.insert(thread.number, thread.id);
+            self.known += 1;
+        }
+        if e.kind != Kind::WaitEnter {
+            return;
+        }
+        let Some(thread) = self.threads.get(&e.thread).copied() else {
+            return;
+        };
+        let here = |seat: &ThreadState| {
+            seat.thread == thread
+                && seat.entered == e.t
+                && matches!(seat.phase, Phase::Waiting { .. })
+        };
+        let place = self.seats.get(&(e.thread, e.fd)).copied();
+        let still = place
+            .and_then(|(l, s)| model.loops().get(l)?.threads.get(s))
+            .is_some_and(here);
+        if !still {
+            let find = |l: &Loop| l.threads.iter().position(here);
+            match model
+                .loops()
+                .iter()
+                .enumerate()
+                .find_map(|(at, l)| Some((at, find(l)?)))
+            {
+                Some(place) => self.seats.insert((e.thread, e.fd), place),
+                None => self.seats.remove(&(e.thread, e.fd)),
+            };
+        }
+    }
+
+    /// The loop and the thread's place on it, for the kinds that belong to one.
+    fn of<'m>(&self, model: &'m Model, e: &Event) -> Option<(&'m Loop, &'m ThreadState)> {
+        let kinds = [
+            Kind::WaitEnter,
+            Kind::WaitExit,
+            Kind::Ready,
+            Kind::RunBegin,
+            Kind::RunEnd,
+        ];
+        if !kinds.contains(&e.kind) {
+            return None;
+        }
+        let (l, seat) = *self.seats.get(&(e.thread, e.fd))?;
+        let l = model.loops().get(l)?;
+        Some((l, l.threads.get(seat)?))
+    }
+}
