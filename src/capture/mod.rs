@@ -3,11 +3,18 @@
 
 pub mod drain;
 mod liveness;
+pub mod machine;
+pub mod procfs;
 
 #[cfg(feature = "cli")]
 pub mod control;
 #[cfg(feature = "cli")]
 pub mod launch;
-pub mod procfs;
+#[cfg(feature = "cli")]
+pub mod memory;
 #[cfg(feature = "cli")]
 pub mod pty;
+#[cfg(feature = "cli")]
+pub mod rendezvous;
+#[cfg(feature = "cli")]
+pub mod session;
