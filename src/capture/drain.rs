@@ -168,6 +168,11 @@ impl Drain {
         self.merge.process_seen(pid, self.clock.now(), &mut Proc);
     }
 
+    /// The processes that have been seen and have not ended.
+    pub fn processes(&self) -> Vec<u32> {
+        self.merge.processes()
+    }
+
     /// A process is gone (waited for, or its pidfd says so). The next pass writes the rest of what it pushed, the
     /// ends of its threads, then its own with this wait status.
     pub fn process_ended(&mut self, pid: u32, status: i32) {

@@ -11,6 +11,8 @@ pub mod control;
 #[cfg(feature = "cli")]
 pub mod launch;
 #[cfg(feature = "cli")]
+pub mod live;
+#[cfg(feature = "cli")]
 pub mod memory;
 #[cfg(feature = "cli")]
 pub mod pty;

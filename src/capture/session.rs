@@ -12,7 +12,7 @@
 use super::drain::Drain;
 use super::memory::{self, Memory};
 use super::rendezvous::{self, Joined, Refused, Rendezvous};
-use super::{launch, machine};
+use super::{launch, machine, procfs};
 use crate::record::clock::Anchor;
 use crate::record::event::{Kind, MAX_TEXT};
 use crate::record::handshake::Status;
@@ -189,12 +189,17 @@ impl Session {
 
     /// Waits until the child and every process that joined have ended, and completes the recording.
     pub fn join(self) -> Result<Outcome, Error> {
+        self.join_keeping().map(|(outcome, _)| outcome)
+    }
+
+    /// The same, and gives the recording back, open for reading.
+    pub fn join_keeping(self) -> Result<(Outcome, File), Error> {
         let outcome = self.collector.join().map_err(|_| Error::Died);
         // The eventfd's counter is far from full, so the write cannot fail.
         let _ = write_one(&self.stop);
         // It ends by itself; its own panic would have been told on stderr.
         let _ = self.welcome.join();
-        outcome?
+        Ok((outcome??, self.file))
     }
 }
 
@@ -358,9 +363,13 @@ impl<G: Fn()> Collector<G> {
     fn take(&mut self, message: Message) {
         match message {
             Message::Joined(Joined { pid, .. }) => {
+                let pid = pid as u32;
                 self.outcome.joined += 1;
-                self.drain.process_joined(pid as u32);
-                self.watch(pid as u32);
+                if self.alive.contains_key(&pid) {
+                    self.exec(pid);
+                }
+                self.drain.process_joined(pid, true);
+                self.watch(pid);
             }
             Message::Refused(refused) => self.outcome.refused = Some(refused),
             Message::Child(pid, status) => {
@@ -380,6 +389,18 @@ impl<G: Fn()> Collector<G> {
             }
             Message::Finish => self.finish = true,
         }
+    }
+
+    /// A process that had joined joins again: it has become another program.
+    fn exec(&mut self, pid: u32) {
+        let rec = Rec {
+            kind: Kind::Exec,
+            fd: -1,
+            ..Rec::default()
+        };
+        let program = procfs::command(pid as i32).unwrap_or_default();
+        let cut = crate::record::wire::cut(&program, MAX_TEXT);
+        self.drain.note(Some(pid), rec, &program[..cut]);
     }
 
     fn watch(&mut self, pid: u32) {
@@ -412,7 +433,7 @@ impl<G: Fn()> Collector<G> {
 
     /// Forked children come without a word: they show themselves by what they push.
     fn look_for_new(&mut self) {
-        for pid in self.drain.pids() {
+        for pid in self.drain.processes() {
             self.watch(pid);
         }
     }
@@ -423,7 +444,7 @@ impl<G: Fn()> Collector<G> {
             .map(|(pid, _)| *pid)
             .collect();
         for pid in gone {
-            self.ended(pid, crate::record::event::STATUS_UNKNOWN);
+            self.ended(pid, super::drain::UNKNOWN_STATUS);
         }
     }
 

@@ -14,7 +14,9 @@ mod info;
 mod man;
 mod open;
 mod progress;
+mod record;
 mod report;
+mod signals;
 
 pub use error::{Exit, Failure, Outcome};
 
@@ -39,6 +41,7 @@ const EXIT_CODES: &str = "Exit codes: 0, or that of the launched program (128+N 
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Record(record::Args),
     Report(report::Args),
     Info(info::Args),
     Export(export::Args),
@@ -49,6 +52,7 @@ enum Command {
 impl Command {
     fn run(self) -> Outcome {
         match self {
+            Command::Record(args) => record::run(args),
             Command::Report(args) => report::run(args),
             Command::Info(args) => info::run(args),
             Command::Export(args) => export::run(args),

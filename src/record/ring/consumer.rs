@@ -16,6 +16,9 @@ pub struct Consumer {
     shared: bool,
 }
 
+// SAFETY: the ring's memory stays mapped and all access to it is atomic; the reading end itself is not shared.
+unsafe impl Send for Consumer {}
+
 /// A record as a drain hands it out.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {

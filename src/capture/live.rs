@@ -1,0 +1,176 @@
+//! A launched program under a session: started, watched, its terminal recorded, ended or left.
+//! Step: event → **ring → trace**.
+
+use super::control::{ChildState, Control, GRACE};
+use super::launch::{self, Launched, Streams};
+use super::pty::Pty;
+use super::session::{self, Outcome, Plan, Session, Target, Teller};
+use std::ffi::OsString;
+use std::io;
+use std::process::{Child, ExitStatus};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Why a program is not being recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The recorder could not start, or not end well.
+    #[error(transparent)]
+    Session(#[from] session::Error),
+    /// The program could not.
+    #[error(transparent)]
+    Launch(#[from] launch::Error),
+    /// A thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+}
+
+/// A child has ended, but a process it left behind may hold its terminal: how long to wait for its last output.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// A program being recorded.
+pub struct Live {
+    session: Session,
+    control: Control,
+    teller: Teller,
+}
+
+impl Live {
+    /// Starts the recorder, then the program. A program that cannot be started leaves no file behind.
+    pub fn start(
+        plan: Plan,
+        argv: &[OsString],
+        streams: Streams,
+        record_output: bool,
+    ) -> Result<Live, Error> {
+        let control: Arc<OnceLock<Control>> = Arc::default();
+        let told = Arc::clone(&control);
+        let target = plan.target.clone();
+        let session = Session::start(plan, move || {
+            if let Some(control) = told.get() {
+                control.changed();
+            }
+        })?;
+        let teller = session.teller();
+        let Launched { child, pidfd, pty } = match launch::launch(argv, session.socket(), streams) {
+            Ok(launched) => launched,
+            Err(error) => {
+                teller.finish();
+                // The program's error is the one to tell.
+                let _ = session.join();
+                if let Target::File { path, .. } = &target {
+                    let _ = std::fs::remove_file(path);
+                }
+                return Err(error.into());
+            }
+        };
+        let unsaved = matches!(target, Target::Unnamed { .. });
+        let handle = pty.as_ref().map(Pty::handle);
+        let made = Control::new(child.id() as i32, pidfd, handle, session.path(), unsaved);
+        let control = control.get_or_init(|| made).clone();
+        let output = match pty {
+            Some(pty) => Some(pump(pty, record_output.then(|| teller.clone()))?),
+            None => None,
+        };
+        let (waiting, told) = (control.clone(), teller.clone());
+        std::thread::Builder::new()
+            .name("wait".to_owned())
+            .spawn(move || wait(child, output.as_ref(), &waiting, &told))
+            .map_err(Error::Thread)?;
+        Ok(Live {
+            session,
+            control,
+            teller,
+        })
+    }
+
+    /// The handle for views and signals.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Ends the recording from elsewhere.
+    pub fn teller(&self) -> Teller {
+        self.teller.clone()
+    }
+
+    /// Waits until the program and everyone who joined has ended (or [`Teller::finish`] was called) and completes the
+    /// recording. A program that shall be left alive keeps its terminal.
+    pub fn join(self) -> Result<Ended, Error> {
+        let outcome = self.session.join_keeping();
+        let (outcome, file) = outcome?;
+        let status = match self.control.child() {
+            ChildState::Ended(status) => Some(status),
+            ChildState::Running { .. } => None,
+        };
+        if let (None, true, Some(pty)) = (status, self.control.left(), self.control.pty()) {
+            launch::keep_pty(pty).map_err(Error::Thread)?;
+        }
+        Ok(Ended {
+            status,
+            outcome,
+            file,
+            control: self.control,
+        })
+    }
+}
+
+/// How it went.
+pub struct Ended {
+    /// The child's end; nothing if it lives on.
+    pub status: Option<ExitStatus>,
+    /// The recording's.
+    pub outcome: Outcome,
+    /// The recording, open for reading.
+    pub file: std::fs::File,
+    /// What the view asked for.
+    pub control: Control,
+}
+
+/// Reads the child's terminal on a thread of its own; what comes back says when it has ended.
+fn pump(pty: Pty, teller: Option<Teller>) -> Result<Receiver<()>, Error> {
+    let (done, ended) = channel();
+    std::thread::Builder::new()
+        .name("terminal".to_owned())
+        .spawn(move || {
+            pty.pump(|bytes, size| {
+                if let Some(teller) = &teller {
+                    teller.output(bytes, size.packed());
+                }
+            });
+            // The other end may have waited long enough.
+            let _ = done.send(());
+        })
+        .map_err(Error::Thread)?;
+    Ok(ended)
+}
+
+fn wait(mut child: Child, output: Option<&Receiver<()>>, control: &Control, teller: &Teller) {
+    let pid = child.id();
+    // Nobody else waits for it, so its status is there to be had.
+    let Ok(status) = child.wait() else {
+        teller.finish();
+        return;
+    };
+    if let Some(ended) = output {
+        match ended.recv_timeout(LAST_WORDS) {
+            Ok(()) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+        }
+    }
+    control.set_ended(status);
+    teller.child_ended(pid, status);
+}
+
+/// Ends the program after `time`: TERM, KILL [`GRACE`] later, and the recording with it, whoever else still lives.
+pub fn end_after(time: Duration, control: Control, teller: Teller) -> io::Result<()> {
+    std::thread::Builder::new()
+        .name("timer".to_owned())
+        .spawn(move || {
+            std::thread::sleep(time);
+            control.end();
+            std::thread::sleep(GRACE * 2);
+            teller.finish();
+        })?;
+    Ok(())
+}

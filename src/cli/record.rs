@@ -1,0 +1,281 @@
+//! `loopscope record -- CMD…`: launches a program and records it, without a UI. Step: event → ring → **trace**.
+
+use super::error::{Exit, Failure, Outcome};
+use super::output::stdout_is_tty;
+use super::signals;
+use crate::capture::control::Control;
+use crate::capture::launch::{self, Streams};
+use crate::capture::live::{self, Live};
+use crate::capture::session::{self, Plan, Target};
+use crate::report::words::grouped;
+use crate::text::{visible, wallclock};
+use crate::trace;
+use crate::when;
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// Launch a program and record it
+///
+/// The program, or a child of it, must call loopscope::Recorder::from_env(). It keeps the terminal and ^C; the
+/// recording ends when it and every process that joined have ended.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The recording [default: NAME-YYYYMMDD-HHMMSS-PID.lscope]; - is stdout, the program's stdout then goes to stderr
+    #[arg(short, long, value_name = "F")]
+    output: Option<PathBuf>,
+    /// Replace the file if it exists
+    #[arg(long)]
+    force: bool,
+    /// End the program (TERM) and the recording after this time: 1.5s, 2min
+    #[arg(long = "for", value_name = "D", value_parser = parse_duration)]
+    duration: Option<Duration>,
+    /// The program and its arguments
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "CMD"
+    )]
+    command: Vec<OsString>,
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    when::duration(text)
+        .filter(|ns| *ns > 0)
+        .map(Duration::from_nanos)
+        .ok_or_else(|| "a time is a number and a unit, like 1.5s, 300ms, 2min".to_owned())
+}
+
+pub(super) fn run(args: Args) -> Outcome {
+    let to_stdout = args.output.as_deref() == Some(Path::new("-"));
+    if to_stdout && stdout_is_tty() {
+        return Err(Failure::usage("cannot write a recording to a terminal")
+            .hint("redirect stdout, or give a file name to -o")
+            .into());
+    }
+    let options = trace::Options { force: args.force };
+    let path =
+        (args.output).unwrap_or_else(|| PathBuf::from(default_name(&program_name(&args.command))));
+    let target = match to_stdout {
+        true => Target::Unnamed {
+            directory: std::env::temp_dir(),
+            options,
+        },
+        false => Target::File {
+            path: path.clone(),
+            options,
+        },
+    };
+    let streams = if to_stdout {
+        Streams::StdoutToStderr
+    } else {
+        Streams::Inherit
+    };
+    let live = start(plan(target, &args.command), &args.command, streams, false)?;
+    let handle = signals::handle(live.control().clone(), live.teller())?;
+    if let Some(time) = args.duration {
+        live::end_after(time, live.control().clone(), live.teller())?;
+    }
+    let ended = live.join().map_err(explain)?;
+    handle.close();
+    if to_stdout {
+        copy_to_stdout(&ended.file)?;
+    }
+    let exit = exit_of(
+        &ended,
+        &program_name(&args.command),
+        args.duration.is_some(),
+    )?;
+    if !to_stdout && std::io::stderr().is_terminal() && ended.outcome.counts.records > 0 {
+        tell(&ended.outcome, &path, "replay");
+    }
+    Ok(exit)
+}
+
+/// A plan without a title or attachments.
+pub(super) fn plan(target: Target, command: &[OsString]) -> Plan {
+    Plan {
+        target,
+        command: command
+            .iter()
+            .map(|a| a.to_string_lossy().into_owned())
+            .collect(),
+        title: String::new(),
+        stamped: false,
+        attachments: Vec::new(),
+    }
+}
+
+/// Starts recorder and program; the exit codes 126 and 127 are the program's.
+pub(super) fn start(
+    plan: Plan,
+    argv: &[OsString],
+    streams: Streams,
+    output: bool,
+) -> anyhow::Result<Live> {
+    Live::start(plan, argv, streams, output).map_err(explain)
+}
+
+/// The exit code and advice that belong to a failure.
+pub(super) fn explain(error: live::Error) -> anyhow::Error {
+    let exit = match &error {
+        live::Error::Launch(launch::Error::NotFound(_)) => Exit::NOT_FOUND,
+        live::Error::Launch(launch::Error::NotExecutable(_)) => Exit::NOT_EXECUTABLE,
+        live::Error::Session(session::Error::Trace(error)) => return trace_failure(error),
+        _ => Exit::FAILURE,
+    };
+    let text = error.to_string();
+    let (what, advice) = text.split_once("; ").unwrap_or((&text, ""));
+    let mut failure = Failure::new(what).exit(exit);
+    if !advice.is_empty() {
+        failure = failure.hint(advice);
+    }
+    match std::error::Error::source(&error) {
+        Some(source) => failure.because(source.to_string()).into(),
+        None => failure.into(),
+    }
+}
+
+fn trace_failure(error: &trace::Error) -> anyhow::Error {
+    let text = error.to_string();
+    match std::error::Error::source(error) {
+        Some(source) => Failure::new(text).because(source.to_string()).into(),
+        None => Failure::new(text).into(),
+    }
+}
+
+/// The child's code if it is not 0; a recording without events is our failure.
+pub(super) fn exit_of(ended: &live::Ended, program: &str, ended_by_us: bool) -> Outcome {
+    use std::os::unix::process::ExitStatusExt;
+    let by_us = ended_by_us
+        && ended
+            .status
+            .is_some_and(|s| matches!(s.signal(), Some(libc::SIGTERM | libc::SIGKILL)));
+    let exit = match ended.status {
+        Some(status) if !by_us => Exit::of_child(status),
+        _ => Exit::OK,
+    };
+    if ended.outcome.counts.records > 0 {
+        return Ok(exit);
+    }
+    let (why, advice) = ended.outcome.nothing_because(program);
+    let failure = Failure::new(why).hint(advice);
+    Err(if exit == Exit::OK {
+        failure
+    } else {
+        failure.exit(exit)
+    }
+    .into())
+}
+
+/// What was recorded, and the next command to type.
+pub(super) fn tell(outcome: &session::Outcome, path: &Path, next: &str) {
+    let lost = match outcome.counts.lost() {
+        0 => String::new(),
+        n => format!(", {} lost", grouped(n)),
+    };
+    let name = path.display().to_string();
+    // Nobody is left to tell when stderr fails.
+    let _ = writeln!(
+        std::io::stderr(),
+        "recorded {} events{lost} in {}\nnext: loopscope {next} {}",
+        grouped(outcome.counts.events),
+        visible(&name),
+        visible(&quoted(&name)),
+    );
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@,=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// The last part of the program's path.
+pub(super) fn program_name(command: &[OsString]) -> String {
+    let program = command.first().map(Path::new).and_then(Path::file_name);
+    program.map_or_else(
+        || "recording".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+/// `NAME-YYYYMMDD-HHMMSS-PID.lscope`, in local time.
+pub(super) fn default_name(name: &str) -> String {
+    let keep = |c: char| c.is_alphanumeric() || "._+-".contains(c);
+    let name: String = name
+        .chars()
+        .map(|c| if keep(c) { c } else { '_' })
+        .take(64)
+        .collect();
+    let name = name.trim_start_matches(['.', '-']);
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let local = wallclock::local(now.as_nanos() as u64);
+    let digits: String = local
+        .chars()
+        .take(19)
+        .filter(char::is_ascii_digit)
+        .collect();
+    let (date, time) = digits.split_at_checked(8).unwrap_or((&digits, ""));
+    format!("{name}-{date}-{time}-{}.lscope", std::process::id())
+}
+
+fn copy_to_stdout(file: &std::fs::File) -> anyhow::Result<()> {
+    let failed = |e: std::io::Error| {
+        Failure::new("cannot write the recording to standard output").because(e)
+    };
+    copy(file, &mut std::io::stdout().lock()).map_err(failed)?;
+    Ok(())
+}
+
+/// Copies the whole recording.
+pub(super) fn copy(file: &std::fs::File, to: &mut impl Write) -> std::io::Result<()> {
+    use std::io::Seek;
+    let mut from = file;
+    from.seek(std::io::SeekFrom::Start(0))?;
+    std::io::copy(&mut from, to)?;
+    to.flush()
+}
+
+/// Where a recording without a name goes, and keeping it under the name the view asked for.
+pub(super) fn save(file: &std::fs::File, control: &Control) -> anyhow::Result<Option<PathBuf>> {
+    let Some((path, mut to)) = control.take_save() else {
+        return Ok(None);
+    };
+    copy(file, &mut to).map_err(|e| {
+        Failure::new(format!("cannot save the recording as {}", path.display()))
+            .hint("free some space; the recording is lost")
+            .because(e)
+    })?;
+    Ok(Some(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_default_name_is_a_plain_file_name() {
+        let name = default_name("../../evil name\u{202e}");
+        let (stem, rest) = name.rsplit_once('-').unwrap();
+        assert_eq!(rest, format!("{}.lscope", std::process::id()));
+        assert!(stem.starts_with("_.._evil_name_-2"), "{stem}");
+        assert!(!name.contains('/'));
+        let time = stem.rsplit_once('-').unwrap().1;
+        assert_eq!(time.len(), 6, "{name}");
+    }
+
+    #[test]
+    fn the_next_command_survives_a_shell() {
+        assert_eq!(quoted("a/b-1.lscope"), "a/b-1.lscope");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

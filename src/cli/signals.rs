@@ -1,0 +1,53 @@
+//! Signals to a recorder whose child has the terminal: ^C is the child's, TERM, HUP and QUIT are passed on to it, a
+//! second one ends the recording at once. Step: none of the pipeline; it ends it.
+
+use crate::capture::control::{ChildState, Control};
+use crate::capture::session::Teller;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::{Handle, Signals};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// A sender like timeout(1) signals us and our whole group: what comes this soon after the first is the same wish.
+const SAME_WISH: Duration = Duration::from_millis(300);
+
+/// Handles them until the handle is closed.
+pub fn handle(control: Control, teller: Teller) -> io::Result<Handle> {
+    // What nohup or a background job ignores stays ignored: a handler would make the child lose that.
+    let wanted = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
+        .into_iter()
+        .filter(|s| !is_ignored(*s));
+    let mut signals = Signals::new(wanted)?;
+    let handle = signals.handle();
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            let mut first: Option<Instant> = None;
+            for signal in signals.forever() {
+                let child_lives = matches!(control.child(), ChildState::Running { .. });
+                if signal == SIGINT && child_lives {
+                    continue;
+                }
+                match first {
+                    Some(at) if at.elapsed() >= SAME_WISH => teller.finish(),
+                    Some(_) => {}
+                    None if child_lives => {
+                        first = Some(Instant::now());
+                        control.signal(signal);
+                    }
+                    // Those the child left behind are not ours to end.
+                    None => teller.finish(),
+                }
+            }
+        })?;
+    Ok(handle)
+}
+
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: zero is a valid sigaction; a null new action only asks.
+    unsafe {
+        let mut old: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &mut old) == 0
+            && old.sa_sigaction == libc::SIG_IGN
+    }
+}
