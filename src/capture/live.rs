@@ -1,10 +1,11 @@
 //! A launched program under a session: started, watched, its terminal recorded, ended or left.
 //! Step: event → **ring → trace**.
 
+use super::collector::Outcome;
 use super::control::{ChildState, Control, GRACE};
 use super::launch::{self, Launched, Streams};
 use super::pty::Pty;
-use super::session::{self, Outcome, Plan, Session, Target, Teller};
+use super::session::{self, Plan, Session, Target, Teller};
 use std::ffi::OsString;
 use std::io;
 use std::process::{Child, ExitStatus};

@@ -7,6 +7,8 @@ pub mod machine;
 pub mod procfs;
 
 #[cfg(feature = "cli")]
+pub mod collector;
+#[cfg(feature = "cli")]
 pub mod control;
 #[cfg(feature = "cli")]
 pub mod launch;

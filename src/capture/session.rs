@@ -9,27 +9,23 @@
 //!
 //! No thread of ours runs in a recorded program, and nothing there waits for us.
 
+use super::collector::{Collector, Message, Outcome};
 use super::drain::Drain;
+use super::machine;
 use super::memory::{self, Memory};
-use super::rendezvous::{self, Joined, Refused, Rendezvous};
-use super::{launch, machine, procfs};
+use super::rendezvous::{self, Rendezvous};
 use crate::record::clock::Anchor;
-use crate::record::event::{Kind, MAX_TEXT};
-use crate::record::handshake::Status;
+use crate::record::event::MAX_TEXT;
 use crate::record::segment::Layout;
-use crate::record::wire::Rec;
-use crate::trace::merge::Counts;
 use crate::trace::{self, Meta, Writer};
-use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 /// Why a session could not start, or could not end well.
 #[derive(Debug, thiserror::Error)]
@@ -85,31 +81,6 @@ pub struct Plan {
     pub attachments: Vec<(String, Vec<u8>)>,
 }
 
-/// What the collector is told.
-enum Message {
-    Joined(Joined),
-    Refused(Refused),
-    /// The launched child has ended.
-    Child(u32, ExitStatus),
-    /// A piece of what a program wrote to its terminal, with the terminal's size as `Output` carries it.
-    Output(Vec<u8>, i32),
-    /// End now, whoever still lives.
-    Finish,
-}
-
-/// How a recording went.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Outcome {
-    /// Processes that joined by themselves; forked children that pushed are not counted.
-    pub joined: u32,
-    /// The last refusal.
-    pub refused: Option<Refused>,
-    /// What the merge wrote and lost.
-    pub counts: Counts,
-    /// Bytes of the recording.
-    pub bytes: u64,
-}
-
 /// A recording in the making.
 pub struct Session {
     rendezvous: Arc<Rendezvous>,
@@ -123,9 +94,6 @@ pub struct Session {
 /// Messages that may wait for the collector. Output fills it first: a child that writes faster than we record
 /// waits, as for a slow terminal.
 const QUEUED: usize = 256;
-
-/// How often a pass looks for processes that have ended.
-const LOOK: Duration = Duration::from_millis(16);
 
 impl Session {
     /// Makes the memory, the meeting place and the file, and starts collecting. `grown` is called from the collector's
@@ -301,194 +269,4 @@ fn eventfd() -> io::Result<OwnedFd> {
 fn write_one(fd: &OwnedFd) -> io::Result<()> {
     use std::io::Write;
     File::from(fd.try_clone()?).write_all(&1u64.to_ne_bytes())
-}
-
-/// The collector's thread.
-struct Collector<G> {
-    drain: Drain,
-    writer: Writer,
-    grown: G,
-    /// Bytes of the recording when `grown` was last called.
-    told: u64,
-    /// Processes whose end is awaited, with a descriptor that says so; none where the kernel refused one.
-    alive: HashMap<u32, Option<OwnedFd>>,
-    child_ended: bool,
-    finish: bool,
-    looked: Instant,
-    outcome: Outcome,
-}
-
-impl<G: Fn()> Collector<G> {
-    fn new(drain: Drain, writer: Writer, grown: G) -> Self {
-        Collector {
-            drain,
-            writer,
-            grown,
-            told: 0,
-            alive: HashMap::new(),
-            child_ended: false,
-            finish: false,
-            looked: Instant::now(),
-            outcome: Outcome::default(),
-        }
-    }
-
-    fn run(mut self, inbox: &Receiver<Message>) -> Result<Outcome, Error> {
-        let mut next = Instant::now();
-        while !self.over() {
-            let wait = next.saturating_duration_since(Instant::now());
-            match inbox.recv_timeout(wait) {
-                Ok(message) => {
-                    self.take(message);
-                    continue;
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            let pause = self.pass();
-            next = Instant::now() + pause;
-        }
-        // What was sent before the end belongs to the recording.
-        while let Ok(message) = inbox.try_recv() {
-            self.take(message);
-        }
-        self.end()
-    }
-
-    /// The child is gone, and so is everyone who joined.
-    fn over(&self) -> bool {
-        self.finish || self.child_ended && self.alive.is_empty()
-    }
-
-    fn take(&mut self, message: Message) {
-        match message {
-            Message::Joined(Joined { pid, .. }) => {
-                let pid = pid as u32;
-                self.outcome.joined += 1;
-                if self.alive.contains_key(&pid) {
-                    self.exec(pid);
-                }
-                self.drain.process_joined(pid, true);
-                self.watch(pid);
-            }
-            Message::Refused(refused) => self.outcome.refused = Some(refused),
-            Message::Child(pid, status) => {
-                // Its children may have joined in its last moments.
-                self.look_for_new();
-                self.ended(pid, launch::wait_status(status));
-                self.child_ended = true;
-            }
-            Message::Output(bytes, size) => {
-                let rec = Rec {
-                    kind: Kind::Output,
-                    fd: -1,
-                    x: size,
-                    ..Rec::default()
-                };
-                self.drain.note(None, rec, &bytes);
-            }
-            Message::Finish => self.finish = true,
-        }
-    }
-
-    /// A process that had joined joins again: it has become another program.
-    fn exec(&mut self, pid: u32) {
-        let rec = Rec {
-            kind: Kind::Exec,
-            fd: -1,
-            ..Rec::default()
-        };
-        let program = procfs::command(pid as i32).unwrap_or_default();
-        let cut = crate::record::wire::cut(&program, MAX_TEXT);
-        self.drain.note(Some(pid), rec, &program[..cut]);
-    }
-
-    fn watch(&mut self, pid: u32) {
-        self.alive
-            .entry(pid)
-            .or_insert_with(|| launch::pidfd_open(pid as i32).ok());
-    }
-
-    fn ended(&mut self, pid: u32, status: i32) {
-        self.alive.remove(&pid);
-        self.drain.process_ended(pid, status);
-    }
-
-    fn pass(&mut self) -> Duration {
-        let writer = &mut self.writer;
-        let pass = self.drain.pass(|event, text| writer.write(event, text));
-        writer.tick(pass.now);
-        if writer.bytes() != self.told {
-            self.told = writer.bytes();
-            (self.grown)();
-        }
-        let now = Instant::now();
-        if now.duration_since(self.looked) >= LOOK {
-            self.looked = now;
-            self.look_for_new();
-            self.look_for_ended();
-        }
-        pass.pause
-    }
-
-    /// Forked children come without a word: they show themselves by what they push.
-    fn look_for_new(&mut self) {
-        for pid in self.drain.processes() {
-            self.watch(pid);
-        }
-    }
-
-    fn look_for_ended(&mut self) {
-        let gone: Vec<u32> = (self.alive.iter())
-            .filter(|(_, pidfd)| pidfd.as_ref().is_none_or(|fd| is_readable(fd.as_fd())))
-            .map(|(pid, _)| *pid)
-            .collect();
-        for pid in gone {
-            self.ended(pid, super::drain::UNKNOWN_STATUS);
-        }
-    }
-
-    fn end(mut self) -> Result<Outcome, Error> {
-        let writer = &mut self.writer;
-        self.outcome.counts = self.drain.finish(|event, text| writer.write(event, text));
-        let summary = self.writer.finish()?;
-        (self.grown)();
-        self.outcome.bytes = summary.bytes;
-        Ok(self.outcome)
-    }
-}
-
-fn is_readable(fd: BorrowedFd<'_>) -> bool {
-    let mut poll = libc::pollfd {
-        fd: fd.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    };
-    // SAFETY: one live pollfd, no waiting.
-    unsafe { libc::poll(&mut poll, 1, 0) == 1 }
-}
-
-impl Outcome {
-    /// Why a recording holds no event, and what to do about it.
-    pub fn nothing_because(&self, program: &str) -> (String, String) {
-        let program = crate::text::visible(program);
-        match self.refused {
-            _ if self.joined > 0 => (
-                format!("{program} joined the recording and recorded nothing"),
-                "keep the Recorder alive while the loop runs, and let the loop use loopscope::mio or \
-                 loopscope::epoll"
-                    .to_owned(),
-            ),
-            Some(Refused { status, .. }) if status != Status::Welcome => {
-                let (why, advice) = status.refusal().split_once("; ").unwrap_or(("", ""));
-                (why.to_owned(), advice.to_owned())
-            }
-            _ => (
-                format!("{program} did not join the recording, so nothing was recorded"),
-                "only programs that call loopscope::Recorder::from_env() can be recorded; `loopscope demo \
-                 greedy-fd` shows one"
-                    .to_owned(),
-            ),
-        }
-    }
 }

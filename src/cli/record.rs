@@ -3,10 +3,13 @@
 use super::error::{Exit, Failure, Outcome};
 use super::output::stdout_is_tty;
 use super::signals;
+use crate::capture::collector::Outcome as Recorded;
 use crate::capture::control::Control;
 use crate::capture::launch::{self, Streams};
 use crate::capture::live::{self, Live};
+use crate::capture::rendezvous::Refused;
 use crate::capture::session::{self, Plan, Target};
+use crate::record::handshake::Status;
 use crate::report::words::grouped;
 use crate::text::{visible, wallclock};
 use crate::trace;
@@ -160,7 +163,7 @@ pub(super) fn exit_of(ended: &live::Ended, program: &str, ended_by_us: bool) -> 
     if ended.outcome.counts.records > 0 {
         return Ok(exit);
     }
-    let (why, advice) = ended.outcome.nothing_because(program);
+    let (why, advice) = nothing_because(&ended.outcome, program);
     let failure = Failure::new(why).hint(advice);
     Err(if exit == Exit::OK {
         failure
@@ -170,8 +173,31 @@ pub(super) fn exit_of(ended: &live::Ended, program: &str, ended_by_us: bool) -> 
     .into())
 }
 
+/// Why a recording holds no event, and what to do about it.
+fn nothing_because(outcome: &Recorded, program: &str) -> (String, String) {
+    let program = visible(program);
+    match outcome.refused {
+        _ if outcome.joined > 0 => (
+            format!("{program} joined the recording and recorded nothing"),
+            "keep the Recorder alive while the loop runs, and let the loop use loopscope::mio or \
+             loopscope::epoll"
+                .to_owned(),
+        ),
+        Some(Refused { status, .. }) if status != Status::Welcome => {
+            let (why, advice) = status.refusal().split_once("; ").unwrap_or(("", ""));
+            (why.to_owned(), advice.to_owned())
+        }
+        _ => (
+            format!("{program} did not join the recording, so nothing was recorded"),
+            "only programs that call loopscope::Recorder::from_env() can be recorded; `loopscope demo \
+             greedy-fd` shows one"
+                .to_owned(),
+        ),
+    }
+}
+
 /// What was recorded, and the next command to type.
-pub(super) fn tell(outcome: &session::Outcome, path: &Path, next: &str) {
+pub(super) fn tell(outcome: &Recorded, path: &Path, next: &str) {
     let lost = match outcome.counts.lost() {
         0 => String::new(),
         n => format!(", {} lost", grouped(n)),
