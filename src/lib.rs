@@ -1,5 +1,7 @@
 //! loopscope: an oscilloscope for event loops.
 #![deny(unsafe_op_in_unsafe_fn)]
+// Here and not in Cargo.toml: tests, benches and examples may unwrap.
+#![warn(clippy::unwrap_used)]
 
 #[doc(hidden)]
 pub mod capture;

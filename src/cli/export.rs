@@ -8,7 +8,7 @@ use super::{Exit, Failure, Outcome};
 use crate::export::ndjson;
 use crate::trace::Reader;
 use crate::when::When;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Write a recording, or a part of it, for other tools
 #[derive(clap::Args, Debug)]

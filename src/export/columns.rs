@@ -194,15 +194,6 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
         Kind::Output => {
             j.field("stream", e.aux).field("bytes", text);
         }
-        // A kind this match has not been taught: its columns as they are.
-        _ => {
-            j.field("aux", e.aux)
-                .field("fd", e.fd)
-                .field("x", e.x)
-                .field("arg", e.arg)
-                .field("y", e.y)
-                .field("text", text);
-        }
     }
 }
 
