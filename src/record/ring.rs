@@ -21,7 +21,7 @@ mod producer;
 pub use consumer::{Consumer, Drained, Record, Stop};
 pub use producer::{Call, Producer};
 
-use super::sync::AtomicU64;
+use super::sync::{AtomicU64, Ordering};
 use super::wire::SLOT_WORDS;
 
 /// Words of a ring's control block: four cache lines, one a writer.
@@ -79,6 +79,17 @@ impl Memory {
     #[inline(always)]
     pub fn capacity(&self) -> u64 {
         self.mask + 1
+    }
+
+    /// Takes the ring for the thread `who` (`tid | pid << 32`), if it is free.
+    pub fn claim(&self, who: u64) -> bool {
+        let owner = self.control(control::OWNER);
+        // Acquire: pairs with the Release in `Consumer::free`: the last owner's traces are gone. Release: pairs with
+        // the Acquire in `Consumer::owner`.
+        owner.load(Ordering::Relaxed) == 0
+            && owner
+                .compare_exchange(0, who, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
     }
 
     /// A control word.

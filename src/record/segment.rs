@@ -14,6 +14,9 @@ use super::clock::Clock;
 use super::ring::{self, CONTROL_WORDS, Consumer, Memory, Producer, control, first_position};
 use super::sync::{AtomicU64, Ordering};
 use super::wire::{SLOT_BYTES, SLOT_WORDS, VERSION};
+// Mapped memory holds the machine's atomics; the alias above is the same type, except for loom, which models single
+// rings on its own atomics and never makes a segment.
+use core::sync::atomic::AtomicU64 as Word;
 
 /// The header's words.
 pub mod header {
@@ -187,7 +190,7 @@ impl Segment {
     /// `words` 64-bit words at `base`, aligned to 8 bytes, stay mapped, readable and writable as long as the
     /// segment or anything made from it lives. Other processes may write them, through atomics.
     pub unsafe fn create(
-        base: *const AtomicU64,
+        base: *const Word,
         words: u64,
         layout: Layout,
         clock: Clock,
@@ -196,6 +199,7 @@ impl Segment {
         if layout.words()? > words || !base.is_aligned() {
             return Err(Bad::Size);
         }
+        let base = base.cast::<AtomicU64>();
         let segment = Segment {
             base,
             layout,
@@ -229,10 +233,11 @@ impl Segment {
     /// # Safety
     ///
     /// As for [`Segment::create`].
-    pub unsafe fn attach(base: *const AtomicU64, words: u64) -> Result<Self, Bad> {
+    pub unsafe fn attach(base: *const Word, words: u64) -> Result<Self, Bad> {
         if words < HEADER_WORDS || !base.is_aligned() {
             return Err(Bad::Size);
         }
+        let base = base.cast::<AtomicU64>();
         let word = |at: u64| {
             // SAFETY: `at` is a constant below HEADER_WORDS and at least that many words are there.
             let word = unsafe { &*base.add(at as usize) };
@@ -299,14 +304,7 @@ impl Segment {
         for ring in 0..self.layout.rings() - 1 {
             let limit = &limits.get(ring as usize)?.0;
             let memory = self.memory(ring);
-            let owner = memory.control(control::OWNER);
-            // Acquire: pairs with the Release in `Consumer::free`: the last owner's traces are gone. Release: pairs
-            // with the Acquire in `Consumer::owner`.
-            if owner.load(Ordering::Relaxed) == 0
-                && owner
-                    .compare_exchange(0, who, Ordering::AcqRel, Ordering::Relaxed)
-                    .is_ok()
-            {
+            if memory.claim(who) {
                 return Some(Producer::own(memory, limit, who));
             }
         }

@@ -349,6 +349,11 @@ pub fn cut(text: &[u8], room: usize) -> usize {
     }
 }
 
+/// The words of the one continuation slot of a record that has a `y` and no text.
+pub fn only_y(y: u64) -> [u64; 3] {
+    [y, 0, 0]
+}
+
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }

@@ -209,13 +209,7 @@ impl Consumer {
                 continue;
             }
             torn = false;
-            let mut payload = Payload::empty();
             if head.kind() == wire::CONTINUED || 1 + parts > length - done.slots {
-                done.rejected += 1;
-                done.slots += 1;
-                continue;
-            }
-            if !self.gather(position, parts, &mut payload) {
                 done.rejected += 1;
                 done.slots += 1;
                 continue;
@@ -226,14 +220,42 @@ impl Consumer {
                 self.ring.slot(position, 2).load(Ordering::Relaxed),
                 self.ring.slot(position, 3).load(Ordering::Relaxed),
             ];
-            match self.record(words, parts, &payload) {
-                Ok(Some(record)) => {
-                    done.records += 1;
-                    each(&record);
+            let mut rejected = false;
+            match wire::unfront(words) {
+                Ok(rec) if parts == 0 && !self.shared => {
+                    rejected = head.has_y();
+                    if !rejected {
+                        done.records += 1;
+                        each(&Record {
+                            rec,
+                            text: &[],
+                            who: 0,
+                        });
+                    }
                 }
-                Ok(None) => done.rejected += 1,
+                Ok(rec) => match self.gather(position, parts) {
+                    Some(payload) => match payload.read(self.shared, head.has_y()) {
+                        Some((who, y, text)) => {
+                            done.records += 1;
+                            let y = if head.has_y() { y } else { rec.y };
+                            each(&Record {
+                                rec: Rec { y, ..rec },
+                                text,
+                                who,
+                            });
+                        }
+                        None => rejected = true,
+                    },
+                    // Not what the front slot says: what follows may be records of their own.
+                    None => {
+                        done.rejected += 1;
+                        done.slots += 1;
+                        continue;
+                    }
+                },
                 Err(_newer) => done.newer += 1,
             }
+            done.rejected += rejected as u64;
             done.slots += 1 + parts;
             if done.slots - published >= PUBLISH {
                 published = done.slots;
@@ -248,42 +270,18 @@ impl Consumer {
         done
     }
 
-    /// Reads the continuation slots; `false` if one of them is not what the front slot says.
-    fn gather(&self, position: u64, parts: u64, payload: &mut Payload) -> bool {
+    /// Reads the continuation slots; nothing if one of them is not what the front slot says.
+    fn gather(&self, position: u64, parts: u64) -> Option<Payload> {
+        let mut payload = Payload::empty();
         for i in 0..parts {
             let at = position.wrapping_add(1 + i);
             let expected = wire::part_word(i as usize) | self.ring.lap(at) as u64;
             if self.ring.slot(at, 0).load(Ordering::Relaxed) != expected {
-                return false;
+                return None;
             }
             payload
                 .push_part([1, 2, 3].map(|word| self.ring.slot(at, word).load(Ordering::Relaxed)));
         }
-        true
-    }
-
-    fn record<'a>(
-        &self,
-        words: [u64; 4],
-        parts: u64,
-        payload: &'a Payload,
-    ) -> Result<Option<Record<'a>>, u8> {
-        let mut rec = wire::unfront(words)?;
-        let has_y = Head(words[0]).has_y();
-        let mut record = Record {
-            rec,
-            text: &[],
-            who: 0,
-        };
-        if parts > 0 || has_y || self.shared {
-            let Some((who, y, text)) = payload.read(self.shared, has_y) else {
-                return Ok(None);
-            };
-            if has_y {
-                rec.y = y;
-            }
-            record = Record { rec, text, who };
-        }
-        Ok(Some(record))
+        Some(payload)
     }
 }

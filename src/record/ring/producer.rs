@@ -63,9 +63,9 @@ impl Call {
 }
 
 impl Producer {
-    /// The writing end of a ring this thread has just claimed; `limit` is this thread's alone and 0 in any other
-    /// process.
-    pub(crate) fn own(ring: Memory, limit: &'static Local, who: u64) -> Self {
+    /// The writing end of a ring this thread has just [claimed](Memory::claim); `limit` is this thread's alone and 0
+    /// in any other process.
+    pub fn own(ring: Memory, limit: &'static Local, who: u64) -> Self {
         // Acquire: pairs with the Release by which the collector's last drain gave the slots back.
         let tail = ring.control(control::TAIL).load(Ordering::Acquire);
         limit.store(tail.wrapping_add(ring.capacity()), Ordering::Relaxed);
@@ -78,7 +78,7 @@ impl Producer {
     }
 
     /// The writing end of the overflow ring.
-    pub(crate) fn shared(ring: Memory, who: u64) -> Self {
+    pub fn shared(ring: Memory, who: u64) -> Self {
         Producer {
             ring,
             limit: &NO_LIMIT,
@@ -92,8 +92,8 @@ impl Producer {
     #[inline(always)]
     pub fn push(&self, r: &Rec) -> bool {
         let front = wire::front(r);
-        if front.y.is_some() {
-            return self.push_text(r, &[]);
+        if let Some(y) = front.y {
+            return self.push_with_y(r, front.words, y);
         }
         let position = match self.reserve(1) {
             Some(position) => position,
@@ -103,6 +103,15 @@ impl Producer {
             },
         };
         self.write(position, front.words);
+        true
+    }
+
+    fn push_with_y(&self, r: &Rec, words: [u64; 4], y: u64) -> bool {
+        let Some(position) = self.reserve(2).or_else(|| self.make_room(2, 1, r.ticks)) else {
+            return self.push_shared(r);
+        };
+        write_part(&self.ring, position.wrapping_add(1), 0, wire::only_y(y));
+        self.write(position, wire::with_parts(words, 1, false));
         true
     }
 
@@ -126,7 +135,12 @@ impl Producer {
             return false;
         };
         for i in (0..parts).rev() {
-            write_part(&self.ring, position + 1 + i as u64, i, payload.part(i));
+            write_part(
+                &self.ring,
+                position.wrapping_add(1 + i as u64),
+                i,
+                payload.part(i),
+            );
         }
         self.write(position, wire::with_parts(front.words, parts, was_cut));
         true
@@ -147,7 +161,10 @@ impl Producer {
             return false;
         };
         for i in (0..n).rev() {
-            self.write(position + 1 + i as u64, wire::member(&member(i)));
+            self.write(
+                position.wrapping_add(1 + i as u64),
+                wire::member(&member(i)),
+            );
         }
         self.write(position, wire::alone(first));
         true
