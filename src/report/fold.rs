@@ -250,6 +250,7 @@ fn an_fd(model: &Model, r: &Registration) -> Fd {
         bytes_out: r.bytes_out,
         share: (handlers && all > 0).then(|| r.run_ns as f64 / all as f64),
         bypassed_max: r.bypassed_max,
+        wait_max: r.wait_max,
         notice: bounds(&r.notice_lo, &r.notice_hi),
         queue: times(&r.queue, handlers),
         run: times(&r.run, handlers),

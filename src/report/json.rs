@@ -156,6 +156,7 @@ fn an_fd(j: &mut Json, f: &Fd) {
                 j.field("caused_wait_ns", None::<u64>);
             }
         }
+        j.field("wait_max_ns", f.wait_max);
     });
 }
 

@@ -195,6 +195,8 @@ pub struct Fd {
     pub share: Option<f64>,
     /// The most runs of others between its becoming ready and its own.
     pub bypassed_max: u32,
+    /// The longest wait of one event: notice at most + queue.
+    pub wait_max: u64,
     /// Kernel-ready to wakeup.
     pub notice: Option<Bounds>,
     /// Wakeup to handler start.

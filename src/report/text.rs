@@ -69,7 +69,7 @@ fn verdict(s: &Summary) -> String {
     };
     let waited = Duration(worst.start_ns.saturating_sub(worst.ready_ns));
     let mut text = format!(
-        "{who}: the longest wait was {}{waited} ({})",
+        "{who}: the longest wait was {}{waited}, of {}",
         at_most(worst),
         name_of(&worst.name, worst.fd)
     );
@@ -168,7 +168,7 @@ impl Page {
     /// A paragraph, its lines no longer than the page.
     fn wrapped(&mut self, indent: &str, text: &str) {
         let mut line = indent.to_owned();
-        for word in text.split(' ') {
+        for word in glued(text) {
             if line.len() > indent.len() && line.chars().count() + 1 + word.chars().count() > WIDTH
             {
                 self.line(&line);
@@ -177,7 +177,7 @@ impl Page {
             if line.len() > indent.len() {
                 line.push(' ');
             }
-            line.push_str(word);
+            line.push_str(&word);
         }
         self.line(&line);
     }
@@ -308,7 +308,6 @@ impl Page {
     }
 
     fn who_waited(&mut self, s: &Summary, top: usize) {
-        let active: Vec<&Fd> = s.fds.iter().filter(|f| f.ready > 0).collect();
         self.line("");
         self.line(&format!(
             "who waited most (notice + queue){}",
@@ -316,30 +315,25 @@ impl Page {
         ));
         self.line("");
         self.line(
-            "     fd  name                    ready  waited     worst queue  run time   share",
+            "     fd  name                   ready   waited in all     worst  run time  share",
         );
-        for f in active.into_iter().take(top) {
+        for f in s.fds.iter().filter(|f| f.ready > 0).take(top) {
             let mark = match f.notice {
-                Some(n) if n.lo.sum != n.hi.sum => "<=",
-                None => "q ",
-                _ => "  ",
+                Some(n) if n.lo.sum != n.hi.sum => "at most",
+                None => "queue",
+                _ => "",
             };
-            let queue = f
-                .queue
-                .map_or("–".to_owned(), |q| Duration(q.max).to_string());
             let run = f
                 .run
                 .map_or("–".to_owned(), |r| Duration(r.sum).to_string());
-            let share = f.share.map_or("–".to_owned(), percent);
             self.line(&format!(
-                "  {:>5}  {} {:>7} {mark}{:>9} {:>11}  {:>9} {:>7}",
+                "  {:>5}  {} {:>7} {mark:>7} {:>7} {:>9} {run:>9} {:>6}",
                 f.fd,
-                cell(&name_only(f), 21),
+                cell(&visible(&f.name), 20),
                 grouped(f.ready),
                 Duration(f.waited()).to_string(),
-                queue,
-                run,
-                share
+                Duration(f.wait_max).to_string(),
+                f.share.map_or("–".to_owned(), percent),
             ));
         }
     }
@@ -371,7 +365,7 @@ impl Page {
             self.line(&format!(
                 "  {:>5}  {} {:>7}  {cost:<22} {longest:>11}",
                 f.fd,
-                cell(&name_only(f), 21),
+                cell(&visible(&f.name), 21),
                 grouped(f.dispatched)
             ));
         }
@@ -419,15 +413,30 @@ impl Page {
     }
 }
 
+/// The words of a text, a number and its unit as one.
+fn glued(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        let unit = matches!(
+            word.trim_end_matches(['.', ',', ';', ':', ')']),
+            "%" | "ns" | "us" | "ms" | "s" | "min" | "h"
+        );
+        match words.last_mut() {
+            Some(last) if unit => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    words
+}
+
 fn of_total(top: usize, s: &Summary) -> String {
     match s.fds_total > top as u64 {
         true => format!(", {top} of {} fds; --top N for more", grouped(s.fds_total)),
         false => String::new(),
     }
-}
-
-fn name_only(f: &Fd) -> String {
-    visible(&f.name).into_owned()
 }
 
 /// `ann (fd 5)`, or `fd 5` where there is no name.

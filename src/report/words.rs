@@ -13,7 +13,7 @@ pub(crate) fn known(word: &str) -> String {
 pub(crate) fn percent(part: f64) -> String {
     match part * 100.0 {
         p if p >= 99.95 => "100 %".to_owned(),
-        p if p >= 9.95 => format!("{p:.0} %"),
+        p if (9.95..98.5).contains(&p) => format!("{p:.0} %"),
         p => format!("{p:.1} %"),
     }
 }
@@ -85,7 +85,7 @@ mod tests {
                 percent(0.985),
                 percent(0.0069)
             ],
-            ["100 %", "100 %", "98 %", "0.7 %"]
+            ["100 %", "99.9 %", "98.5 %", "0.7 %"]
         );
     }
 

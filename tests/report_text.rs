@@ -1,0 +1,250 @@
+//! The text report, drawn from figures made by hand: what a person reads, 80 columns wide, with the unknown said.
+
+use loopscope::report::summary::{
+    Behind, Bounds, Fd, Loop, Process, Recording, Setup, Summary, Times, Worst,
+};
+use loopscope::report::text::{Options, to_text};
+use unicode_width::UnicodeWidthStr;
+
+const MS: u64 = 1_000_000;
+
+fn times(count: u64, sum: u64, max: u64) -> Times {
+    Times {
+        count,
+        sum,
+        p50: max / 8,
+        p90: max / 4,
+        p99: max / 2,
+        max,
+    }
+}
+
+fn fd(number: i32, name: &str, run_ms: u64, wait_ms: u64, caused: (u64, u64)) -> Fd {
+    let hi = times(330, wait_ms * MS, 4 * MS);
+    Fd {
+        fd: number,
+        generation: 1,
+        name: name.into(),
+        interest: 1,
+        state: "armed",
+        fidelity: "measured",
+        ready: 330,
+        dispatched: 330,
+        share: Some(run_ms as f64 / 3_550.0),
+        notice: Some(Bounds { lo: hi, hi }),
+        queue: Some(times(330, 40 * MS, 5 * MS)),
+        run: Some(times(330, run_ms * MS, 6 * MS)),
+        wait_max: 7 * MS,
+        caused: Some(caused),
+        ..Fd::default()
+    }
+}
+
+fn summary() -> Summary {
+    Summary {
+        recording: Recording {
+            title: "greedy-fd broken".into(),
+            source: "library".into(),
+            command: vec!["loopscope".into(), "demo".into(), "greedy-fd".into()],
+            started_ns: 1_767_225_600_000_000_000,
+            duration_ns: 5_000 * MS,
+            events: 152_310,
+            complete: true,
+            kernel_ready: "measured".into(),
+            handlers: "measured".into(),
+            ..Recording::default()
+        },
+        processes: vec![Process {
+            id: 0,
+            pid: 4242,
+            parent: None,
+            name: "greedy-fd".into(),
+        }],
+        loops: vec![Loop {
+            pid: 4242,
+            kind: "epoll",
+            epfds: vec![4],
+            threads: vec![4242],
+            waits: 3_301,
+            wakeups: 3_300,
+            timeouts: 1,
+            ready: 9_911,
+            max_batch: 5,
+            wait_ns: 1_450 * MS,
+            busy_ns: 3_550 * MS,
+            fairness: Some(0.214),
+            iteration: times(3_301, 3_550 * MS, 6 * MS),
+            notice: Some(Bounds {
+                lo: times(9_911, 900 * MS, 6 * MS),
+                hi: times(9_911, 900 * MS, 6 * MS),
+            }),
+            queue: Some(times(9_911, 700 * MS, 6 * MS)),
+            run: Some(times(9_911, 3_500 * MS, 6 * MS)),
+            ..Loop::default()
+        }],
+        fds: vec![
+            fd(5, "ann", 24, 900, (0, 2 * MS)),
+            fd(
+                7,
+                "a very long name of a connection that says far too much",
+                32,
+                800,
+                (MS, MS),
+            ),
+            fd(6, "flood", 3_490, 12, (3_000 * MS, 3_100 * MS)),
+        ],
+        fds_total: 3,
+        worst: Some(Worst {
+            fd: 5,
+            name: "ann".into(),
+            ready_ns: 90_160_000,
+            wakeup_ns: 94_220_000,
+            start_ns: 94_290_000,
+            run_ns: 10_000,
+            notice: Some((4_060_000, 4_060_000)),
+            behind: vec![
+                Behind {
+                    who: "flood".into(),
+                    fd: Some(6),
+                    ns: 4_070_000,
+                    times: 2,
+                },
+                Behind {
+                    who: "the loop itself".into(),
+                    fd: None,
+                    ns: 60_000,
+                    times: 1,
+                },
+            ],
+            ..Worst::default()
+        }),
+        quantile_error: (1.0 / 64.0, 1.0 / 8.0),
+        ..Summary::default()
+    }
+}
+
+fn report(s: &Summary) -> String {
+    let text = to_text(
+        s,
+        &Options {
+            top: 10,
+            file: "my file.lscope",
+        },
+    );
+    for line in text.lines() {
+        assert!(line.width() <= 80, "{} columns: {line}", line.width());
+        assert_eq!(line, line.trim_end());
+    }
+    text
+}
+
+#[test]
+fn the_verdict_comes_first_and_names_who_waited_behind_whom() {
+    let text = report(&summary());
+    let verdict: String = text
+        .lines()
+        .take_while(|l| !l.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert_eq!(
+        verdict,
+        "greedy-fd broken: the longest wait was 4.13 ms, of ann (fd 5); flood (fd 6) had 98 % of the run time and 99.9 % of \
+         the waiting was behind it."
+    );
+}
+
+#[test]
+fn the_longest_wait_is_told_with_what_ran_meanwhile() {
+    let text = report(&summary()).replace("\n  ", " ");
+    assert!(
+        text.contains("became ready at 90.2 ms, the program was told 4.06 ms later"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Meanwhile: flood (fd 6) 4.07 ms in 2 pieces, the loop itself 60.0 us."),
+        "{text}"
+    );
+    assert!(
+        text.contains("loopscope replay 'my file.lscope' --at 94.29ms --view timeline"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_bounded_wait_is_told_as_one() {
+    let mut s = summary();
+    s.recording.kernel_ready = "bounded".into();
+    s.worst.as_mut().unwrap().notice = Some((0, 4_060_000));
+    for f in &mut s.fds {
+        f.notice.as_mut().unwrap().lo = times(330, 0, 0);
+    }
+    let text = report(&s);
+    assert!(
+        text.contains("the longest wait was at most 4.13 ms"),
+        "{text}"
+    );
+    assert!(text.contains("<= times are upper bounds"), "{text}");
+}
+
+#[test]
+fn what_is_not_known_is_said() {
+    let mut s = summary();
+    s.recording.lost = 1_234;
+    s.recording.lost_by_cause = vec![("ring-full", 1_234)];
+    s.recording.complete = false;
+    s.problems = vec!["damaged page at bytes 100 to 200; 64 events from number 7 are lost".into()];
+    s.setup = vec![Setup {
+        missing: "switch records".into(),
+        because: "perf_event_paranoid is 3".into(),
+        advice: "run as root".into(),
+    }];
+    s.loops[0].notice = None;
+    s.loops[0].queue = None;
+    let drawn = report(&s);
+    let text = drawn.replace("\n  ", " ");
+    for piece in [
+        "1,234 lost",
+        "ring-full",
+        "NOT COMPLETE",
+        "damaged page",
+        "no switch records",
+        "are unknown and not counted",
+    ] {
+        assert!(text.contains(piece), "{piece}: {text}");
+    }
+    assert!(
+        drawn
+            .lines()
+            .any(|l| l.trim_start().starts_with("queue") && l.ends_with('–')),
+        "{text}"
+    );
+}
+
+#[test]
+fn recordings_without_loops_or_events_have_their_own_verdict() {
+    let nothing = Summary::default();
+    assert!(report(&nothing).starts_with("the program: nothing was recorded.\n"));
+    let mut no_loop = Summary::default();
+    no_loop.recording.events = 3;
+    assert!(report(&no_loop).starts_with("the program: no event loop was seen"));
+}
+
+#[test]
+fn hostile_names_are_shown_not_obeyed() {
+    let mut s = summary();
+    s.recording.title = "\u{1b}]0;evil\u{7}".into();
+    s.fds[0].name = "\u{202e}nna".into();
+    s.worst.as_mut().unwrap().behind[0].who = "a\rb".into();
+    let text = report(&s);
+    assert!(
+        !text
+            .chars()
+            .any(|c| c != '\n' && loopscope::text::is_hidden(c))
+    );
+    assert!(
+        text.contains("\\x1b]0;evil\\x07")
+            && text.contains("\\u{202e}nna")
+            && text.contains("a\\rb"),
+        "{text}"
+    );
+}
