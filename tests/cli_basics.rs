@@ -1,4 +1,5 @@
 //! The command line itself: help, usage errors, exit codes, a reader that goes away, a disk that is full.
+#![cfg(feature = "cli")]
 
 mod common;
 

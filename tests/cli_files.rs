@@ -1,4 +1,5 @@
 //! Recordings that are no recordings, damaged ones, and outputs that cannot be written: each does what the manual says.
+#![cfg(feature = "cli")]
 
 mod common;
 

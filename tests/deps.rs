@@ -1,5 +1,6 @@
 //! What we depend on: the lean library stays lean, every licence is one we may ship, and nothing is fetched from
 //! outside the registry.
+#![cfg(feature = "cli")]
 
 use std::process::Command;
 

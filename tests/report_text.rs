@@ -1,4 +1,5 @@
 //! The text report, drawn from figures made by hand: what a person reads, 80 columns wide, with the unknown said.
+#![cfg(feature = "cli")]
 
 use loopscope::report::summary::{
     Behind, Bounds, Fd, Loop, Process, Recording, Setup, Summary, Times, Worst,
