@@ -1,40 +1,10 @@
 //! A recording is read as it was written: whole, by page, from any number, from any instant. Step: **trace**.
 
-#[path = "../benches/common/synth.rs"]
-#[allow(dead_code)]
-mod synth;
+mod trace_support;
 
 use loopscope::record::event::{Event, Kind};
 use loopscope::trace::{Events, Meta, Options, Progress, Reader, Writer};
-
-fn stream(turns: usize) -> Vec<(Event, Vec<u8>)> {
-    let mut synth = synth::Synth::new(7, 50);
-    let mut out = Vec::new();
-    let mut emit = |e: &Event, text: &[u8]| out.push((*e, text.to_vec()));
-    synth.start(&mut emit);
-    for _ in 0..turns {
-        synth.turn(&mut emit);
-    }
-    out
-}
-
-/// The event without the place of its text, which belongs to the buffer it came in.
-fn bare(e: &Event) -> Event {
-    Event {
-        text: Default::default(),
-        ..*e
-    }
-}
-
-fn read_all(reader: &mut Reader) -> Vec<(Event, Vec<u8>)> {
-    let mut events = Events::default();
-    let mut out = Vec::new();
-    for page in 0..reader.pages().len() {
-        reader.read_page(page, &mut events).unwrap();
-        out.extend(events.iter().map(|(_, e, text)| (bare(e), text.to_vec())));
-    }
-    out
-}
+use trace_support::{bare, read_all, stream};
 
 #[test]
 fn what_was_written_is_read() {

@@ -111,6 +111,10 @@ pub const NO_INDEX: u16 = u16::MAX;
 
 /// Bits of [`Event::flags`].
 pub mod flags {
+    /// Says again what came before the start of this segment or cut: a fact to know, not a thing that happened, so that
+    /// nobody counts it. Its instant is the start's; the `y` of a [`super::Kind::FdOpen`] is then the descriptor's
+    /// generation (recording only; on the wire the low bits count continuation slots).
+    pub const AGAIN: u8 = 1 << 0;
     /// The text was longer than [`super::MAX_TEXT`] and has been cut.
     pub const CUT: u8 = 1 << 4;
     /// The record carries a `y` in its first continuation slot (wire only; never set in a recording).

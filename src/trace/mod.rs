@@ -7,18 +7,27 @@
 mod bits;
 mod columns;
 mod error;
+mod file;
+mod filter;
+mod follow;
 mod header;
+mod index;
 pub mod merge;
 mod meta;
 mod page;
 mod reader;
+mod restate;
 mod roster;
 mod scan;
+mod sys;
+mod table;
 mod writer;
 
 pub use error::{Error, Problem};
+pub use follow::Progress;
 pub use header::VERSION;
 pub use meta::{CutFrom, Meta, Setup};
 pub use page::PageKind;
-pub use reader::{Cursor, Derived, Events, PageInfo, Progress, Reader, State};
+pub use reader::{Cursor, Derived, Events, Reader};
+pub use table::{PageInfo, State};
 pub use writer::{Options, Summary, Writer};

@@ -228,18 +228,3 @@ impl PageHeader {
         Some(())
     }
 }
-
-/// The bit of a data word in the data word filter.
-pub(crate) fn word_bit(word: u64) -> u128 {
-    1 << (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 57)
-}
-
-/// The bit of a descriptor in the fd filter.
-pub(crate) fn fd_bit(fd: i32) -> u128 {
-    if fd < 0 { 0 } else { 1 << (fd % 128) }
-}
-
-/// The bit of a loop in the loop set.
-pub(crate) fn loop_bit(epfd: i32) -> u64 {
-    if epfd < 0 { 1 << 63 } else { 1 << (epfd % 63) }
-}

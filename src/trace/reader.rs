@@ -1,17 +1,21 @@
 //! Reading a recording: open in O(page table), any page on its own, damage reported and passed over. Step: **trace** → model.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
 use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::columns;
 use super::error::{Error, Problem};
+use super::follow::{self, Progress};
 use super::header::{self, Found, Refusal};
+use super::index;
 use super::meta::Meta;
-use super::page::{self, HEADER, MAX_EVENTS, PageHeader, PageKind};
+use super::page::{HEADER, PageHeader, PageKind};
 use super::scan::{self, Entry};
-use crate::record::event::{Cause, Event, Kind};
+use super::table::{PageInfo, State, Table};
+use crate::record::event::{Cause, Event, Kind, flags};
 
 /// Events of one page, with the buffer their texts lie in. Reuse one for many reads: memory stays constant.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +27,7 @@ pub struct Events {
     /// The number of the first event.
     pub first: u64,
     /// Whether the events are numbered one by one from `first`. Otherwise they restate what came before number `first`
-    /// (names, threads, open descriptors of a dropped part) and all bear that number.
+    /// (names, threads, open descriptors of a dropped part), bear flag [`flags::AGAIN`], and all have that number.
     pub numbered: bool,
 }
 
@@ -45,70 +49,11 @@ impl Events {
             .map(|(i, e)| (self.number(i), e, e.text.of(&self.text)))
     }
 
-    fn clear(&mut self, first: u64) {
+    fn clear(&mut self, first: u64, numbered: bool) {
         self.events.clear();
         self.text.clear();
         self.first = first;
-        self.numbered = true;
-    }
-}
-
-/// Whether a page's events can be had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// As far as is known.
-    Good,
-    /// The page is damaged or missing; reading it yields one [`Kind::Lost`] event.
-    Damaged,
-}
-
-/// One page of events in the page table. Together the pages cover every number from `first()` to `end()` without a gap.
-#[derive(Clone, Debug)]
-pub struct PageInfo {
-    /// Where the page stands in the file, in bytes.
-    pub at: u64,
-    /// Its size in the file, header included.
-    pub size: u64,
-    /// The number of its first event.
-    pub first_event: u64,
-    /// How many events it holds.
-    pub count: u64,
-    /// The earliest instant in it.
-    pub t_first: u64,
-    /// The latest instant in it.
-    pub t_last: u64,
-    /// The latest instant in it or in any page before: never decreases.
-    pub t_end: u64,
-    /// Which segment it belongs to.
-    pub segment: u32,
-    /// Whether its events can be had.
-    pub state: State,
-    /// Whether it holds numbered events, or restates what was dropped before the first one.
-    pub kind: PageKind,
-    pub(crate) loops: u64,
-    pub(crate) fds: u128,
-    pub(crate) words: u128,
-}
-
-impl PageInfo {
-    /// Whether an event of this page may touch the descriptor; `false` is certain.
-    pub fn may_touch_fd(&self, fd: i32) -> bool {
-        self.state != State::Good || self.fds & page::fd_bit(fd) != 0
-    }
-
-    /// Whether an event of this page may touch the loop of this epfd (−1: a poll or select loop); `false` is certain.
-    pub fn may_touch_loop(&self, epfd: i32) -> bool {
-        self.state != State::Good || self.loops & page::loop_bit(epfd) != 0
-    }
-
-    /// Whether an event of this page may bear the data word; `false` is certain.
-    pub fn may_touch_word(&self, word: u64) -> bool {
-        self.state != State::Good || self.words & page::word_bit(word) != 0
-    }
-
-    /// Its event numbers.
-    pub fn events(&self) -> Range<u64> {
-        self.first_event..self.first_event + self.count
+        self.numbered = numbered;
     }
 }
 
@@ -121,18 +66,9 @@ pub struct Derived {
     pub model_version: u32,
     /// The event numbers it was computed from.
     pub events: Range<u64>,
+    /// Its size in the file, in bytes.
+    pub size: u64,
     at: u64,
-}
-
-/// What a [`Reader::refresh`] found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// More events can be read.
-    Grown,
-    /// Nothing new; the writer is still at work.
-    Same,
-    /// Nothing new, and nothing will come: finished, or the writer is gone.
-    Ended,
 }
 
 /// Reads one recording.
@@ -141,14 +77,11 @@ pub struct Reader {
     file: File,
     path: PathBuf,
     found: Found,
-    pages: Vec<PageInfo>,
-    stored: Vec<Entry>,
-    problems: Vec<Problem>,
-    /// Where the walk goes on.
+    table: Table,
+    /// Where to look for the next page.
     at: u64,
-    complete: bool,
-    end: u64,
-    newer: u64,
+    /// Events of newer kinds, by the page that holds them.
+    newer: BTreeMap<u64, u64>,
     packed: Vec<u8>,
     raw: Vec<u8>,
     decoder: columns::Decoder,
@@ -169,60 +102,49 @@ impl Reader {
     /// Reads the recording in an open file; `path` is for messages.
     pub fn from_file(file: File, path: impl AsRef<Path>) -> Result<Reader, Error> {
         let path = path.as_ref().to_owned();
-        let meta = file.metadata().map_err(Error::io("look at", &path))?;
-        if !meta.is_file() {
-            return Err(Error::NotAFile(path));
-        }
-        let len = meta.len();
-        let mut start =
-            vec![0; header::MAX_HEADERS.min(usize::try_from(len).unwrap_or(usize::MAX))];
-        let n = scan::read_at(&file, &mut start, 0).map_err(Error::io("read", &path))?;
-        start.truncate(n);
-        if start.is_empty() {
-            return Err(Error::Empty(path));
-        }
-        let found = header::decode(&start).map_err(|refusal| match refusal {
-            Refusal::NotARecording => Error::NotARecording(path.clone()),
-            Refusal::TooShort => Error::TooShort {
-                path: path.clone(),
-                len,
-            },
-            Refusal::Damaged => Error::HeaderDamaged(path.clone()),
-            Refusal::Newer(version) => Error::Newer {
-                path: path.clone(),
-                version,
-            },
-        })?;
-        let at = found.end;
-        let problems = found
-            .damaged
-            .map(|copy| Problem::Header { copy })
-            .into_iter()
-            .collect();
+        let found = find_header(&file, &path)?;
+        let mut table = Table::default();
+        table
+            .problems
+            .extend(found.damaged.map(|copy| Problem::Header { copy }));
         let mut reader = Reader {
+            at: found.end,
             file,
             path,
             found,
-            pages: Vec::new(),
-            stored: Vec::new(),
-            problems,
-            at,
-            complete: false,
-            end: 0,
-            newer: 0,
+            table,
+            newer: BTreeMap::new(),
             packed: Vec::new(),
             raw: Vec::new(),
             decoder: columns::Decoder::default(),
         };
-        reader.grow()?;
-        if !reader.complete && !reader.live() {
+        // Asked before looking: what a writer adds between the two is found by the look.
+        let live = follow::live(&reader.file);
+        let len = reader.len_bytes()?;
+        if !reader.take_index(len)? {
+            reader.walk(len)?;
+        }
+        reader.table.set_front();
+        if !live {
             let stray = len.saturating_sub(reader.at);
-            reader.problems.push(Problem::Unfinished {
-                at: reader.at,
-                stray,
-            });
+            if !reader.table.complete {
+                reader.table.problems.push(Problem::Unfinished {
+                    at: reader.at,
+                    stray,
+                });
+            } else if stray > 0 && !reader.circle() {
+                reader.table.problems.push(Problem::Page {
+                    kind: None,
+                    events: reader.table.end..reader.table.end,
+                    bytes: reader.at..len,
+                });
+            }
         }
         Ok(reader)
+    }
+
+    fn circle(&self) -> bool {
+        self.found.layout.places > 0
     }
 
     fn len_bytes(&self) -> Result<u64, Error> {
@@ -233,107 +155,98 @@ impl Reader {
             .len())
     }
 
-    /// Whether a writer holds the file.
-    fn live(&self) -> bool {
-        match self.file.try_lock_shared() {
-            Ok(()) => {
-                let _ = self.file.unlock();
-                false
-            }
-            Err(TryLockError::WouldBlock) => true,
-            Err(TryLockError::Error(_)) => false,
-        }
-    }
-
-    /// Takes in the pages after the last known one.
-    fn grow(&mut self) -> Result<bool, Error> {
-        let len = self.len_bytes()?;
-        if len <= self.at {
+    /// Takes the page table from the end of a complete file, if one is there.
+    fn take_index(&mut self, len: u64) -> Result<bool, Error> {
+        let Some(at) = len
+            .checked_sub(HEADER as u64)
+            .filter(|&at| at >= self.found.end)
+        else {
             return Ok(false);
-        }
-        let before = self.end;
-        let walk = scan::walk(&self.file, self.at..len, self.found.layout.id)
+        };
+        let footer = scan::header_at(&self.file, at, len, self.found.layout.id)
             .map_err(Error::io("read", &self.path))?;
-        let mut damaged = walk.damaged.into_iter().peekable();
-        for entry in walk.pages {
-            let bytes = damaged.next_if(|d| d.start < entry.at);
-            self.take(entry, bytes);
-        }
-        self.at = walk.end;
-        Ok(self.end > before)
+        let is_footer = |e: &Entry| {
+            e.header.kind == PageKind::End as u8
+                && e.header.words == u128::from(at)
+                && e.header.loops > 0
+        };
+        let Some(footer) = footer.filter(is_footer) else {
+            return Ok(false);
+        };
+        let table_at = footer.header.loops;
+        let table = self
+            .payload(table_at)?
+            .filter(|h| h.kind == PageKind::Index as u8);
+        let pages = table.and_then(|header| {
+            let rows = index::decode(&self.raw, table_at)?;
+            let inside = rows.iter().all(|row| row.at >= self.found.end);
+            inside.then_some((
+                rows,
+                Entry {
+                    at: table_at,
+                    header,
+                },
+            ))
+        });
+        let Some((pages, table)) = pages else {
+            self.table.problems.push(Problem::Index { at: table_at });
+            return Ok(false);
+        };
+        self.table.open_start =
+            self.circle() && pages.first().is_some_and(|e| e.header.segment > 0);
+        pages
+            .into_iter()
+            .chain([table, footer])
+            .for_each(|entry| self.table.take(entry, None));
+        self.at = len;
+        Ok(true)
     }
 
-    fn take(&mut self, entry: Entry, damaged: Option<Range<u64>>) {
-        let header = &entry.header;
-        let kind = PageKind::from_code(header.kind);
-        let numbered = matches!(kind, Some(PageKind::Events | PageKind::End));
-        let lost = if numbered {
-            self.end..header.first_event.max(self.end)
-        } else {
-            self.end..self.end
+    /// Finds the pages by walking from one to the next.
+    fn walk(&mut self, len: u64) -> Result<(), Error> {
+        let at = match self.circle() {
+            true => follow::walk_circle(&self.file, &self.found, &mut self.table, len),
+            false => follow::grow(
+                &self.file,
+                &self.found,
+                &mut self.table,
+                self.found.end,
+                len,
+            ),
         };
-        if let Some(bytes) = damaged {
-            self.problems.push(Problem::Page {
-                kind: None,
-                events: lost.clone(),
-                bytes: bytes.clone(),
-            });
-        }
-        if !lost.is_empty() {
-            let t = header.t_first;
-            let t_end = self.pages.last().map_or(0, |p| p.t_end);
-            self.pages.push(PageInfo {
-                at: entry.at,
-                size: 0,
-                first_event: lost.start,
-                count: lost.end - lost.start,
-                t_first: t_end.min(t),
-                t_last: t,
-                t_end: t_end.max(t),
-                segment: header.segment,
-                state: State::Damaged,
-                kind: PageKind::Events,
-                loops: u64::MAX,
-                fds: u128::MAX,
-                words: u128::MAX,
-            });
-            self.end = lost.end;
-        }
-        match kind {
-            Some(PageKind::Events)
-                if header.first_event == self.end && header.count as usize <= MAX_EVENTS =>
-            {
-                let t_end = self.pages.last().map_or(0, |p| p.t_end).max(header.t_last);
-                self.pages.push(PageInfo {
-                    at: entry.at,
-                    size: header.size(),
-                    first_event: header.first_event,
-                    count: u64::from(header.count),
-                    t_first: header.t_first,
-                    t_last: header.t_last,
-                    t_end,
-                    segment: header.segment,
-                    state: State::Good,
-                    kind: PageKind::Events,
-                    loops: header.loops,
-                    fds: header.fds,
-                    words: header.words,
-                });
-                self.end += u64::from(header.count);
+        self.at = at.map_err(Error::io("read", &self.path))?;
+        Ok(())
+    }
+
+    /// Looks for what the writer has added since. With a size limit, pages at the front may be gone afterwards.
+    pub fn refresh(&mut self) -> Result<Progress, Error> {
+        let live = !self.table.complete && follow::live(&self.file);
+        let len = self.len_bytes()?;
+        let before = self.table.end;
+        if self.circle() {
+            let segment = self.table.segment;
+            let grown = follow::grow_circle(&self.file, &self.found, &mut self.table, self.at, len);
+            match grown.map_err(Error::io("read", &self.path))? {
+                Some(at) => self.at = at,
+                None => {
+                    self.table = Table::new(std::mem::take(&mut self.table.problems));
+                    self.walk(len)?;
+                }
             }
-            Some(PageKind::Events) => {
-                self.problems.push(Problem::Page {
-                    kind,
-                    events: self.end..self.end,
-                    bytes: entry.at..entry.end(),
-                });
+            if self.table.segment != segment {
+                self.table.set_front();
             }
-            Some(PageKind::End) => self.complete = true,
-            Some(_) => self.stored.push(entry),
-            None => self.problems.push(Problem::Newer {
-                events: self.end..self.end,
-            }),
+        } else {
+            let at = follow::grow(&self.file, &self.found, &mut self.table, self.at, len);
+            self.at = at.map_err(Error::io("read", &self.path))?;
         }
+        Ok(
+            match (self.table.end != before, live && !self.table.complete) {
+                (true, _) => Progress::Grown,
+                (false, true) => Progress::Same,
+                (false, false) => Progress::Ended,
+            },
+        )
     }
 
     /// What the recording says about itself.
@@ -343,7 +256,7 @@ impl Reader {
 
     /// How many events it holds: `end() - first()`.
     pub fn len(&self) -> u64 {
-        self.end - self.first()
+        self.table.end.saturating_sub(self.first())
     }
 
     /// Whether it holds no event.
@@ -353,90 +266,96 @@ impl Reader {
 
     /// The number of the first event kept; more than 0 when older ones were dropped to honour a size limit.
     pub fn first(&self) -> u64 {
-        self.pages.first().map_or(0, |p| p.first_event)
+        self.table
+            .pages
+            .first()
+            .map_or(self.table.end, |p| p.first_event)
     }
 
     /// One more than the number of the last event.
     pub fn end(&self) -> u64 {
-        self.end
+        self.table.end
     }
 
     /// The instant of the latest event, in nanoseconds since the recording's start.
     pub fn duration_ns(&self) -> u64 {
-        self.pages.last().map_or(0, |p| p.t_end)
+        self.table.pages.last().map_or(0, |p| p.t_end)
+    }
+
+    /// The file's size in bytes.
+    pub fn bytes(&self) -> Result<u64, Error> {
+        self.len_bytes()
     }
 
     /// Whether the footer was read and no damage has been met so far.
     pub fn complete(&self) -> bool {
-        self.complete && self.problems.is_empty()
+        self.table.complete && self.table.problems.is_empty()
     }
 
     /// What is wrong with the file, as far as has been read.
     pub fn problems(&self) -> &[Problem] {
-        &self.problems
+        &self.table.problems
     }
 
     /// Events of kinds newer than this version, met so far: each reads as a [`Kind::Lost`] with cause [`Cause::Newer`].
     pub fn newer(&self) -> u64 {
-        self.newer
+        self.newer.values().sum()
     }
 
-    /// The pages of events, in order. Indices stay valid until the next [`Reader::refresh`].
+    /// The pages of events, in order. Indices stay valid until the next [`Reader::refresh`]. When older events were
+    /// dropped, pages that restate what is needed of them come first.
     pub fn pages(&self) -> &[PageInfo] {
-        &self.pages
+        &self.table.pages
     }
 
-    /// The page that holds event `number`; past the end: the number of pages.
+    /// The page that holds event `number`; for the first event or before, the very first page; past the end, the
+    /// number of pages.
     pub fn page_of(&self, number: u64) -> usize {
-        self.pages
-            .partition_point(|p| p.first_event + p.count <= number)
+        match number <= self.first() && !self.is_empty() {
+            true => 0,
+            false => self
+                .table
+                .pages
+                .partition_point(|p| p.first_event + p.count <= number),
+        }
     }
 
-    /// Reads page `index` into `out`. A damaged page yields one [`Kind::Lost`] event with cause [`Cause::Damaged`] that
+    /// Reads page `index` into `out`. A page that cannot be had yields one [`Kind::Lost`] event (its `aux` says why) that
     /// bears the number of the first event lost, stands at the end of the hole and reaches `y` nanoseconds back.
     pub fn read_page(&mut self, index: usize, out: &mut Events) -> Result<(), Error> {
-        let Some(info) = self.pages.get(index) else {
-            out.clear(self.end);
+        let Some(info) = self.table.pages.get(index).cloned() else {
+            out.clear(self.table.end, true);
             return Ok(());
         };
-        out.clear(info.first_event);
-        let (at, count) = (info.at, info.count);
-        if info.state == State::Good {
-            let read = self
-                .payload(at)?
-                .filter(|h| h.first_event == out.first && u64::from(h.count) == count);
-            let decoded = match read {
-                Some(h) if h.version > columns::VERSION => {
-                    let events = out.first..out.first + count;
-                    self.lost(index, Problem::Newer { events });
-                    None
-                }
-                Some(h) => {
-                    self.decoder
-                        .decode(&self.raw, h.count as usize, &mut out.events, &mut out.text)
-                }
-                None => None,
-            };
-            if let Some(newer) = decoded {
-                self.newer += newer;
-                return Ok(());
-            }
-            let info = &self.pages[index];
-            if info.state == State::Good {
-                let problem = Problem::Page {
-                    kind: Some(PageKind::Events),
-                    events: info.events(),
-                    bytes: at..at + info.size,
-                };
-                self.lost(index, problem);
-            }
+        out.clear(info.first_event, info.kind == PageKind::Events);
+        let mut state = info.state;
+        if state == State::Good {
+            state = self.decode(&info, out)?;
         }
-        let info = &self.pages[index];
-        let before = index.checked_sub(1).map_or(0, |i| self.pages[i].t_end);
-        let newer = self.problems.contains(&Problem::Newer {
-            events: info.events(),
-        });
-        let cause = if newer { Cause::Newer } else { Cause::Damaged };
+        if state == State::Good {
+            return Ok(());
+        }
+        if info.state == State::Good {
+            self.table.pages[index].state = state;
+            let (events, bytes) = (info.events(), info.at..info.at + info.size);
+            self.table.problems.push(match state {
+                State::Newer => Problem::Newer { events },
+                State::Dropped => Problem::Dropped { events },
+                _ => Problem::Page {
+                    kind: Some(info.kind),
+                    events,
+                    bytes,
+                },
+            });
+        }
+        let cause = match state {
+            State::Newer => Cause::Newer,
+            State::Dropped => Cause::Dropped,
+            _ => Cause::Damaged,
+        };
+        let before = index
+            .checked_sub(1)
+            .map_or(0, |i| self.table.pages[i].t_end);
         out.events.clear();
         out.text.clear();
         out.events.push(Event {
@@ -452,30 +371,63 @@ impl Reader {
         Ok(())
     }
 
-    fn lost(&mut self, index: usize, problem: Problem) {
-        self.pages[index].state = State::Damaged;
-        self.problems.push(problem);
+    fn decode(&mut self, info: &PageInfo, out: &mut Events) -> Result<State, Error> {
+        let Some(header) = self.payload(info.at)? else {
+            return self.why_not(info);
+        };
+        let same = header.kind == info.kind as u8
+            && header.segment == info.segment
+            && header.first_event == info.first_event;
+        if !same || (out.numbered && u64::from(header.count) != info.count) {
+            return self.why_not(info);
+        }
+        if header.version > columns::VERSION {
+            return Ok(State::Newer);
+        }
+        match self.decoder.decode(
+            &self.raw,
+            header.count as usize,
+            &mut out.events,
+            &mut out.text,
+        ) {
+            Some(newer) => {
+                if newer > 0 {
+                    self.newer.insert(info.first_event, newer);
+                }
+                Ok(State::Good)
+            }
+            None => Ok(State::Damaged),
+        }
+    }
+
+    /// Whether a page that is not what the table says has been overwritten by a writer that goes round.
+    fn why_not(&self, info: &PageInfo) -> Result<State, Error> {
+        let reused = self.circle()
+            && follow::overwritten(&self.file, &self.found, info.segment)
+                .map_err(Error::io("read", &self.path))?;
+        Ok(if reused {
+            State::Dropped
+        } else {
+            State::Damaged
+        })
     }
 
     /// Reads and unpacks the page at `at` into `self.raw`; nothing if it is damaged.
     fn payload(&mut self, at: u64) -> Result<Option<PageHeader>, Error> {
         let len = self.len_bytes()?;
-        let Some(entry) = scan::header_at(&self.file, at, len, self.found.layout.id)
-            .map_err(Error::io("read", &self.path))?
-        else {
+        let entry = scan::header_at(&self.file, at, len, self.found.layout.id)
+            .map_err(Error::io("read", &self.path))?;
+        let Some(header) = entry.map(|e| e.header) else {
             return Ok(None);
         };
-        let header = entry.header;
         self.packed.resize(header.packed as usize, 0);
         let n = scan::read_at(&self.file, &mut self.packed, at + HEADER as u64)
             .map_err(Error::io("read", &self.path))?;
-        Ok((n == self.packed.len())
-            .then_some(())
-            .and_then(|()| header.unpack(&self.packed, &mut self.raw))
-            .map(|()| header))
+        let whole = n == self.packed.len() && header.unpack(&self.packed, &mut self.raw).is_some();
+        Ok(whole.then_some(header))
     }
 
-    /// Reads on from event `number`.
+    /// Reads on from event `number`; from the first event kept (or before it), what restates the dropped ones comes first.
     pub fn events_from(&mut self, number: u64) -> Cursor<'_> {
         let page = self.page_of(number);
         Cursor {
@@ -490,31 +442,32 @@ impl Reader {
 
     /// The number of the first event at or after instant `t` (events that came late aside).
     pub fn event_at_time(&mut self, t: u64) -> Result<u64, Error> {
-        let index = self.pages.partition_point(|p| p.t_end < t);
-        if index >= self.pages.len() {
-            return Ok(self.end);
-        }
         let mut events = Events::default();
-        self.read_page(index, &mut events)?;
-        let late = crate::record::event::flags::LATE;
-        let step = events
-            .events
-            .iter()
-            .position(|e| e.t >= t && e.flags & late == 0)
-            .unwrap_or(events.events.len());
-        Ok(events.number(step))
+        for index in self.table.pages.partition_point(|p| p.t_end < t)..self.table.pages.len() {
+            self.read_page(index, &mut events)?;
+            if let Some(step) = events
+                .events
+                .iter()
+                .position(|e| e.t >= t && e.flags & flags::LATE == 0)
+            {
+                return Ok(events.number(step));
+            }
+        }
+        Ok(self.table.end)
     }
 
     /// The derived pages of this kind and model version, in the order they were written.
     pub fn derived(&self, kind: u16, model_version: u32) -> Vec<Derived> {
         let all = self
+            .table
             .stored
             .iter()
-            .filter(|e| PageKind::from_code(e.header.kind) == Some(PageKind::Derived));
+            .filter(|e| e.header.kind == PageKind::Derived as u8);
         all.map(|e| Derived {
             kind: e.header.loops as u16,
             model_version: (e.header.loops >> 32) as u32,
             events: e.header.first_event..e.header.fds as u64,
+            size: e.header.size(),
             at: e.at,
         })
         .filter(|d| d.kind == kind && d.model_version == model_version)
@@ -523,17 +476,21 @@ impl Reader {
 
     /// The bytes of a derived page.
     pub fn read_derived(&mut self, derived: &Derived) -> Result<Vec<u8>, Error> {
-        match self.payload(derived.at)? {
+        match self
+            .payload(derived.at)?
+            .filter(|h| h.kind == PageKind::Derived as u8)
+        {
             Some(_) => Ok(self.raw.clone()),
             None => Err(Error::Damaged(self.path.clone())),
         }
     }
 
-    /// The attachment of this name, if the recording has one that is intact.
+    /// The attachment of this name, if the recording has one that is intact; the latest, if there are several.
     pub fn attachment(&mut self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         Ok(self
             .attachments()?
             .into_iter()
+            .rev()
             .find(|(n, _)| n == name)
             .map(|(_, bytes)| bytes))
     }
@@ -541,14 +498,18 @@ impl Reader {
     /// All intact attachments: name and bytes.
     pub fn attachments(&mut self) -> Result<Vec<(String, Vec<u8>)>, Error> {
         let places: Vec<u64> = self
+            .table
             .stored
             .iter()
             .filter(|e| e.header.kind == PageKind::Attachment as u8)
             .map(|e| e.at)
             .collect();
-        let mut out = Vec::new();
+        let mut out: Vec<(String, Vec<u8>)> = Vec::new();
         for at in places {
-            if self.payload(at)?.is_none() {
+            if self
+                .payload(at)?
+                .is_none_or(|h| h.kind != PageKind::Attachment as u8)
+            {
                 continue;
             }
             let Some((len, rest)) = self.raw.split_first_chunk::<2>() else {
@@ -558,21 +519,79 @@ impl Reader {
             else {
                 continue;
             };
-            out.push((String::from_utf8_lossy(name).into_owned(), bytes.to_vec()));
+            let name = String::from_utf8_lossy(name).into_owned();
+            // With a size limit, every segment repeats them.
+            out.retain(|(n, _)| *n != name);
+            out.push((name, bytes.to_vec()));
         }
         Ok(out)
     }
 
-    /// Looks for what the writer has added since.
-    pub fn refresh(&mut self) -> Result<Progress, Error> {
-        // Asked before looking: what a writer adds between the two is found by the look.
-        let live = !self.complete && self.live();
-        Ok(match (self.grow()?, live) {
-            (true, _) => Progress::Grown,
-            (false, true) if !self.complete => Progress::Same,
-            (false, _) => Progress::Ended,
-        })
+    /// Reads every page and checks every checksum; what it finds is added to [`Reader::problems`].
+    pub fn verify(&mut self) -> Result<&[Problem], Error> {
+        let mut events = Events::default();
+        for index in 0..self.table.pages.len() {
+            self.read_page(index, &mut events)?;
+        }
+        for i in 0..self.table.stored.len() {
+            let Entry { at, header } = self.table.stored[i];
+            let kind = PageKind::from_code(header.kind);
+            let read = self.payload(at)?.filter(|h| h.kind == header.kind);
+            let good = match (read, kind) {
+                (Some(h), Some(PageKind::Restated)) if h.version <= columns::VERSION => self
+                    .decoder
+                    .decode(
+                        &self.raw,
+                        h.count as usize,
+                        &mut events.events,
+                        &mut events.text,
+                    )
+                    .is_some(),
+                (read, _) => read.is_some(),
+            };
+            let bytes = at..at + header.size();
+            let problem = Problem::Page {
+                kind,
+                events: self.table.end..self.table.end,
+                bytes: bytes.clone(),
+            };
+            let known = self
+                .table
+                .problems
+                .iter()
+                .any(|p| matches!(p, Problem::Page { bytes: b, .. } if *b == bytes));
+            if !good && !known {
+                self.table.problems.push(problem);
+            }
+        }
+        Ok(&self.table.problems)
     }
+}
+
+fn find_header(file: &File, path: &Path) -> Result<Found, Error> {
+    let meta = file.metadata().map_err(Error::io("look at", path))?;
+    if !meta.is_file() {
+        return Err(Error::NotAFile(path.to_owned()));
+    }
+    let len = meta.len();
+    let mut start = vec![0; header::MAX_HEADERS.min(usize::try_from(len).unwrap_or(usize::MAX))];
+    let n = scan::read_at(file, &mut start, 0).map_err(Error::io("read", path))?;
+    start.truncate(n);
+    if start.is_empty() {
+        return Err(Error::Empty(path.to_owned()));
+    }
+    header::decode(&start).map_err(|refusal| match refusal {
+        Refusal::NotARecording => Error::NotARecording(path.to_owned()),
+        Refusal::TooShort => Error::TooShort {
+            path: path.to_owned(),
+            len,
+        },
+        Refusal::Damaged => Error::HeaderDamaged(path.to_owned()),
+        Refusal::Newer(version) => Error::Newer {
+            path: path.to_owned(),
+            version,
+        },
+    })
 }
 
 /// Walks events one by one from some number on; made by [`Reader::events_from`].
@@ -588,13 +607,13 @@ pub struct Cursor<'a> {
 
 impl Cursor<'_> {
     /// The next event with its number and text.
-    #[allow(clippy::should_implement_trait)] // the item borrows from the cursor
+    #[allow(clippy::should_implement_trait, clippy::type_complexity)] // the item borrows from the cursor
     pub fn next(&mut self) -> Result<Option<(u64, &Event, &[u8])>, Error> {
         while !self.loaded || self.index >= self.events.events.len() {
             if self.loaded {
                 self.page += 1;
             }
-            if self.page >= self.reader.pages.len() {
+            if self.page >= self.reader.table.pages.len() {
                 self.loaded = false;
                 return Ok(None);
             }
@@ -602,10 +621,10 @@ impl Cursor<'_> {
             self.loaded = true;
             self.index = 0;
             if self.events.numbered {
-                let skip = self.from.saturating_sub(self.events.first);
-                let within = usize::try_from(skip).unwrap_or(usize::MAX);
-                // Inside a hole the event that tells of it counts.
-                self.index = within.min(self.events.events.len().saturating_sub(1));
+                let skip = usize::try_from(self.from.saturating_sub(self.events.first))
+                    .unwrap_or(usize::MAX);
+                // Inside a hole, the event that tells of it counts.
+                self.index = skip.min(self.events.events.len().saturating_sub(1));
             }
         }
         let index = self.index;
@@ -617,33 +636,4 @@ impl Cursor<'_> {
             event.text.of(&self.events.text),
         )))
     }
-}
-
-/// The time range and filters of a run of events.
-pub(crate) fn ranges(events: &[Event]) -> PageHeader {
-    let mut header = PageHeader {
-        t_first: u64::MAX,
-        ..PageHeader::default()
-    };
-    for e in events {
-        header.t_first = header.t_first.min(e.t);
-        header.t_last = header.t_last.max(e.t);
-        match e.kind {
-            Kind::WaitEnter | Kind::WaitExit | Kind::RunEnd => header.loops |= page::loop_bit(e.fd),
-            Kind::Ready | Kind::RunBegin | Kind::Handler => {
-                header.loops |= page::loop_bit(e.fd);
-                header.words |= page::word_bit(e.arg);
-            }
-            Kind::CtlBegin | Kind::CtlEnd => {
-                header.loops |= page::loop_bit(e.y as i32);
-                header.fds |= page::fd_bit(e.fd);
-                header.words |= page::word_bit(e.arg);
-            }
-            Kind::DupBegin | Kind::DupEnd | Kind::FdOpen => {
-                header.fds |= page::fd_bit(e.fd) | page::fd_bit(e.x)
-            }
-            _ => header.fds |= page::fd_bit(e.fd),
-        }
-    }
-    header
 }

@@ -82,7 +82,7 @@ pub(crate) fn walk(file: &File, range: Range<u64>, id: u64) -> io::Result<Walk> 
 }
 
 /// The first position in `range` where a whole page starts.
-fn next_header(file: &File, range: Range<u64>, id: u64) -> io::Result<Option<u64>> {
+pub(crate) fn next_header(file: &File, range: Range<u64>, id: u64) -> io::Result<Option<u64>> {
     let mut window = vec![0; 256 * 1024];
     let mut at = range.start;
     while at < range.end {

@@ -1,17 +1,16 @@
 //! Writing a recording: events are buffered, sealed into pages, and made complete by the footer. Step: ring → **trace**.
 
-use std::fs::{File, OpenOptions};
-use std::io;
+use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::columns;
 use super::error::Error;
+use super::file::{self, Pages};
 use super::header::{self, Layout};
 use super::meta::Meta;
-use super::page::{self, MAX_EVENTS, MAX_RAW, PageHeader, PageKind};
-use super::scan::Entry;
+use super::page::{HEADER, MAX_EVENTS, MAX_RAW, PageHeader, PageKind};
+use super::restate::Restater;
 use crate::record::event::{Cause, Event, Kind, MAX_TEXT, Text, flags};
 
 /// How to write.
@@ -19,15 +18,24 @@ use crate::record::event::{Cause, Event, Kind, MAX_TEXT, Text, flags};
 pub struct Options {
     /// Replace a file of that name.
     pub force: bool,
+    /// Keep the file below this many bytes by dropping the oldest events; at least [`Options::LEAST_SIZE`].
+    pub max_size: Option<u64>,
+}
+
+impl Options {
+    /// The smallest size limit that works.
+    pub const LEAST_SIZE: u64 = 256 << 10;
 }
 
 /// What a finished recording holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Events written.
+    /// Events written, dropped ones included: one more than the number of the last.
     pub events: u64,
     /// Events that could not be written (disk full, I/O error); the file says so too.
     pub lost: u64,
+    /// Events written but dropped again to honour the size limit.
+    pub dropped: u64,
     /// The file's size in bytes.
     pub bytes: u64,
 }
@@ -36,6 +44,10 @@ pub struct Summary {
 const SEAL_NS: u64 = 50_000_000;
 /// A page seals when its texts reach this size.
 const MAX_TEXT_BYTES: usize = 1 << 20;
+/// A segment of a file that just grows ends when it reaches this size.
+const SEGMENT: u64 = 64 << 20;
+/// Into how many places a file with a size limit is divided: one in eight is lost when the oldest is dropped.
+const PLACES: u32 = 8;
 
 /// Writes one recording.
 ///
@@ -43,118 +55,124 @@ const MAX_TEXT_BYTES: usize = 1 << 20;
 /// [`Cause::Write`] stands in its place as soon as writing works again, and [`Writer::finish`] reports the error.
 #[derive(Debug)]
 pub struct Writer {
-    file: File,
+    pages: Pages,
     path: PathBuf,
-    layout: Layout,
-    /// Where the next page goes.
-    at: u64,
+    max_size: Option<u64>,
     segment: u32,
+    /// Where the segment starts.
+    segment_at: u64,
+    /// What a new segment has to say again; current up to the last sealed page.
+    restater: Restater,
+    attachments: Vec<(String, Vec<u8>)>,
     /// Number of the first event of the open page.
     first: u64,
     events: Vec<Event>,
     text: Vec<u8>,
+    most_events: usize,
+    most_text: usize,
     sealed_ns: u64,
     t_last: u64,
-    pages: Vec<Entry>,
     /// Events lost since the last intact page.
     missed: u64,
     lost: u64,
+    dropped: u64,
     error: Option<Error>,
     finished: bool,
     encoder: columns::Encoder,
     raw: Vec<u8>,
-    packed: Vec<u8>,
 }
 
 impl Writer {
     /// Creates the file (mode 0600, never through a symbolic link), locks it and writes the header.
     pub fn create(path: impl AsRef<Path>, meta: &Meta, options: Options) -> Result<Writer, Error> {
         let path = path.as_ref();
-        let mut open = OpenOptions::new();
-        open.read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
-        let file = match open.open(path) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && options.force => {
-                let old = std::fs::symlink_metadata(path).map_err(Error::io("look at", path))?;
-                if !old.is_file() {
-                    return Err(Error::NotAFile(path.to_owned()));
-                }
-                // A new file, not a truncated one: whoever reads the old one keeps it.
-                std::fs::remove_file(path).map_err(Error::io("replace", path))?;
-                open.open(path)
-            }
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(Error::Exists(path.to_owned()));
-            }
-            opened => opened,
-        };
-        let file = file.map_err(Error::io("create", path))?;
-        Writer::start(file, path, meta)
+        let layout = Writer::layout(meta, options)?;
+        Writer::start(
+            file::create(path, options.force)?,
+            path,
+            meta,
+            layout,
+            options,
+        )
     }
 
     /// Starts a recording in a file without a name in `directory`, gone when the last user closes it.
     pub fn unnamed(
         directory: impl AsRef<Path>,
         meta: &Meta,
-        _options: Options,
+        options: Options,
     ) -> Result<Writer, Error> {
         let directory = directory.as_ref();
-        let mut open = OpenOptions::new();
-        open.read(true)
-            .write(true)
-            .mode(0o600)
-            .custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC);
-        let file = match open.open(directory) {
-            Ok(file) => file,
-            // Not every file system has O_TMPFILE.
-            Err(_) => {
-                let path =
-                    directory.join(format!(".loopscope-{}-{:x}", std::process::id(), random()));
-                let mut open = OpenOptions::new();
-                open.read(true)
-                    .write(true)
-                    .create_new(true)
-                    .mode(0o600)
-                    .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
-                let file = open.open(&path).map_err(Error::io("create", &path))?;
-                std::fs::remove_file(&path).map_err(Error::io("unlink", &path))?;
-                file
-            }
-        };
-        Writer::start(file, directory, meta)
+        let layout = Writer::layout(meta, options)?;
+        Writer::start(file::unnamed(directory)?, directory, meta, layout, options)
     }
 
-    fn start(file: File, path: &Path, meta: &Meta) -> Result<Writer, Error> {
-        file.lock().map_err(Error::io("lock", path))?;
-        let layout = Layout {
-            id: random(),
-            ..Layout::default()
+    fn layout(meta: &Meta, options: Options) -> Result<Layout, Error> {
+        let id = file::random();
+        let Some(limit) = options.max_size else {
+            return Ok(Layout {
+                id,
+                ..Layout::default()
+            });
         };
+        let headers = header::encode(meta, Layout::default()).len() as u64;
+        // Page table and footer get a share of their own, a sixteenth.
+        let room = (limit - limit / 16).saturating_sub(headers);
+        if limit < Options::LEAST_SIZE || headers > limit / 4 {
+            return Err(Error::LimitTooSmall {
+                limit,
+                least: Options::LEAST_SIZE.max(headers * 4),
+            });
+        }
+        Ok(Layout {
+            places: PLACES,
+            place_size: room / u64::from(PLACES),
+            id,
+        })
+    }
+
+    fn start(
+        file: File,
+        path: &Path,
+        meta: &Meta,
+        layout: Layout,
+        options: Options,
+    ) -> Result<Writer, Error> {
+        use std::os::unix::fs::FileExt;
+        file.lock().map_err(Error::io("lock", path))?;
         let header = header::encode(meta, layout);
         file.write_all_at(&header, 0)
             .map_err(Error::io("write", path))?;
+        let start = header.len() as u64;
+        let (mut most_events, mut most_text) = (MAX_EVENTS, MAX_TEXT_BYTES);
+        if layout.places > 0 {
+            // However badly a page packs, four go into a place.
+            let place = usize::try_from(layout.place_size).unwrap_or(usize::MAX);
+            most_events = (place / 4 / 64).clamp(64, MAX_EVENTS);
+            most_text = (place / 16).min(MAX_TEXT_BYTES);
+        }
         Ok(Writer {
-            file,
+            pages: Pages::new(file, layout, start),
             path: path.to_owned(),
-            layout,
-            at: header.len() as u64,
+            max_size: options.max_size,
             segment: 0,
+            segment_at: start,
+            restater: Restater::default(),
+            attachments: Vec::new(),
             first: 0,
             events: Vec::new(),
             text: Vec::new(),
+            most_events,
+            most_text,
             sealed_ns: 0,
             t_last: 0,
-            pages: Vec::new(),
             missed: 0,
             lost: 0,
+            dropped: 0,
             error: None,
             finished: false,
             encoder: columns::Encoder::default(),
             raw: Vec::new(),
-            packed: Vec::new(),
         })
     }
 
@@ -162,11 +180,11 @@ impl Writer {
     /// follows, also when the file has no name.
     pub fn reopen(&self) -> Result<File, Error> {
         use std::os::fd::AsRawFd;
-        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let path = format!("/proc/self/fd/{}", self.pages.file.as_raw_fd());
         File::open(path).map_err(Error::io("reopen", &self.path))
     }
 
-    /// Events taken so far, the lost ones not counted: the number the next one gets.
+    /// The number that the next event gets: events taken so far, without those that could not be written.
     pub fn events(&self) -> u64 {
         self.first + self.events.len() as u64
     }
@@ -181,25 +199,16 @@ impl Writer {
         self.error.as_ref()
     }
 
-    /// Bytes written so far.
+    /// Bytes written so far; with a size limit, of the part in use.
     pub fn bytes(&self) -> u64 {
-        self.at
+        self.pages.at
     }
 
     /// Adds an event; the reference in its `text` field is ignored, `text` counts, cut at [`MAX_TEXT`].
     pub fn write(&mut self, event: &Event, text: &[u8]) {
         if self.missed > 0 && self.events.is_empty() {
-            let lost = std::mem::take(&mut self.missed);
-            self.events.push(Event {
-                t: event.t,
-                kind: Kind::Lost,
-                aux: Cause::Write.code(),
-                arg: lost,
-                fd: -1,
-                thread: u32::MAX,
-                y: event.t.saturating_sub(self.t_last),
-                ..Event::default()
-            });
+            let lost = self.missing(event.t);
+            self.events.push(lost);
         }
         let kept = &text[..text.len().min(MAX_TEXT)];
         let cut = if kept.len() < text.len() {
@@ -217,17 +226,33 @@ impl Writer {
             flags: event.flags | cut,
             ..*event
         });
-        if self.events.len() >= MAX_EVENTS || self.text.len() >= MAX_TEXT_BYTES {
+        if self.events.len() >= self.most_events || self.text.len() >= self.most_text {
             self.seal();
+        }
+    }
+
+    /// The event that stands for what could not be written.
+    fn missing(&mut self, t: u64) -> Event {
+        let (kind, aux, arg) = (
+            Kind::Lost,
+            Cause::Write.code(),
+            std::mem::take(&mut self.missed),
+        );
+        Event {
+            t,
+            kind,
+            aux,
+            arg,
+            fd: -1,
+            thread: u32::MAX,
+            y: t.saturating_sub(self.t_last),
+            ..Event::default()
         }
     }
 
     /// Tells the time (nanoseconds since the recording's start): a page older than 50 ms is sealed.
     pub fn tick(&mut self, now_ns: u64) {
-        if self.events.is_empty() {
-            return;
-        }
-        if now_ns.saturating_sub(self.sealed_ns) >= SEAL_NS {
+        if !self.events.is_empty() && now_ns.saturating_sub(self.sealed_ns) >= SEAL_NS {
             self.seal();
             self.sealed_ns = now_ns;
         }
@@ -238,40 +263,142 @@ impl Writer {
         if self.events.is_empty() {
             return;
         }
-        let mut header = PageHeader {
-            kind: PageKind::Events as u8,
-            version: columns::VERSION,
-            segment: self.segment,
-            count: self.events.len() as u32,
-            first_event: self.first,
-            ..super::reader::ranges(&self.events)
-        };
-        self.encoder.encode(&self.events, &self.text, &mut self.raw);
-        let raw = std::mem::take(&mut self.raw);
-        match self.put(&mut header, &raw) {
-            Ok(()) => {
-                self.first += self.events.len() as u64;
-                self.t_last = self.t_last.max(header.t_last);
+        let events = std::mem::take(&mut self.events);
+        let text = std::mem::take(&mut self.text);
+        match self.put_events(PageKind::Events, &events, &text) {
+            Ok(t_last) => {
+                self.first += events.len() as u64;
+                self.t_last = self.t_last.max(t_last);
             }
             Err(source) => {
-                // What an earlier failure left to be said counts too; the event that says it does not.
-                let said: u64 = self
-                    .events
-                    .iter()
-                    .take(1)
-                    .filter(|e| e.kind == Kind::Lost && e.aux == Cause::Write.code())
-                    .map(|e| e.arg)
-                    .sum();
-                let new = self.events.len() as u64 - u64::from(said > 0);
-                self.missed += said + new;
-                self.lost += new;
+                self.miss(&events);
                 self.error
                     .get_or_insert_with(|| Error::io("write", &self.path)(source));
             }
         }
-        self.raw = raw;
+        // What could not be written is still known: names given there are said again in the next segment.
+        events
+            .iter()
+            .for_each(|e| self.restater.apply(e, e.text.of(&text)));
+        self.events = events;
+        self.text = text;
         self.events.clear();
         self.text.clear();
+    }
+
+    /// Counts events as lost. The first may be the one that tells of earlier losses: its count is passed on.
+    fn miss(&mut self, events: &[Event]) {
+        let teller = events
+            .first()
+            .filter(|e| e.kind == Kind::Lost && e.aux == Cause::Write.code());
+        let (told, new) = teller.map_or((0, events.len() as u64), |e| {
+            (e.arg, events.len() as u64 - 1)
+        });
+        self.missed += told + new;
+        self.lost += new;
+    }
+
+    fn put_events(
+        &mut self,
+        kind: PageKind,
+        events: &[Event],
+        text: &[u8],
+    ) -> std::io::Result<u64> {
+        let mut header = PageHeader {
+            kind: kind as u8,
+            version: columns::VERSION,
+            count: events.len() as u32,
+            first_event: self.first,
+            ..super::filter::ranges(events)
+        };
+        let mut raw = std::mem::take(&mut self.raw);
+        self.encoder.encode(events, text, &mut raw);
+        let done = match kind {
+            PageKind::Events => self.put(&mut header, &raw),
+            _ => self.put_here(&mut header, &raw),
+        };
+        self.raw = raw;
+        done.map(|()| header.t_last)
+    }
+
+    /// Appends a page, in a new segment if the present one is full.
+    fn put(&mut self, header: &mut PageHeader, raw: &[u8]) -> std::io::Result<()> {
+        let layout = self.pages.layout;
+        let full = if layout.places == 0 {
+            self.pages.at - self.segment_at >= SEGMENT
+        } else {
+            let room = layout.place_size - (self.pages.at - self.segment_at);
+            // Packing never makes it longer; only a close call is worth packing twice.
+            room < (HEADER + raw.len()) as u64 && room < self.pages.size_of(header, raw)
+        };
+        if full {
+            self.next_segment(header.t_first)?;
+        }
+        self.put_here(header, raw)
+    }
+
+    fn put_here(&mut self, header: &mut PageHeader, raw: &[u8]) -> std::io::Result<()> {
+        header.segment = self.segment;
+        self.pages.put(header, raw)
+    }
+
+    fn next_segment(&mut self, t: u64) -> std::io::Result<()> {
+        let Layout {
+            places, place_size, ..
+        } = self.pages.layout;
+        let next = self.segment + 1;
+        if places > 0 {
+            let at = self.pages.start + u64::from(next % places) * place_size;
+            if next >= places {
+                self.pages.reuse(at)?;
+                let oldest = next - places;
+                let drop = self
+                    .pages
+                    .table
+                    .iter()
+                    .take_while(|e| e.header.segment <= oldest)
+                    .count();
+                let gone = self.pages.table.drain(..drop);
+                self.dropped += gone
+                    .filter(|e| e.header.kind == PageKind::Events as u8)
+                    .map(|e| u64::from(e.header.count))
+                    .sum::<u64>();
+            }
+            self.pages.at = at;
+        }
+        self.segment = next;
+        self.segment_at = self.pages.at;
+        let (mut events, mut text) = (Vec::new(), Vec::new());
+        // Only readers that start here see it, and for them everything before is dropped.
+        self.restater.say(t, self.first, &mut events, &mut text);
+        let half = self.segment_at + place_size / 2;
+        for page in events.chunks(self.most_events) {
+            if places > 0 && self.pages.at > half {
+                // A limit this small cannot hold more; what is not said again is unknown.
+                break;
+            }
+            self.put_events(PageKind::Restated, page, &text)?;
+        }
+        for (name, bytes) in if places > 0 {
+            std::mem::take(&mut self.attachments)
+        } else {
+            Vec::new()
+        } {
+            let (mut header, raw) = attachment(&name, &bytes, self.first);
+            self.put_here(&mut header, &raw)?;
+            self.attachments.push((name, bytes));
+        }
+        Ok(())
+    }
+
+    /// The most bytes a stored page may have: with a size limit, what leaves room for events in its place.
+    fn most_stored(&self) -> usize {
+        match self.pages.layout {
+            Layout { places: 0, .. } => MAX_RAW,
+            Layout { place_size, .. } => usize::try_from(place_size / 8)
+                .unwrap_or(MAX_RAW)
+                .min(MAX_RAW),
+        }
     }
 
     /// Stores bytes that a version of the model computed from `events`; readers of another version pass over them.
@@ -282,90 +409,92 @@ impl Writer {
         events: Range<u64>,
         bytes: &[u8],
     ) -> Result<(), Error> {
-        let mut header = derived_header(kind, model_version, events);
-        self.store(&mut header, bytes)
+        if bytes.len() > self.most_stored() {
+            return Err(Error::TooLarge {
+                what: "a derived page",
+                len: bytes.len(),
+                most: self.most_stored(),
+            });
+        }
+        self.seal();
+        let mut header = derived_header(kind, model_version, events, self.first);
+        self.put(&mut header, bytes)
+            .map_err(Error::io("write", &self.path))
     }
 
     /// Stores named bytes, such as a demo's source.
     pub fn attach(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        let mut raw = (name.len() as u16).to_le_bytes().to_vec();
-        raw.extend_from_slice(name.as_bytes());
-        raw.extend_from_slice(bytes);
-        if name.len() > usize::from(u16::MAX) {
+        let held: usize = self
+            .attachments
+            .iter()
+            .map(|(n, b)| n.len() + b.len())
+            .sum();
+        let (len, most) = (held + name.len() + bytes.len(), self.most_stored());
+        if len > most || name.len() > usize::from(u16::MAX) {
             return Err(Error::TooLarge {
-                what: "an attachment's name",
-                len: name.len(),
-                most: usize::from(u16::MAX),
-            });
-        }
-        let mut header = PageHeader {
-            kind: PageKind::Attachment as u8,
-            version: 1,
-            ..PageHeader::default()
-        };
-        self.store(&mut header, &raw)
-    }
-
-    fn store(&mut self, header: &mut PageHeader, raw: &[u8]) -> Result<(), Error> {
-        if raw.len() > MAX_RAW {
-            return Err(Error::TooLarge {
-                what: "a stored page",
-                len: raw.len(),
-                most: MAX_RAW,
+                what: "an attachment",
+                len,
+                most,
             });
         }
         self.seal();
-        header.segment = self.segment;
-        if PageKind::from_code(header.kind) != Some(PageKind::Derived) {
-            header.first_event = self.first;
+        let (mut header, raw) = attachment(name, bytes, self.first);
+        self.put(&mut header, &raw)
+            .map_err(Error::io("write", &self.path))?;
+        if self.pages.layout.places > 0 {
+            self.attachments.push((name.to_owned(), bytes.to_vec()));
         }
-        self.put(header, raw)
-            .map_err(Error::io("write", &self.path))
-    }
-
-    /// Writes a page: payload first, header last, so that a reader never meets a header without its payload.
-    fn put(&mut self, header: &mut PageHeader, raw: &[u8]) -> io::Result<()> {
-        let packed = header.pack(raw, &mut self.packed);
-        let at = self.at;
-        let written = self
-            .file
-            .write_all_at(packed, at + page::HEADER as u64)
-            .and_then(|()| self.file.write_all_at(&header.encode(self.layout.id), at));
-        if let Err(e) = written {
-            // Half a page helps nobody; the room may.
-            let _ = self.file.set_len(at);
-            return Err(e);
-        }
-        self.pages.push(Entry {
-            at,
-            header: *header,
-        });
-        self.at += header.size();
         Ok(())
     }
 
-    /// Writes the last page, the page table and the footer. The file stays readable whatever this returns.
+    /// Writes the last page, the page table and the footer. The file stays readable whatever this returns; an error
+    /// means that events are missing from it or that it has no footer.
     pub fn finish(mut self) -> Result<Summary, Error> {
         self.seal();
+        if self.missed > 0 {
+            // One small page may fit where a large one did not.
+            let lost = self.missing(self.t_last);
+            self.events.push(lost);
+            self.seal();
+        }
         self.finished = true;
-        let mut header = PageHeader {
-            kind: PageKind::End as u8,
-            version: 1,
-            segment: self.segment,
-            first_event: self.first,
-            t_last: self.t_last,
+        let Layout {
+            places, place_size, ..
+        } = self.pages.layout;
+        if places > 0 && self.segment >= places {
+            self.pages.at = self.pages.start + u64::from(places) * place_size;
+        }
+        let (segment, first_event, t) = (self.segment, self.first, self.t_last);
+        let end = PageHeader {
+            segment,
+            first_event,
+            t_first: t,
+            t_last: t,
             ..PageHeader::default()
         };
-        let ended = self.put(&mut header, &[]);
+        let room = self
+            .max_size
+            .map_or(u64::MAX, |limit| limit.saturating_sub(self.pages.at));
+        let ended = self.pages.finish(&end, room);
+        if let Ok(given_up) = &ended {
+            let gone: u64 = given_up
+                .iter()
+                .filter(|e| e.header.kind == PageKind::Events as u8)
+                .map(|e| u64::from(e.header.count))
+                .sum();
+            self.first -= gone;
+            self.lost += gone;
+        }
         let summary = Summary {
             events: self.first,
             lost: self.lost,
-            bytes: self.at,
+            dropped: self.dropped,
+            bytes: self.pages.at,
         };
         match (self.error.take(), ended) {
             (Some(error), _) => Err(error),
             (None, Err(source)) => Err(Error::io("finish", &self.path)(source)),
-            (None, Ok(())) => Ok(summary),
+            (None, Ok(_)) => Ok(summary),
         }
     }
 }
@@ -380,21 +509,34 @@ impl Drop for Writer {
 }
 
 /// The header of a derived page: the filters carry what the page is instead.
-pub(crate) fn derived_header(kind: u16, model_version: u32, events: Range<u64>) -> PageHeader {
+pub(crate) fn derived_header(
+    kind: u16,
+    model_version: u32,
+    events: Range<u64>,
+    next_event: u64,
+) -> PageHeader {
     PageHeader {
         kind: PageKind::Derived as u8,
         version: 1,
         first_event: events.start,
         loops: u64::from(kind) | u64::from(model_version) << 32,
         fds: u128::from(events.end),
+        words: u128::from(next_event),
         ..PageHeader::default()
     }
 }
 
-/// A number no other recording has; not a secret.
-fn random() -> u64 {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    let mut hasher = RandomState::new().build_hasher();
-    hasher.write_u32(std::process::id());
-    hasher.finish()
+fn attachment(name: &str, bytes: &[u8], first_event: u64) -> (PageHeader, Vec<u8>) {
+    let mut raw = (name.len() as u16).to_le_bytes().to_vec();
+    raw.extend_from_slice(name.as_bytes());
+    raw.extend_from_slice(bytes);
+    (
+        PageHeader {
+            kind: PageKind::Attachment as u8,
+            version: 1,
+            first_event,
+            ..PageHeader::default()
+        },
+        raw,
+    )
 }

@@ -1,0 +1,237 @@
+//! The file under a writer: creating it safely, placing pages, and leaving it readable when the disk is full. Step: **trace**.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use super::error::Error;
+use super::header::Layout;
+use super::index;
+use super::page::{self, PageHeader, PageKind};
+use super::scan::Entry;
+use super::sys;
+
+/// Room kept free after the last page, so that the footer of a full disk's recording still finds some.
+const RESERVE: u64 = 64 << 10;
+/// Room is reserved in steps, so that most pages cost no extra call.
+const STEP: u64 = 1 << 20;
+
+fn private() -> OpenOptions {
+    let mut open = OpenOptions::new();
+    open.read(true)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
+    open
+}
+
+/// Creates a file of that name, readable by its owner alone, never through a symbolic link.
+pub(crate) fn create(path: &Path, force: bool) -> Result<File, Error> {
+    let mut open = private();
+    open.create_new(true);
+    let file = match open.open(path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && force => {
+            let old = std::fs::symlink_metadata(path).map_err(Error::io("look at", path))?;
+            if !old.is_file() {
+                return Err(Error::NotAFile(path.to_owned()));
+            }
+            // A new file, not a truncated one: whoever reads the old one keeps it.
+            std::fs::remove_file(path).map_err(Error::io("replace", path))?;
+            open.open(path)
+        }
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(Error::Exists(path.to_owned()));
+        }
+        opened => opened,
+    };
+    file.map_err(Error::io("create", path))
+}
+
+/// Creates a file without a name in `directory`.
+pub(crate) fn unnamed(directory: &Path) -> Result<File, Error> {
+    let mut open = OpenOptions::new();
+    open.read(true)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC);
+    if let Ok(file) = open.open(directory) {
+        return Ok(file);
+    }
+    // Not every file system has O_TMPFILE.
+    let path = directory.join(format!(".loopscope-{}-{:x}", std::process::id(), random()));
+    let file = create(&path, false)?;
+    std::fs::remove_file(&path).map_err(Error::io("unlink", &path))?;
+    Ok(file)
+}
+
+/// A number no other recording has; not a secret.
+pub(crate) fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    hasher.finish()
+}
+
+/// Appends pages to a file and remembers where they stand.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    pub file: File,
+    pub layout: Layout,
+    /// Where the next page goes.
+    pub at: u64,
+    /// Where the pages start.
+    pub start: u64,
+    /// The pages in the file, oldest first.
+    pub table: Vec<Entry>,
+    /// Room is reserved up to here; nothing: the file system cannot.
+    reserved: Option<u64>,
+    packed: Vec<u8>,
+}
+
+impl Pages {
+    pub fn new(file: File, layout: Layout, start: u64) -> Pages {
+        Pages {
+            file,
+            layout,
+            at: start,
+            start,
+            table: Vec::new(),
+            reserved: Some(0),
+            packed: Vec::new(),
+        }
+    }
+
+    /// Packs a payload, fills in the header and appends the page.
+    pub fn put(&mut self, header: &mut PageHeader, raw: &[u8]) -> io::Result<()> {
+        let mut scratch = std::mem::take(&mut self.packed);
+        let packed = header.pack(raw, &mut scratch);
+        let done = self.append(header, packed);
+        self.packed = scratch;
+        done
+    }
+
+    /// The size that a packed payload takes as a page in the file.
+    pub fn size_of(&mut self, header: &mut PageHeader, raw: &[u8]) -> u64 {
+        let mut scratch = std::mem::take(&mut self.packed);
+        header.pack(raw, &mut scratch);
+        self.packed = scratch;
+        header.size()
+    }
+
+    /// Payload first, header last, so that a reader never meets a header without its payload.
+    fn append(&mut self, header: &PageHeader, packed: &[u8]) -> io::Result<()> {
+        let (at, end) = (self.at, self.at + header.size());
+        let is_footer = matches!(
+            PageKind::from_code(header.kind),
+            Some(PageKind::Index | PageKind::End)
+        );
+        if !is_footer {
+            self.reserve(end + RESERVE)?;
+        }
+        let written = self
+            .file
+            .write_all_at(packed, at + page::HEADER as u64)
+            .and_then(|()| self.file.write_all_at(&header.encode(self.layout.id), at));
+        if let Err(e) = written {
+            // Half a page helps nobody; the room it took may.
+            if self.layout.places == 0 {
+                let _ = self.file.set_len(at);
+                self.reserved = self.reserved.map(|r| r.min(at));
+            }
+            return Err(e);
+        }
+        self.table.push(Entry {
+            at,
+            header: *header,
+        });
+        self.at = end;
+        Ok(())
+    }
+
+    fn reserve(&mut self, until: u64) -> io::Result<()> {
+        let Some(reserved) = self.reserved.filter(|&r| r < until) else {
+            return Ok(());
+        };
+        let from = reserved.max(self.start);
+        // A generous step first; when the disk is too full for it, just what is needed.
+        let done = sys::reserve(&self.file, from..until + STEP).map(|()| until + STEP);
+        let done = match done {
+            Err(e) if e.kind() != io::ErrorKind::Unsupported => {
+                sys::reserve(&self.file, from..until).map(|()| until)
+            }
+            done => done,
+        };
+        match done {
+            Ok(end) => self.reserved = Some(end),
+            Err(e) if e.kind() == io::ErrorKind::Unsupported => self.reserved = None,
+            Err(e) => return Err(e),
+        }
+        Ok(())
+    }
+
+    /// Makes the start of a place that is used again unreadable, before it is overwritten.
+    pub fn reuse(&mut self, at: u64) -> io::Result<()> {
+        self.at = at;
+        self.file.write_all_at(&[0; 4], at)
+    }
+
+    /// Writes page table and footer, and gives back the room that was kept for them.
+    ///
+    /// A page table that does not fit into `room` is left out: walking the pages replaces it.
+    /// When even the footer does not fit on the disk, the last pages make room: a footer says more than the page it replaces. Returns the
+    /// number of pages given up.
+    pub fn finish(&mut self, end: &PageHeader, room: u64) -> io::Result<Vec<Entry>> {
+        let mut given_up = Vec::new();
+        let mut raw = Vec::new();
+        loop {
+            let before = (self.at, self.table.len());
+            index::encode(&self.table, &mut raw);
+            let mut table = PageHeader {
+                kind: PageKind::Index as u8,
+                version: 1,
+                ..*end
+            };
+            (table.loops, table.fds, table.words, table.count) = (0, 0, 0, 0);
+            let fits = raw.len() as u64 + 2 * page::HEADER as u64 <= room
+                || self.size_of(&mut table, &raw) + page::HEADER as u64 <= room;
+            let indexed = fits && self.put(&mut table, &raw).is_ok();
+            let mut end = PageHeader {
+                kind: PageKind::End as u8,
+                version: 1,
+                ..*end
+            };
+            end.loops = if indexed { before.0 } else { 0 };
+            end.words = u128::from(self.at);
+            let lost: u64 = given_up
+                .iter()
+                .map(|e: &Entry| u64::from(e.header.count))
+                .sum();
+            end.first_event -= lost;
+            match self.put(&mut end, &[]) {
+                Ok(()) => {
+                    // In a circle the file may go on behind the last page; setting a length gives back reserved room.
+                    let len = if self.layout.places == 0 {
+                        self.at
+                    } else {
+                        self.file.metadata()?.len()
+                    };
+                    self.file.set_len(len)?;
+                    return Ok(given_up);
+                }
+                Err(e) => {
+                    (self.at, _) = before;
+                    self.table.truncate(before.1);
+                    // In a circle the last page does not stand at the file's end.
+                    let may = self.layout.places == 0 && given_up.len() < 8;
+                    let Some(last) = may.then(|| self.table.pop()).flatten() else {
+                        return Err(e);
+                    };
+                    self.at = last.at;
+                    let _ = self.file.set_len(self.at);
+                    given_up.push(last);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! What a reader must have been told to understand the events from some point on, and saying it again. Step: **trace**.
+//!
+//! A segment of a recording, and a cut, start with events that restate what came before: processes, threads, names,
+//! open descriptors with their names, registrations, handlers, waits under way, open spans and armed timers. They
+//! are built from the events themselves, bear flag [`flags::AGAIN`] and the instant at which they are said again, and
+//! are facts to know, not things that happened: nobody counts them.
+//!
+//! A [`Kind::Lost`] with cause [`Cause::Dropped`] comes first and says how many events are not there. Left out, because
+//! they cannot be told from events alone or end within a turn: the ready batch and the handler run that were under way,
+//! registrations that outlive the close of their descriptor (ghosts), tasks in the loop's own queue.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::record::event::{Cause, Ctl, Event, Kind, Text, flags};
+
+/// The most entries kept of anything a program can make without end, per process.
+const MOST: usize = 1 << 17;
+
+/// An event with its text.
+#[derive(Clone, Debug)]
+struct Said {
+    event: Event,
+    text: Box<[u8]>,
+}
+
+impl Said {
+    fn new(event: &Event, text: &[u8]) -> Said {
+        Said {
+            event: *event,
+            text: text.into(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Descriptor {
+    open: Option<Event>,
+    name: Option<Said>,
+    address: Option<Said>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Process {
+    start: Option<Said>,
+    exec: Option<Said>,
+    ended: bool,
+    /// A thread of the process, to say its facts through.
+    voice: Option<u32>,
+    names: BTreeMap<(u16, i32), Said>,
+    fds: BTreeMap<i32, Descriptor>,
+    /// How many times each number has been opened.
+    generations: BTreeMap<i32, u64>,
+    /// (epfd, fd) → the begin and end of the call that made it what it is.
+    registrations: BTreeMap<(i32, i32), (Event, Event)>,
+    handlers: BTreeMap<(i32, u64), Event>,
+    /// Open spans and armed timers by id.
+    open: BTreeMap<(u8, u64), Said>,
+}
+
+#[derive(Clone, Debug)]
+struct Thread {
+    start: Said,
+    process: u64,
+    /// The wait it is in.
+    waiting: Option<Event>,
+    /// The epoll_ctl it is in: its end does not repeat the mask.
+    ctl: Option<Event>,
+    /// When its present turn began, while it is in one.
+    turn: Option<u64>,
+}
+
+/// Follows the events and keeps what would have to be said again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Restater {
+    processes: BTreeMap<u64, Process>,
+    threads: BTreeMap<u32, Thread>,
+    /// Process of each thread, also of those that ended.
+    owner: HashMap<u32, u64>,
+    anchor: Option<Said>,
+}
+
+impl Restater {
+    /// Takes in the next event.
+    pub fn apply(&mut self, e: &Event, text: &[u8]) {
+        use Kind::*;
+        match e.kind {
+            // By far the most frequent kinds first: they cost a comparison.
+            Ready | RunBegin | RunEnd | Io => {}
+            WaitEnter | WaitExit => self.turn(e),
+            Anchor => self.anchor = Some(Said::new(e, text)),
+            ProcessStart | ProcessEnd | Exec | ThreadStart | ThreadEnd => self.lives(e, text),
+            _ => self.facts(e, text),
+        }
+    }
+
+    /// When the earliest turn began that some thread is still in.
+    pub fn turn_since(&self) -> Option<u64> {
+        self.threads.values().filter_map(|t| t.turn).min()
+    }
+
+    fn turn(&mut self, e: &Event) {
+        if let Some(thread) = self.threads.get_mut(&e.thread) {
+            let entering = e.kind == Kind::WaitEnter;
+            thread.waiting = entering.then_some(*e);
+            thread.turn = (!entering).then_some(e.t);
+        }
+    }
+
+    fn lives(&mut self, e: &Event, text: &[u8]) {
+        match e.kind {
+            Kind::ProcessStart => {
+                let parent = self.processes.values().find(|p| {
+                    !p.ended
+                        && p.start
+                            .as_ref()
+                            .is_some_and(|s| e.y != 0 && s.event.x as u64 == e.y)
+                });
+                // A fork copies the table of descriptors, with their generations.
+                let fds = parent.map(|p| p.fds.clone()).unwrap_or_default();
+                let generations = parent.map(|p| p.generations.clone()).unwrap_or_default();
+                let process = Process {
+                    start: Some(Said::new(e, text)),
+                    fds,
+                    generations,
+                    ..Process::default()
+                };
+                if self.processes.len() < MOST {
+                    self.processes.insert(e.arg, process);
+                }
+            }
+            Kind::ProcessEnd => {
+                if let Some(process) = self.processes.get_mut(&e.arg) {
+                    // Later events still speak of it; its tables are gone with it.
+                    *process = Process {
+                        start: process.start.take(),
+                        ended: true,
+                        ..Process::default()
+                    };
+                }
+            }
+            Kind::ThreadStart if self.threads.len() < MOST => {
+                self.processes.entry(e.arg).or_default().voice = Some(e.thread);
+                self.owner.insert(e.thread, e.arg);
+                let start = Said::new(e, text);
+                self.threads.insert(
+                    e.thread,
+                    Thread {
+                        start,
+                        process: e.arg,
+                        waiting: None,
+                        ctl: None,
+                        turn: None,
+                    },
+                );
+            }
+            Kind::ThreadEnd => {
+                self.threads.remove(&e.thread);
+                if self.owner.len() > MOST {
+                    self.owner
+                        .retain(|thread, _| self.threads.contains_key(thread));
+                }
+                let process = self.owner.get(&e.thread).copied().unwrap_or(0);
+                let heir = self
+                    .threads
+                    .iter()
+                    .find(|(_, t)| t.process == process)
+                    .map(|(&id, _)| id);
+                if let Some(process) = self.processes.get_mut(&process) {
+                    process.voice = heir.or(process.voice);
+                }
+            }
+            Kind::Exec => {
+                let process = self.process(e.thread);
+                process.exec = Some(Said::new(e, text));
+            }
+            _ => {}
+        }
+    }
+
+    fn process(&mut self, thread: u32) -> &mut Process {
+        let id = self.owner.get(&thread).copied().unwrap_or(0);
+        let process = self.processes.entry(id).or_default();
+        process.voice.get_or_insert(thread);
+        process
+    }
+
+    fn facts(&mut self, e: &Event, text: &[u8]) {
+        if e.kind == Kind::CtlBegin {
+            if let Some(thread) = self.threads.get_mut(&e.thread) {
+                thread.ctl = Some(*e);
+            }
+            return;
+        }
+        let begun = match e.kind {
+            Kind::CtlEnd => self.threads.get_mut(&e.thread).and_then(|t| t.ctl.take()),
+            _ => None,
+        };
+        self.process(e.thread).fact(e, text, begun);
+    }
+
+    /// Says everything again at instant `t`; `dropped` events came before.
+    pub fn say(&self, t: u64, dropped: u64, out: &mut Vec<Event>, text: &mut Vec<u8>) {
+        let mut say = |e: &Event, said: &[u8]| {
+            let place = Text {
+                at: text.len() as u32,
+                len: said.len() as u16,
+            };
+            text.extend_from_slice(said);
+            out.push(Event {
+                t,
+                flags: e.flags | flags::AGAIN,
+                text: place,
+                ..*e
+            });
+        };
+        let lost = Event {
+            kind: Kind::Lost,
+            aux: Cause::Dropped.code(),
+            arg: dropped,
+            y: t,
+            thread: u32::MAX,
+            fd: -1,
+            ..Event::default()
+        };
+        say(&lost, b"");
+        let starts = self
+            .processes
+            .values()
+            .filter(|p| !p.ended)
+            .filter_map(|p| p.start.as_ref());
+        let execs = self.processes.values().filter_map(|p| p.exec.as_ref());
+        let threads = self.threads.values().map(|t| &t.start);
+        self.anchor
+            .iter()
+            .chain(starts)
+            .chain(threads)
+            .chain(execs)
+            .for_each(|s| say(&s.event, &s.text));
+        for process in self.processes.values().filter(|p| !p.ended) {
+            process.say(&mut say);
+        }
+        self.threads
+            .values()
+            .filter_map(|t| t.waiting.as_ref())
+            .for_each(|e| say(e, b""));
+    }
+}
+
+impl Process {
+    fn fact(&mut self, e: &Event, text: &[u8], begun: Option<Event>) {
+        use Kind::*;
+        match e.kind {
+            Name if self.names.len() < MOST => {
+                self.names.insert((e.aux, e.x), Said::new(e, text));
+            }
+            FdOpen => {
+                self.close(e.fd);
+                let generation = if e.flags & flags::AGAIN != 0 {
+                    e.y
+                } else {
+                    self.generations.get(&e.fd).map_or(1, |g| g + 1)
+                };
+                self.generations.insert(e.fd, generation);
+                self.fds.insert(
+                    e.fd,
+                    Descriptor {
+                        open: Some(*e),
+                        ..Descriptor::default()
+                    },
+                );
+            }
+            FdCloseBegin => self.close(e.fd),
+            DupEnd if e.x >= 0 && e.x != e.fd => {
+                let copy = self.fds.get(&e.fd).cloned().unwrap_or_default();
+                self.close(e.x);
+                *self.generations.entry(e.x).or_insert(0) += 1;
+                let open = copy.open.map(|o| Event {
+                    fd: e.x,
+                    x: e.fd,
+                    ..o
+                });
+                self.fds.insert(e.x, Descriptor { open, ..copy });
+            }
+            FdName => self.fds.entry(e.fd).or_default().name = Some(Said::new(e, text)),
+            FdAddr => self.fds.entry(e.fd).or_default().address = Some(Said::new(e, text)),
+            CtlEnd if e.x >= 0 => self.registered(e, begun),
+            Handler if self.handlers.len() < MOST => {
+                self.handlers.insert((e.fd, e.arg), *e);
+            }
+            SpanBegin | TimerArm if self.open.len() < MOST => {
+                self.open.insert((e.kind.code(), e.arg), Said::new(e, text));
+            }
+            SpanEnd => {
+                self.open.remove(&(SpanBegin.code(), e.arg));
+            }
+            TimerCancel | TimerBegin => {
+                self.open.remove(&(TimerArm.code(), e.arg));
+            }
+            _ => {}
+        }
+    }
+
+    fn registered(&mut self, end: &Event, begun: Option<Event>) {
+        let key = (end.y as i32, end.fd);
+        if end.aux == Ctl::Del.code() {
+            self.forget(key);
+        } else if let Some(begin) = begun.filter(|b| (b.y as i32, b.fd) == key) {
+            // However it came to be: who reads on from here meets it for the first time.
+            let add = |e: &Event| Event {
+                aux: Ctl::Add.code(),
+                ..*e
+            };
+            self.registrations.insert(key, (add(&begin), add(end)));
+        }
+    }
+
+    fn forget(&mut self, key: (i32, i32)) {
+        if let Some((begin, _)) = self.registrations.remove(&key) {
+            self.handlers.remove(&(key.0, begin.arg));
+        }
+    }
+
+    fn close(&mut self, fd: i32) {
+        let Some(gone) = self.fds.remove(&fd) else {
+            return;
+        };
+        let epoll = gone
+            .open
+            .is_some_and(|o| o.aux == crate::record::event::FdKind::Epoll.code());
+        let keys: Vec<_> = if epoll {
+            self.registrations
+                .range((fd, i32::MIN)..=(fd, i32::MAX))
+                .map(|(k, _)| *k)
+                .collect()
+        } else {
+            let epfds: Vec<i32> = self.epfds();
+            epfds.into_iter().map(|epfd| (epfd, fd)).collect()
+        };
+        keys.into_iter().for_each(|key| self.forget(key));
+    }
+
+    /// The loops that have registrations: a handful, found by hopping from one to the next.
+    fn epfds(&self) -> Vec<i32> {
+        let mut out = Vec::new();
+        let mut from = i32::MIN;
+        while let Some((&(epfd, _), _)) = self.registrations.range((from, i32::MIN)..).next() {
+            out.push(epfd);
+            match epfd.checked_add(1) {
+                Some(next) => from = next,
+                None => break,
+            }
+        }
+        out
+    }
+
+    fn say(&self, say: &mut impl FnMut(&Event, &[u8])) {
+        let voice = self.voice.unwrap_or(0);
+        let mut ours = |e: &Event, text: &[u8]| {
+            say(
+                &Event {
+                    thread: voice,
+                    ..*e
+                },
+                text,
+            )
+        };
+        self.names.values().for_each(|s| ours(&s.event, &s.text));
+        for (fd, descriptor) in &self.fds {
+            if let Some(open) = &descriptor.open {
+                let generation = self.generations.get(fd).copied().unwrap_or(1);
+                ours(
+                    &Event {
+                        y: generation,
+                        ..*open
+                    },
+                    b"",
+                );
+            }
+            descriptor
+                .address
+                .iter()
+                .chain(&descriptor.name)
+                .for_each(|s| ours(&Event { fd: *fd, ..s.event }, &s.text));
+        }
+        for (begin, end) in self.registrations.values() {
+            ours(begin, b"");
+            ours(end, b"");
+        }
+        self.handlers.values().for_each(|e| ours(e, b""));
+        self.open.values().for_each(|s| say(&s.event, &s.text));
+    }
+}
