@@ -5,9 +5,17 @@
 
 #[doc(hidden)]
 pub mod capture;
+mod instrument;
 pub mod model;
 pub mod record;
 pub mod trace;
+
+#[cfg(feature = "mio")]
+pub use instrument::mio;
+pub use instrument::{
+    DataWord, Dispatch, Error, Recorder, Span, Summary, Supplier, Value, call, call_on, dispatch,
+    dispatch_on, epoll, io, is_on, mark, name_fd, name_handler, name_loop, task, timer,
+};
 
 #[cfg(feature = "cli")]
 #[doc(hidden)]

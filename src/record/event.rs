@@ -307,6 +307,8 @@ coded! {
         Named = 13 "call",
         /// getsockopt(SO_ERROR)
         SoError = 14 "so_error",
+        /// A call the program made itself on a descriptor: 0 or −errno, its bytes are not known
+        TryIo = 15 "try_io",
     }
 }
 

@@ -1,0 +1,48 @@
+//! Text written on the stack: what is named or described on its way into a ring must not allocate.
+//! Step: **event** → ring.
+
+use std::fmt;
+
+use crate::record::event::MAX_TEXT;
+
+/// Room for one character more than a record can carry, so that the push still sees that it was cut.
+const ROOM: usize = MAX_TEXT + 4;
+
+/// A text of at most [`ROOM`] bytes; more is left out.
+#[derive(Clone, Copy)]
+pub(super) struct StackText {
+    bytes: [u8; ROOM],
+    len: usize,
+}
+
+impl StackText {
+    pub(super) const fn new() -> Self {
+        StackText {
+            bytes: [0; ROOM],
+            len: 0,
+        }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&[])
+    }
+
+    /// Appends as many of the bytes as there is room for.
+    pub(super) fn push_bytes(&mut self, bytes: &[u8]) {
+        let len = bytes.len().min(ROOM - self.len);
+        if let (Some(room), Some(bytes)) = (
+            self.bytes.get_mut(self.len..self.len + len),
+            bytes.get(..len),
+        ) {
+            room.copy_from_slice(bytes);
+            self.len += len;
+        }
+    }
+}
+
+impl fmt::Write for StackText {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        self.push_bytes(s.as_bytes());
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! A recording read back whole, with the questions the instrument's tests ask of it.
+#![allow(dead_code)] // each test uses some
+
+use loopscope::record::event::{Event, Kind, Space};
+use loopscope::trace::Reader;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+pub struct Recorded {
+    pub events: Vec<Event>,
+    texts: Vec<Vec<u8>>,
+    pub complete: bool,
+}
+
+impl Recorded {
+    pub fn open(path: &Path) -> Recorded {
+        let mut reader = Reader::open(path).unwrap();
+        let complete = reader.complete();
+        let mut page = loopscope::trace::Events::default();
+        let (mut events, mut texts) = (Vec::new(), Vec::new());
+        for i in 0..reader.pages().len() {
+            reader.read_page(i, &mut page).unwrap();
+            for event in &page.events {
+                events.push(*event);
+                texts.push(event.text.of(&page.text).to_vec());
+            }
+        }
+        assert!(reader.problems().is_empty(), "{:?}", reader.problems());
+        Recorded {
+            events,
+            texts,
+            complete,
+        }
+    }
+
+    pub fn all(&self, kind: Kind) -> impl Iterator<Item = &Event> {
+        self.events.iter().filter(move |e| e.kind == kind)
+    }
+
+    pub fn count(&self, kind: Kind) -> u64 {
+        self.all(kind).count() as u64
+    }
+
+    pub fn texts(&self, kind: Kind) -> Vec<String> {
+        let texts = self
+            .events
+            .iter()
+            .zip(&self.texts)
+            .filter(|(e, _)| e.kind == kind);
+        texts
+            .map(|(_, t)| String::from_utf8_lossy(t).into_owned())
+            .collect()
+    }
+
+    pub fn text_bytes(&self, kind: Kind) -> Vec<&[u8]> {
+        let texts = self
+            .events
+            .iter()
+            .zip(&self.texts)
+            .filter(|(e, _)| e.kind == kind);
+        texts.map(|(_, t)| t.as_slice()).collect()
+    }
+
+    /// The names of a space by id; a name told twice must be the same.
+    pub fn names(&self, space: Space) -> BTreeMap<u32, String> {
+        let mut names = BTreeMap::new();
+        for (event, text) in self.events.iter().zip(&self.texts) {
+            if event.kind == Kind::Name && event.aux == space.code() {
+                let text = String::from_utf8_lossy(text).into_owned();
+                let before = names.insert(event.x as u32, text.clone());
+                assert!(before.is_none_or(|before| before == text));
+            }
+        }
+        names
+    }
+
+    /// Events lost, as the recording says.
+    pub fn lost(&self) -> u64 {
+        self.all(Kind::Lost).map(|e| e.arg).sum()
+    }
+
+    /// Threads by the recording's number: tid, process number.
+    pub fn threads(&self) -> HashMap<u32, (i32, u64)> {
+        self.all(Kind::ThreadStart)
+            .map(|e| (e.thread, (e.x, e.arg)))
+            .collect()
+    }
+
+    /// Whether time never runs backwards, late events apart.
+    pub fn in_order(&self) -> bool {
+        let punctual = self
+            .events
+            .iter()
+            .filter(|e| e.flags & loopscope::record::flags::LATE == 0);
+        punctual.map(|e| e.t).is_sorted()
+    }
+}
