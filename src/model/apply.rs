@@ -1,21 +1,385 @@
-//! One event at a time: which part of the model an event kind belongs to. Step: **model**.
+//! One event at a time: which part of the model an event kind belongs to, and what is said about processes,
+//! threads and names. Step: **model**.
 
-use super::facts::Sink;
-use super::{Model, NONE};
-use crate::record::event::{Event, Kind, flags};
+use super::facts::{Id, Sink};
+use super::fds::FdTable;
+use super::process::{InCall, Process, Thread, Work};
+use super::states::At;
+use super::{Model, NONE, Phase, names};
+use crate::record::event::{Event, FdKind, Kind, Op, Space, flags};
+
+/// Later instants are taken for this one (36 years): sums of times cannot overflow then.
+const MAX_T: u64 = 1 << 60;
+/// Threads and processes at most; events of further ones are ignored.
+const MAX_THREADS: usize = 131_072;
+const MAX_PROCESSES: usize = 65_536;
+/// Forked children that never said hello whose tables are followed.
+const MAX_SILENT: usize = 64;
 
 impl Model {
-    /// Folds in the next event of the recording. `number` is its position in the file, `text` its own text.
-    pub fn apply(&mut self, number: u64, e: &Event, text: &[u8], sink: &mut impl Sink) {
-        let _ = (number, text, sink, NONE);
+    /// Folds in the next event of the recording. `number` is its position in the file; `text` is the event's own
+    /// text (its `text` field is not looked at).
+    pub fn apply<S: Sink + ?Sized>(&mut self, number: u64, e: &Event, text: &[u8], sink: &mut S) {
+        if e.t > MAX_T {
+            let e = Event { t: MAX_T, ..*e };
+            return self.apply(number, &e, text, sink);
+        }
         self.applied += 1;
         self.now = self.now.max(e.t);
+        let at = At { t: e.t, number };
+        match e.kind {
+            Kind::Lost => return self.events_lost(e, at, sink),
+            Kind::Anchor | Kind::Output => return,
+            Kind::ProcessStart => return self.process_start(e, text),
+            Kind::ProcessEnd => return self.process_end(e, at, sink),
+            Kind::ThreadStart => return self.thread_start(e, text),
+            _ => {}
+        }
+        let Some(thread) = self.thread(e.thread, e.t) else {
+            self.ignored += 1;
+            return;
+        };
+        let t = &mut self.threads[thread as usize];
+        let process = t.process;
+        // A thread's own events never go back in time; hostile ones are held to it.
+        t.work.clock = t.work.clock.max(e.t);
+        let at = At {
+            t: t.work.clock,
+            number,
+        };
+        match e.kind {
+            Kind::WaitEnter => self.wait_enter(thread, process, e, at, sink),
+            Kind::WaitExit => self.wait_exit(thread, process, e, at, sink),
+            Kind::Ready => self.ready(thread, process, e, at, sink),
+            Kind::RunBegin => self.run_begin(thread, process, e, at, sink),
+            Kind::RunEnd => self.run_end(thread, process, e, at, sink),
+            Kind::Io => self.io(thread, process, e, at, sink),
+            Kind::CtlBegin => self.ctl_begin(thread, process, e, at, sink),
+            Kind::CtlEnd => self.ctl_end(thread, process, e, at, sink),
+            Kind::Handler => self.handler_named(thread, process, e),
+            Kind::FdOpen => self.fd_open(process, e, at, sink),
+            Kind::FdCloseBegin => self.close_begin(thread, process, e, at, sink),
+            Kind::FdCloseEnd => self.close_end(thread, process, e, at, sink),
+            Kind::DupBegin => self.dup_begin(thread, process, e, at, sink),
+            Kind::DupEnd => self.dup_end(thread, process, e, at, sink),
+            Kind::FdName => self.fd_named(process, e, text),
+            Kind::FdAddr => self.fd_addressed(process, e, text),
+            Kind::Unread => self.unread(process, e, at, sink),
+            Kind::Supplied => self.supplied(process, e, e.flags & flags::LATE != 0, at, sink),
+            Kind::Name => self.named(process, e, text),
+            Kind::TimerBegin | Kind::TaskBegin => self.side_begin(thread, process, e, at, sink),
+            Kind::TimerEnd | Kind::TaskEnd => self.side_end(thread, process, e, at, sink),
+            Kind::CallBegin => self.call_begin(thread, e, at),
+            Kind::CallEnd => self.call_end(thread, at),
+            Kind::Fork => self.forked(process, e, at, sink),
+            Kind::Exec => {
+                self.exec(process, at, sink);
+                if !text.is_empty()
+                    && let Some(p) = self.processes.get_mut(process as usize)
+                {
+                    p.name = names::text(text);
+                }
+            }
+            Kind::ThreadEnd => self.thread_end(thread, at, sink),
+            Kind::InCall => {
+                if let Some(t) = self.threads.get_mut(thread as usize) {
+                    t.in_call = Some(InCall {
+                        op: Op::from_code(e.aux),
+                        fd: e.fd,
+                        name: e.x as u32,
+                        since: e.t.saturating_sub(e.y),
+                    });
+                }
+            }
+            _ => {}
+        }
         if e.flags & flags::LATE != 0 {
             self.late += 1;
+            self.doubt(thread, process, e, at, sink);
         }
-        if e.kind == Kind::Lost {
-            let cause = usize::from(e.aux) & 15;
-            self.lost_by_cause[cause] = self.lost_by_cause[cause].saturating_add(e.arg);
+    }
+
+    /// The model's id of a thread number that has been heard of.
+    #[inline]
+    pub(super) fn thread_seen(&self, number: u32) -> Option<Id> {
+        let id = self.thread_of.get(u64::from(number));
+        (id != NONE).then_some(id)
+    }
+
+    #[inline]
+    fn thread(&mut self, number: u32, t: u64) -> Option<Id> {
+        match self.thread_seen(number) {
+            Some(id) => Some(id),
+            None => self.new_thread(number, t),
+        }
+    }
+
+    /// A thread nobody introduced: of the first process, as far as anybody can tell.
+    #[cold]
+    fn new_thread(&mut self, number: u32, t: u64) -> Option<Id> {
+        if self.threads.len() >= MAX_THREADS {
+            return None;
+        }
+        let process = if self.processes.is_empty() {
+            self.new_process(None, t)?
+        } else {
+            0
+        };
+        let id = self.threads.len() as Id;
+        self.threads.push(Thread {
+            id,
+            number,
+            tid: 0,
+            process,
+            name: "".into(),
+            started: t,
+            ended: None,
+            in_call: None,
+            work: Work::default(),
+        });
+        self.thread_of.set(u64::from(number), id);
+        Some(id)
+    }
+
+    fn new_process(&mut self, number: Option<u64>, t: u64) -> Option<Id> {
+        if self.processes.len() >= MAX_PROCESSES {
+            self.ignored += 1;
+            return None;
+        }
+        let id = self.processes.len() as Id;
+        self.processes.push(Process {
+            id,
+            number,
+            pid: 0,
+            parent: None,
+            name: "".into(),
+            start: t,
+            end: None,
+            status: None,
+            execs: 0,
+            silent: false,
+            fds: FdTable::default(),
+            loops: Vec::new(),
+            dirty: Vec::new(),
+        });
+        if let Some(number) = number {
+            self.process_of.insert(number, id);
+        }
+        Some(id)
+    }
+
+    fn process(&mut self, number: u64, t: u64) -> Option<Id> {
+        if let Some(id) = self.process_of.get(&number) {
+            return Some(*id);
+        }
+        // The process made up for a thread without introduction turns out to be this one.
+        let nameless = self
+            .processes
+            .iter()
+            .take(1)
+            .find(|p| p.number.is_none() && !p.is_silent() && p.pid == 0);
+        if let Some(id) = nameless.map(|p| p.id) {
+            self.processes[id as usize].number = Some(number);
+            self.process_of.insert(number, id);
+            return Some(id);
+        }
+        self.new_process(Some(number), t)
+    }
+
+    /// The last process with this pid that has not ended.
+    fn by_pid(&self, pid: i32) -> Option<Id> {
+        let mut all = self
+            .processes
+            .iter()
+            .rev()
+            .filter(|p| p.pid == pid && p.end.is_none());
+        all.next().map(|p| p.id)
+    }
+
+    fn process_start(&mut self, e: &Event, text: &[u8]) {
+        let silent = self.silent.iter().position(|id| {
+            self.processes
+                .get(*id as usize)
+                .is_some_and(|p| p.pid == e.x && !self.process_of.contains_key(&e.arg))
+        });
+        let id = match silent.and_then(|at| self.silent.remove(at)) {
+            Some(id) => {
+                self.unsilence(id);
+                self.process_of.insert(e.arg, id);
+                id
+            }
+            None => {
+                let Some(id) = self.process(e.arg, e.t) else {
+                    return;
+                };
+                // Its parent's fork has not been told yet, but must have been.
+                let parent = i32::try_from(e.y)
+                    .ok()
+                    .filter(|pid| *pid > 0)
+                    .and_then(|pid| self.by_pid(pid));
+                if let Some(parent) = parent.filter(|parent| *parent != id)
+                    && self.processes[id as usize].fds.len() == 0
+                {
+                    self.processes[id as usize].parent = Some(parent);
+                    self.copy_table(parent, id);
+                }
+                id
+            }
+        };
+        let Some(p) = self.processes.get_mut(id as usize) else {
+            return;
+        };
+        p.silent = false;
+        p.number = Some(e.arg);
+        p.pid = e.x;
+        if !text.is_empty() {
+            p.name = names::text(text);
+        }
+    }
+
+    fn forked<S: Sink + ?Sized>(&mut self, parent: Id, e: &Event, at: At, sink: &mut S) {
+        if e.x <= 0
+            || self
+                .by_pid(e.x)
+                .is_some_and(|id| !self.processes[id as usize].is_silent())
+        {
+            return;
+        }
+        if self.silent.len() >= MAX_SILENT
+            && let Some(old) = self.silent.pop_front()
+        {
+            self.drop_table(old, at, sink);
+        }
+        let Some(child) = self.new_process(None, e.t) else {
+            return;
+        };
+        let name = self.processes[parent as usize].name.clone();
+        let c = &mut self.processes[child as usize];
+        c.silent = true;
+        c.pid = e.x;
+        c.parent = Some(parent);
+        c.name = name;
+        self.silent.push_back(child);
+        self.copy_table(parent, child);
+    }
+
+    fn process_end<S: Sink + ?Sized>(&mut self, e: &Event, at: At, sink: &mut S) {
+        let Some(id) = self.process(e.arg, e.t) else {
+            return;
+        };
+        let p = &mut self.processes[id as usize];
+        if p.end.is_some() {
+            return;
+        }
+        p.end = Some(e.t);
+        p.status = Some(e.x);
+        self.drop_table(id, at, sink);
+    }
+
+    fn thread_start(&mut self, e: &Event, text: &[u8]) {
+        let Some(id) = self.thread(e.thread, e.t) else {
+            return;
+        };
+        let Some(process) = self.process(e.arg, e.t) else {
+            return;
+        };
+        let t = &mut self.threads[id as usize];
+        t.tid = e.x;
+        t.process = process;
+        t.work.cached = None;
+        if !text.is_empty() {
+            t.name = names::text(text);
+        }
+    }
+
+    fn thread_end<S: Sink + ?Sized>(&mut self, thread: Id, at: At, sink: &mut S) {
+        let t = &mut self.threads[thread as usize];
+        t.ended = Some(at.t);
+        for seat in std::mem::take(&mut t.work.seats) {
+            if matches!(self.seat(seat), Some(ts) if matches!(ts.phase, Phase::Running { .. })) {
+                self.close_runs(thread, seat, at, sink);
+            }
+            self.end_turn(seat, at, sink);
+            self.give_blame(seat, 0, true);
+            self.abandon(seat, at, sink);
+            if let Some(ts) = self.seat(seat) {
+                ts.phase = Phase::Ended;
+            }
+        }
+        let work = &mut self.threads[thread as usize].work;
+        *work = Work {
+            clock: work.clock,
+            ..Work::default()
+        };
+    }
+
+    fn named(&mut self, process: Id, e: &Event, bytes: &[u8]) {
+        if Space::from_code(e.aux) == Some(Space::Loop) {
+            let name = names::text(bytes);
+            if let Some(id) = self.loop_at(process, e.x, e.t)
+                && let Some(l) = self.loops.get_mut(id as usize)
+            {
+                l.name = name;
+            }
+            return;
+        }
+        let id = e.x as u32;
+        if Space::from_code(e.aux) == Some(Space::Pair) {
+            self.pair_named(process, id, &String::from_utf8_lossy(bytes));
+            return;
+        }
+        self.names.set(process, e.aux, id, names::text(bytes));
+    }
+
+    fn handler_named(&mut self, thread: Id, process: Id, e: &Event) {
+        let Some(seat) = self.seat_at(thread, process, e.fd, e.t) else {
+            return;
+        };
+        let slot = self
+            .loops
+            .get(seat.loop_id as usize)
+            .map_or(NONE, |l| l.data.get(e.arg));
+        if let Some(reg) = self.regs.get_mut(slot) {
+            reg.handler = e.x as u32;
+            reg.handler_process = process;
+            self.find_role(slot);
+        }
+    }
+
+    fn fd_named(&mut self, process: Id, e: &Event, bytes: &[u8]) {
+        let Some((id, _)) = self.desc_at(process, e.fd) else {
+            return;
+        };
+        if let Some(desc) = self.descs.get_mut(id) {
+            desc.name = names::text(bytes);
+        }
+        for slot in self.regs_of(id) {
+            self.name_from_desc(slot);
+        }
+    }
+
+    fn fd_addressed(&mut self, process: Id, e: &Event, bytes: &[u8]) {
+        let Some((id, _)) = self.desc_at(process, e.fd) else {
+            return;
+        };
+        let addr = names::text(bytes);
+        if let Some(desc) = self.descs.get_mut(id) {
+            if let Some(kind) = FdKind::from_code(e.aux).filter(|kind| *kind != FdKind::Unknown) {
+                desc.kind = kind;
+            }
+            let made = |addr: &str| match addr.split_once('>') {
+                Some((local, "")) => local.to_owned(),
+                Some((local, peer)) => format!("{local} ← {peer}"),
+                None => addr.to_owned(),
+            };
+            if desc.name.is_empty() || *desc.name == *made(&desc.addr) {
+                desc.name = made(&addr).into();
+            }
+            desc.addr = addr.clone();
+        }
+        self.match_account(id, &addr);
+        for slot in self.regs_of(id) {
+            self.name_from_desc(slot);
         }
     }
 }

@@ -6,7 +6,7 @@ use super::codec::codec;
 use super::facts::{Part, Range, Run, Segment};
 
 /// Segments kept per loop thread; a wait that reaches further back is blamed for its last part only.
-pub const RETAINED: usize = 16_384;
+pub const RETAINED: usize = 4_096;
 
 /// A segment whose blame may still grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,23 +16,25 @@ pub(super) struct Kept {
     pub part: Part,
     /// Slot of a run's registration, else `NONE`.
     pub slot: u32,
-    /// Runs of the loop finished before it, all threads.
-    pub runs: u64,
-    /// Waits that began before this segment and after the previous one's start, minus those that ended there.
-    pub step_lo: i64,
-    pub step_hi: i64,
-    /// Time inside it of waits that began inside it.
-    pub part_lo: u64,
-    pub part_hi: u64,
+    /// Waits that cover it from its start on, minus those that did so before: the difference array.
+    step: [i64; 2],
+    /// Time inside it of waits that began inside it, minus what is the waiting registration's own run.
+    inside: [i64; 2],
+    /// What has been added to the totals.
+    given: [i64; 2],
 }
 
-/// The segments since the earliest instant an unserved event may have become ready.
+/// The segments since the earliest instant an unserved event may have become ready. Every wait ends at the end of
+/// the last segment (a run is settled before its own segment is pushed), so one number per wait and bound is enough.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Retained {
-    pub segments: VecDeque<Kept>,
-    /// Open waits at the start of `segments[0]`, not counting its own steps.
-    pub open_lo: i64,
-    pub open_hi: i64,
+    segments: VecDeque<Kept>,
+    /// Waits that cover the start of `segments[0]`, its own step not counted.
+    open: [i64; 2],
+    /// Steps for the segment pushed next: the waits that ended.
+    ended: [i64; 2],
+    /// Segments pushed since the totals were last brought up to date.
+    fresh: u32,
 }
 
 codec!(Kept {
@@ -40,17 +42,105 @@ codec!(Kept {
     end,
     part,
     slot,
-    runs,
-    step_lo,
-    step_hi,
-    part_lo,
-    part_hi
+    step,
+    inside,
+    given
 });
 codec!(Retained {
     segments,
-    open_lo,
-    open_hi
+    open,
+    ended,
+    fresh
 });
+
+impl Retained {
+    /// Appends the next segment; segments are gapless unless events were lost.
+    pub fn push(&mut self, start: u64, end: u64, part: Part, slot: u32) {
+        let step = std::mem::take(&mut self.ended);
+        self.fresh = self.fresh.saturating_add(1);
+        self.segments.push_back(Kept {
+            start,
+            end,
+            part,
+            slot,
+            step,
+            inside: [0; 2],
+            given: [0; 2],
+        });
+    }
+
+    /// A wait of `slot` from `from[bound]` to the end of the last segment. `own` is its own last run, which is not
+    /// its waiting for anybody. True if it reached further back than what is kept.
+    pub fn wait(&mut self, from: [u64; 2], slot: u32, own: Option<(u64, u64)>) -> bool {
+        let mut clipped = false;
+        let len = self.segments.len();
+        for (bound, from) in from.into_iter().enumerate() {
+            let first = self.segments.partition_point(|s| s.end <= from);
+            let Some(s) = self.segments.get_mut(first) else {
+                continue;
+            };
+            clipped |= first == 0 && from < s.start;
+            let mut whole = first;
+            if from > s.start {
+                s.inside[bound] = s.inside[bound].saturating_add((s.end - from) as i64);
+                whole += 1;
+            }
+            if whole < len {
+                let s = &mut self.segments[whole].step[bound];
+                *s = s.saturating_add(1);
+                self.ended[bound] = self.ended[bound].saturating_sub(1);
+            }
+            if let Some((start, end)) = own.filter(|(_, end)| *end > from) {
+                let at = self.segments.partition_point(|s| s.end <= start);
+                if let Some(s) = self.segments.get_mut(at).filter(|s| s.slot == slot) {
+                    let start = start.max(from).max(s.start);
+                    let own = end.min(s.end).saturating_sub(start) as i64;
+                    s.inside[bound] = s.inside[bound].saturating_sub(own);
+                }
+            }
+        }
+        clipped
+    }
+
+    /// Calls `give(part, slot, [lo, hi])` with what was caused and not yet given, and drops the segments that end
+    /// before `horizon` and those beyond [`RETAINED`].
+    pub fn settle(&mut self, horizon: u64, mut give: impl FnMut(Part, u32, [i64; 2])) {
+        self.fresh = 0;
+        let mut open = self.open;
+        let mut dropped = 0;
+        let excess = self.segments.len().saturating_sub(RETAINED);
+        for (i, s) in self.segments.iter_mut().enumerate() {
+            let mut new = [0; 2];
+            for bound in 0..2 {
+                open[bound] = open[bound].saturating_add(s.step[bound]);
+                let length = s.end.saturating_sub(s.start) as i64;
+                let total = open[bound]
+                    .saturating_mul(length)
+                    .saturating_add(s.inside[bound]);
+                new[bound] = total.saturating_sub(s.given[bound]);
+                s.given[bound] = total;
+            }
+            if new != [0; 2] {
+                give(s.part, s.slot, new);
+            }
+            if i == dropped && (s.end <= horizon || i < excess) {
+                dropped += 1;
+                self.open = open;
+            }
+        }
+        self.segments.drain(..dropped);
+    }
+
+    /// It is time to bring the totals up to date: the work is paid for by the segments pushed since.
+    pub fn is_due(&self) -> bool {
+        self.segments.len() <= 64 || self.fresh as usize * 2 >= self.segments.len()
+    }
+
+    /// Forgets everything: lost events left a gap.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
 
 /// What ran between the run's becoming ready and its start, longest first. Each part is a range where the ready
 /// time is bounded; the upper ends add up to notice + queue at most, the lower ends to notice + queue at least,

@@ -168,12 +168,39 @@ impl<T: Codec> Codec for VecDeque<T> {
     }
 }
 
+impl<T: Codec + Ord> Codec for std::collections::BTreeSet<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        put(out, self.len() as u64);
+        for item in self {
+            item.put(out);
+        }
+    }
+    fn get(c: &mut Cursor<'_>) -> Option<Self> {
+        Vec::get(c).map(|items| items.into_iter().collect())
+    }
+}
+
 impl<T: Codec> Codec for Box<T> {
     fn put(&self, out: &mut Vec<u8>) {
         T::put(self, out);
     }
     fn get(c: &mut Cursor<'_>) -> Option<Self> {
         T::get(c).map(Box::new)
+    }
+}
+
+impl<T: Codec + Copy + Default, const N: usize> Codec for [T; N] {
+    fn put(&self, out: &mut Vec<u8>) {
+        for item in self {
+            item.put(out);
+        }
+    }
+    fn get(c: &mut Cursor<'_>) -> Option<Self> {
+        let mut all = [T::default(); N];
+        for item in &mut all {
+            *item = T::get(c)?;
+        }
+        Some(all)
     }
 }
 

@@ -97,6 +97,8 @@ pub(super) struct Desc {
     pub loop_id: Option<Id>,
     pub name: Arc<str>,
     pub addr: Arc<str>,
+    /// The name of the listener it was accepted from.
+    pub listener: Arc<str>,
     /// Its account with a load generator.
     pub account: u32,
     /// First of the chain of registrations on it (slot).
@@ -118,6 +120,7 @@ codec!(Desc {
     loop_id,
     name,
     addr,
+    listener,
     account,
     head,
     io_seen,

@@ -131,12 +131,18 @@ pub struct Loop {
     pub(super) seats: super::Map<Id, u32>,
     pub(super) data: DataMap,
     pub(super) marked: bool,
-    /// Last exit of a wait with room in its batch, and the event number of it.
+    /// Last exit of a wait with room in its batch.
     pub(super) room_exit: Option<u64>,
     /// Registrations believed ready in the kernel (slots).
     pub(super) believed: Vec<u32>,
-    /// Registrations whose state is known (slots), for a loss to turn over.
-    pub(super) known: Vec<u32>,
+    /// Registrations whose state is known (ids), for a loss to turn over.
+    pub(super) known: Vec<Id>,
+    /// Length of `known` when ended ones were last forgotten.
+    pub(super) known_live: u32,
+    /// It is in the `dirty` lists of its processes.
+    pub(super) dirty: bool,
+    /// Turns begun.
+    pub(super) turns_begun: u64,
     /// Live registrations, first of a chain (slot).
     pub(super) head: u32,
     pub(super) runs_total: u64,
@@ -145,6 +151,59 @@ pub struct Loop {
 }
 
 impl Loop {
+    pub(super) fn new(id: Id, process: Id, kind: LoopKind, since: u64) -> Self {
+        Self {
+            id,
+            process,
+            kind,
+            epfds: Vec::new(),
+            name: "".into(),
+            threads: Vec::new(),
+            since,
+            ended: None,
+            waits: 0,
+            wakeups: 0,
+            timeouts: 0,
+            interrupted: 0,
+            failed: 0,
+            unfinished: 0,
+            ready: 0,
+            max_batch: 0,
+            saturated: 0,
+            ctl: CtlCounts::default(),
+            nested_polls: 0,
+            wait_ns: 0,
+            busy_ns: 0,
+            run_ns: 0,
+            timer_ns: 0,
+            task_ns: 0,
+            turns: 0,
+            dispatched: 0,
+            skipped: 0,
+            iteration: Histogram::fine(),
+            notice_lo: Histogram::fine(),
+            notice_hi: Histogram::fine(),
+            queue: Histogram::fine(),
+            run: Histogram::fine(),
+            caused: Caused::default(),
+            caused_clipped: 0,
+            procs: Vec::new(),
+            seats: super::Map::default(),
+            data: DataMap::default(),
+            marked: false,
+            room_exit: None,
+            believed: Vec::new(),
+            known: Vec::new(),
+            known_live: 0,
+            dirty: false,
+            turns_begun: 0,
+            head: super::NONE,
+            runs_total: 0,
+            fair: super::fairness::Sums::default(),
+            window: super::fairness::Window::default(),
+        }
+    }
+
     /// The share of the known time spent in turns.
     pub fn utilisation(&self) -> Option<f64> {
         let total = self.busy_ns + self.wait_ns;
@@ -244,6 +303,8 @@ pub struct Item {
     pub(super) slot: u32,
     /// The loop's run count when it was certainly ready.
     pub(super) runs_at: u64,
+    /// It counts in its registration's `stale`.
+    pub(super) stale: bool,
 }
 
 /// A thread on a loop.
@@ -281,7 +342,37 @@ pub struct ThreadState {
     pub(super) depth: u32,
     pub(super) parts: TurnParts,
     pub(super) in_turn: bool,
+    /// The segment under way: its start, part and the slot of a run's registration.
+    pub(super) segment: Option<(u64, super::facts::Part, u32)>,
     pub(super) retained: Retained,
+}
+
+impl ThreadState {
+    pub(super) fn new(thread: Id) -> Self {
+        Self {
+            thread,
+            phase: Phase::Unknown,
+            call: None,
+            batch: Vec::new(),
+            batch_len: 0,
+            maxevents: 0,
+            turn: 0,
+            wakeup: 0,
+            wakeup_event: 0,
+            waits: 0,
+            entered: 0,
+            timeout: 0,
+            awaited: 0,
+            exit_had_room: false,
+            run: None,
+            next_item: 0,
+            depth: 0,
+            parts: TurnParts::default(),
+            in_turn: false,
+            segment: None,
+            retained: Retained::default(),
+        }
+    }
 }
 
 /// A call the program named.

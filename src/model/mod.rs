@@ -16,16 +16,26 @@ mod data;
 pub mod facts;
 pub mod fairness;
 mod fds;
+mod fuzz;
 pub mod histogram;
+mod io;
 pub mod loops;
+mod lost;
 mod names;
 pub mod process;
 pub mod registration;
 pub mod roles;
+mod run;
 mod slab;
+mod states;
+mod supply;
+mod tables;
+mod wait;
 
 pub use blame::blame;
 pub use facts::{Fidelity, Id, Part, Range, Run, Segment, Sink, Transition, Turn, Why, Word};
+#[doc(hidden)]
+pub use fuzz::fuzz_model;
 pub use histogram::Histogram;
 pub use loops::{Call, Caused, CtlCounts, Item, ItemState, Loop, LoopKind, Phase, ThreadState};
 pub use process::{InCall, Process, Thread};
@@ -80,6 +90,17 @@ pub struct Model {
     /// Moves whenever an epoll descriptor's number may mean another loop.
     epoch: u64,
     slots_used: u64,
+    seats_used: usize,
+    /// Forked children that have not said hello, oldest first.
+    silent: std::collections::VecDeque<Id>,
+    accounts: Slab<supply::Account>,
+    account_of: Map<Arc<str>, u32>,
+    pairs: Map<(Id, u32), Arc<str>>,
+    pair_order: std::collections::VecDeque<(Id, u32)>,
+    /// Losses so far: an account of sent bytes is complete only if none came since.
+    losses: u64,
+    unmatched: u64,
+    contradicted: u64,
 }
 
 impl Default for Model {
@@ -118,6 +139,15 @@ impl Model {
             ignored: 0,
             epoch: 0,
             slots_used: 0,
+            seats_used: 0,
+            silent: Default::default(),
+            accounts: Slab::default(),
+            account_of: Map::default(),
+            pairs: Map::default(),
+            pair_order: Default::default(),
+            losses: 0,
+            unmatched: 0,
+            contradicted: 0,
         }
     }
 
@@ -169,6 +199,7 @@ impl Model {
             .and_then(|slot| self.regs.get_mut(*slot))
         {
             reg.s.keep = true;
+            self.kept.remove(&(reg.s.kept_wait, reg.s.slot));
         }
     }
 
@@ -203,6 +234,43 @@ impl Model {
     /// Events the model could not use: beyond its limits, or contradicting themselves.
     pub fn ignored(&self) -> u64 {
         self.ignored
+    }
+
+    /// Sends of load generators that belong to no descriptor known when they came.
+    pub fn unmatched(&self) -> u64 {
+        self.unmatched
+    }
+
+    /// Measured ready times that contradict what the waits prove: a clock or a rule is wrong.
+    pub fn contradicted(&self) -> u64 {
+        self.contradicted
+    }
+
+    /// Brings the waiting that runs, timers, tasks, rest and waits caused up to date. The fold does so once a turn;
+    /// call it before reading `caused` figures at an exact instant.
+    pub fn settle(&mut self) {
+        for loop_id in 0..self.loops.len() {
+            for at in 0..self.loops[loop_id].threads.len() {
+                self.give_blame(
+                    process::Seat {
+                        loop_id: loop_id as Id,
+                        at: at as u32,
+                    },
+                    0,
+                    true,
+                );
+            }
+        }
+    }
+
+    /// The ready event that has gone unserved longest, certainly (`hi`) or perhaps (`lo`) since: starvation's age.
+    pub fn longest_unserved(&self, loop_id: Id) -> Option<(Id, Range)> {
+        let live = self
+            .regs
+            .iter()
+            .filter(|r| r.loop_id == loop_id && r.is_live());
+        live.filter_map(|r| Some((r.id, r.ready_since?)))
+            .min_by_key(|(_, since)| since.hi)
     }
 
     /// Jain's index over a loop's fds, the whole recording; `None` before any run.

@@ -26,6 +26,10 @@ impl Names {
             .map_or("", |name| name)
     }
 
+    pub fn get_shared(&self, process: Id, space: u16, id: u32) -> Option<Arc<str>> {
+        self.table.get(&(process, space, id)).cloned()
+    }
+
     pub fn set(&mut self, process: Id, space: u16, id: u32, name: Arc<str>) {
         let key = (process, space, id);
         let old = self.table.get(&key).map(|old| old.len() as u64);

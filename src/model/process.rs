@@ -27,15 +27,18 @@ pub struct Process {
     pub status: Option<i32>,
     /// How often it has called execve.
     pub execs: u32,
+    pub(super) silent: bool,
     pub(super) fds: FdTable,
     /// Loops this process can wait on.
     pub(super) loops: Vec<Id>,
+    /// Those of them with registrations whose state is known.
+    pub(super) dirty: Vec<Id>,
 }
 
 impl Process {
     /// Only its parent's fork was seen: it runs, but tells nothing.
     pub fn is_silent(&self) -> bool {
-        self.number.is_none()
+        self.silent
     }
 }
 
@@ -88,6 +91,8 @@ pub(super) struct Work {
     pub open: Vec<Seat>,
     /// The loop it waited on last.
     pub last: Option<Seat>,
+    /// Every place it has on a loop.
+    pub seats: Vec<Seat>,
     /// A `CtlBegin` without its end.
     pub ctl: Option<super::ctl::Pending>,
     /// A `FdCloseBegin` without its end.
@@ -98,6 +103,8 @@ pub(super) struct Work {
     pub nested_poll: Option<u64>,
     /// The call the program named, entered when.
     pub call: Option<(i32, u32, u64)>,
+    /// The latest instant it told of.
+    pub clock: u64,
     /// The last (epfd, seat), valid while the model's `epoch` is this one.
     pub cached: Option<(i32, u64, Seat)>,
 }

@@ -149,8 +149,6 @@ pub(super) struct State {
     pub blocked_out: bool,
     /// Lost or late events may have touched it.
     pub unknown: bool,
-    /// How well `kernel` and `drain` are known.
-    pub side: Fidelity,
     pub data_known: bool,
     pub interest_known: bool,
     pub fetched: u32,
@@ -169,11 +167,20 @@ pub(super) struct State {
     pub proven: Option<u64>,
     /// The loop's run count when it was certainly ready.
     pub ready_runs: Option<u64>,
-    pub ready_fidelity: Fidelity,
     /// Position in the loop's `believed` list plus one, 0 none.
     pub believed_at: u32,
     /// It is in the loop's `known` list.
     pub listed: bool,
+    /// Kernel side and `unknown` before a call that is to end it, until that call has returned.
+    pub before: Option<(Kernel, bool)>,
+    /// Its last fetched item: the seat on the loop and the index in the batch.
+    pub item: (u32, u32),
+    /// Ended as far as known, but a silent process may hold its description.
+    pub lingering: bool,
+    /// Its key in the set of kept closed registrations.
+    pub kept_wait: u64,
+    /// Its last run: where, from, to.
+    pub last_run: Option<(u32, u64, u64)>,
     // Chains through the slots: registrations of the loop, of the description, with the same data word.
     pub of_loop: Link,
     pub of_desc: Link,

@@ -57,6 +57,12 @@ impl<T> Slab<T> {
         self.places.iter().flatten()
     }
 
+    /// Every taken place with its number.
+    pub fn places(&self) -> impl Iterator<Item = (u32, &T)> {
+        let all = self.places.iter().enumerate();
+        all.filter_map(|(at, place)| Some((at as u32, place.as_ref()?)))
+    }
+
     pub fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }

@@ -1,0 +1,367 @@
+//! Load generators say when they sent: stamps before and after each send, matched to the receiving descriptor by
+//! its reversed address pair. They give measured notice times and the bytes waiting unread. Step: **model**.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::codec::codec;
+use super::facts::{Fidelity, Id, Range, Sink, Why};
+use super::loops::Item;
+use super::registration::{IN, Kernel};
+use super::states::At;
+use super::{Model, NONE};
+use crate::record::event::Event;
+
+/// Address pairs and accounts at most; what comes after stays unmatched.
+const MAX_ACCOUNTS: usize = 131_072;
+/// Stamps kept per account; more recent ones join the last.
+const MAX_STAMPS: usize = 64;
+
+/// One send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    /// Bytes sent up to and including this one.
+    end: u64,
+    t0: u64,
+    t1: u64,
+}
+
+codec!(Stamp { end, t0, t1 });
+
+/// Bytes sent towards one descriptor.
+#[derive(Clone, Debug)]
+pub(super) struct Account {
+    /// `proto local>peer` as the receiver sees it.
+    pub key: Arc<str>,
+    /// The receiving description, `NONE` while unknown.
+    desc: u32,
+    supplied: u64,
+    stamps: VecDeque<Stamp>,
+    /// Losses counted when it was last known to be complete.
+    epoch: u64,
+    /// It was complete from the first byte, not made so by an empty queue.
+    whole: bool,
+}
+
+codec!(Account {
+    key,
+    desc,
+    supplied,
+    stamps,
+    epoch,
+    whole
+});
+
+impl Model {
+    /// A load generator names a pair, as its own side sees it.
+    pub(super) fn pair_named(&mut self, process: Id, id: u32, text: &str) {
+        let Some(key) = reversed(text) else { return };
+        if self.pairs.len() >= MAX_ACCOUNTS && !self.pairs.contains_key(&(process, id)) {
+            // The oldest pairs are the least likely to send again.
+            if let Some(old) = self.pair_order.pop_front() {
+                self.pairs.remove(&old);
+            }
+        }
+        let key: Arc<str> = key.into();
+        if self.pairs.insert((process, id), key.clone()).is_none() {
+            self.pair_order.push_back((process, id));
+        }
+        self.account(&key);
+    }
+
+    fn account(&mut self, key: &Arc<str>) -> u32 {
+        if let Some(at) = self.account_of.get(key) {
+            return *at;
+        }
+        if self.accounts.len() >= MAX_ACCOUNTS {
+            return NONE;
+        }
+        let at = self.accounts.insert(Account {
+            key: key.clone(),
+            desc: NONE,
+            supplied: 0,
+            stamps: VecDeque::new(),
+            epoch: self.losses,
+            whole: true,
+        });
+        self.account_of.insert(key.clone(), at);
+        at
+    }
+
+    /// A descriptor's addresses are known: it receives what was sent to them.
+    pub(super) fn match_account(&mut self, desc: u32, addr: &str) {
+        let Some(at) = self.account_of.get(addr).copied() else {
+            // The sender may name the pair later.
+            let key: Arc<str> = addr.into();
+            let at = if addr.contains('>') {
+                self.account(&key)
+            } else {
+                NONE
+            };
+            self.join_account(desc, at);
+            return;
+        };
+        self.join_account(desc, at);
+    }
+
+    fn join_account(&mut self, desc: u32, at: u32) {
+        let Some(account) = self.accounts.get_mut(at) else {
+            return;
+        };
+        let before = std::mem::replace(&mut account.desc, desc);
+        if before == desc {
+            return;
+        }
+        if before != NONE {
+            // The addresses were used again: what was sent before belongs to the old connection.
+            account.supplied = 0;
+            account.stamps.clear();
+            if let Some(old) = self.descs.get_mut(before) {
+                old.account = NONE;
+            }
+        }
+        if let Some(d) = self.descs.get_mut(desc) {
+            let old = std::mem::replace(&mut d.account, at);
+            if old != NONE && old != at {
+                self.drop_account(old);
+            }
+        }
+        self.refresh_unread(desc);
+    }
+
+    fn drop_account(&mut self, at: u32) {
+        if let Some(account) = self.accounts.remove(at) {
+            self.account_of.remove(&account.key);
+        }
+    }
+
+    /// The description has ended.
+    pub(super) fn close_account(&mut self, desc: u32) {
+        let at = self.descs.get(desc).map_or(NONE, |d| d.account);
+        if at != NONE {
+            self.drop_account(at);
+        }
+    }
+
+    pub(super) fn supplied<S: Sink + ?Sized>(
+        &mut self,
+        process: Id,
+        e: &Event,
+        late: bool,
+        at: At,
+        sink: &mut S,
+    ) {
+        let key = self.pairs.get(&(process, e.x as u32));
+        let Some(id) = key.and_then(|key| self.account_of.get(key)).copied() else {
+            self.unmatched += 1;
+            return;
+        };
+        let Some(account) = self.accounts.get_mut(id) else {
+            return;
+        };
+        account.supplied = account.supplied.saturating_add(e.arg);
+        let stamp = Stamp {
+            end: account.supplied,
+            t0: at.t.saturating_sub(e.y),
+            t1: at.t,
+        };
+        let desc = account.desc;
+        let Some(read) = self.descs.get(desc).map(|d| d.read) else {
+            // Sent before the receiver accepted: keep it for when it does.
+            account.push(stamp);
+            self.unmatched += 1;
+            return;
+        };
+        if late || account.epoch != self.losses {
+            account.stamps.clear();
+            account.epoch = u64::MAX;
+            self.refresh_unread(desc);
+            return;
+        }
+        let unread = stamp.end > read;
+        if unread {
+            account.push(stamp);
+        }
+        self.refresh_unread(desc);
+        for slot in self.regs_of(desc) {
+            self.stamp_report(slot, stamp);
+            if unread {
+                self.made_ready(slot, stamp, at, sink);
+            }
+        }
+    }
+
+    /// The receiver was told before the sender's call had returned: the stamp still belongs to that report.
+    fn stamp_report(&mut self, slot: u32, stamp: Stamp) {
+        let Some(reg) = self.regs.get(slot) else {
+            return;
+        };
+        if reg.s.fetched + reg.s.running == 0 {
+            return;
+        }
+        let Some(wakeup) = reg.s.reported else { return };
+        let (seat, index) = reg.s.item;
+        let item = self
+            .loops
+            .get_mut(reg.loop_id as usize)
+            .and_then(|l| l.threads.get_mut(seat as usize))
+            .and_then(|ts| ts.batch.get_mut(index as usize))
+            .filter(|item| item.slot == slot && item.fidelity == Fidelity::Bounded);
+        if let Some(item) = item
+            && stamp.t0 <= wakeup
+        {
+            let floor = item.ready.map_or(0, |r| r.lo);
+            if stamp.t1 >= floor {
+                set_measured(item, stamp, wakeup);
+            }
+        }
+    }
+
+    /// Bytes came in: the kernel makes it ready unless it is off.
+    fn made_ready<S: Sink + ?Sized>(&mut self, slot: u32, stamp: Stamp, at: At, sink: &mut S) {
+        let Some(reg) = self.regs.get_mut(slot) else {
+            return;
+        };
+        let served = reg.s.fetched + reg.s.running > 0;
+        let edge_before = served && reg.s.reported.is_none_or(|t| stamp.t0 < t);
+        if reg.s.kernel != Kernel::Armed || reg.interest & IN == 0 || edge_before {
+            return;
+        }
+        let runs = self
+            .loops
+            .get(reg.loop_id as usize)
+            .map_or(0, |l| l.runs_total);
+        reg.ready_since = Some(Range {
+            lo: stamp.t0,
+            hi: stamp.t1,
+        });
+        reg.s.ready_runs = Some(runs);
+        self.set_kernel(slot, Kernel::Ready);
+        self.show(slot, at, Why::Supplied, Fidelity::Measured, sink);
+    }
+
+    /// At a report: the first stamp after the last drain opens the ready span.
+    pub(super) fn stamped(
+        &mut self,
+        slot: u32,
+        item: &mut Item,
+        wakeup: u64,
+        previous: Option<u64>,
+        drained: bool,
+    ) {
+        let Some(reg) = self.regs.get(slot) else {
+            return;
+        };
+        let Some(desc) = self.descs.get(reg.s.desc) else {
+            return;
+        };
+        let Some(account) = self.accounts.get(desc.account) else {
+            return;
+        };
+        if account.epoch != self.losses || item.mask & IN == 0 {
+            return;
+        }
+        let mut unread = account.stamps.iter().filter(|s| s.end > desc.read);
+        let stamp = if reg.is_edge() {
+            // What was left behind makes no edge: only what came after the last report does.
+            unread.find(|s| previous.is_none_or(|t| s.t1 > t))
+        } else {
+            unread.next()
+        };
+        let Some(stamp) = stamp.filter(|s| s.t0 <= wakeup).copied() else {
+            return;
+        };
+        let room = self
+            .loops
+            .get(reg.loop_id as usize)
+            .and_then(|l| l.room_exit);
+        let proof = room.max(reg.s.emptied);
+        let registered = reg.s.proven.is_none_or(|t| stamp.t1 >= t);
+        if drained && registered && proof.is_some_and(|t| stamp.t1 < t) {
+            self.contradicted += 1;
+        }
+        set_measured(item, stamp, wakeup);
+    }
+
+    /// Forgets the stamps of bytes that have been read.
+    pub(super) fn bytes_read(&mut self, desc: u32, empty: bool) {
+        let Some(d) = self.descs.get(desc) else {
+            return;
+        };
+        let (read, losses) = (d.read, self.losses);
+        let Some(account) = self.accounts.get_mut(d.account) else {
+            return;
+        };
+        if empty && account.epoch != losses {
+            // Nothing is left: whatever was lost, sent and read are equal now.
+            account.supplied = read;
+            account.stamps.clear();
+            account.epoch = losses;
+            account.whole = false;
+        }
+        while account.stamps.front().is_some_and(|s| s.end <= read) {
+            account.stamps.pop_front();
+        }
+    }
+
+    /// Works out the bytes waiting in the receive queue.
+    pub(super) fn refresh_unread(&mut self, desc: u32) {
+        let Some(d) = self.descs.get(desc) else {
+            return;
+        };
+        let account = self
+            .accounts
+            .get(d.account)
+            .filter(|a| a.epoch == self.losses && a.supplied > 0);
+        let (unread, fidelity) = match (account, d.sampled) {
+            (Some(a), _) if a.supplied >= d.read => {
+                let fidelity = if a.whole {
+                    Fidelity::Measured
+                } else {
+                    Fidelity::Inferred
+                };
+                (Some(a.supplied - d.read), fidelity)
+            }
+            (_, Some((bytes, read))) if read == d.read => (Some(bytes), Fidelity::Measured),
+            (_, Some((bytes, read))) => (
+                Some(bytes.saturating_sub(d.read - read)),
+                Fidelity::Inferred,
+            ),
+            _ => (None, Fidelity::Absent),
+        };
+        for slot in self.regs_of(desc) {
+            if let Some(reg) = self.regs.get_mut(slot) {
+                reg.unread = unread;
+                reg.unread_fidelity = fidelity;
+            }
+        }
+    }
+}
+
+impl Account {
+    fn push(&mut self, stamp: Stamp) {
+        if self.stamps.len() < MAX_STAMPS {
+            self.stamps.push_back(stamp);
+        } else if let Some(last) = self.stamps.back_mut() {
+            last.end = stamp.end;
+        }
+    }
+}
+
+/// Notice is measured: ready in the sender's bracket, as far as the report leaves room for it.
+fn set_measured(item: &mut Item, stamp: Stamp, wakeup: u64) {
+    let floor = item.ready.map_or(0, |r| r.lo);
+    let lo = stamp.t0.max(floor).min(wakeup);
+    item.ready = Some(Range {
+        lo,
+        hi: stamp.t1.min(wakeup).max(lo),
+    });
+    item.fidelity = Fidelity::Measured;
+}
+
+/// `tcp a>b` as the other side sees it: `tcp b>a`.
+fn reversed(pair: &str) -> Option<String> {
+    let (proto, ends) = pair.split_once(' ')?;
+    let (local, peer) = ends.split_once('>')?;
+    Some(format!("{proto} {peer}>{local}"))
+}
