@@ -201,3 +201,32 @@ fn a_fork_of_the_owner_pushes_nothing() {
     let mut consumer = heap.consumers().remove(0);
     assert_eq!((consumer.drain(|_| ()).slots, consumer.lost()), (0, 0));
 }
+
+#[test]
+fn a_record_that_straddles_the_end_of_a_drain_is_kept() {
+    let heap = Heap::new(Layout {
+        large_slots: 1024,
+        ..tiny()
+    });
+    let producer = heap.claim(1).expect("a free ring");
+    let mut consumer = heap.consumers().remove(0);
+    let mut pushed = (0..1023).filter(|x| producer.push(&mark(*x))).count() as u64;
+    let (mut got, mut handed_out, mut left) = (0, 0, 100);
+    // Half-way through the drain a quarter of the slots is free again: the next record begins in the last slot of the
+    // drain's one lap and ends beyond it.
+    loop {
+        let done = consumer.drain(|_| {
+            handed_out += 1;
+            if handed_out > 512 && left > 0 {
+                left -= 1;
+                pushed += producer.push_text(&mark(2000), b"two slots") as u64;
+            }
+        });
+        got += done.records;
+        assert_eq!((done.rejected, done.torn), (0, 0));
+        if done.slots == 0 {
+            break;
+        }
+    }
+    assert_eq!((got, pushed), (1123, 1123));
+}

@@ -2,6 +2,8 @@
 //! Step: event → **ring → trace**.
 
 pub mod drain;
+#[cfg(any(test, fuzzing))]
+pub mod hostile;
 mod liveness;
 pub mod machine;
 pub mod procfs;

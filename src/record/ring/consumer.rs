@@ -209,6 +209,10 @@ impl Consumer {
                 continue;
             }
             torn = false;
+            if 1 + parts > length - done.slots && done.slots > 0 && !dead {
+                // Its end lies in slots that were given back during this drain: next time.
+                break;
+            }
             if head.kind() == wire::CONTINUED || 1 + parts > length - done.slots {
                 done.rejected += 1;
                 done.slots += 1;
