@@ -29,7 +29,7 @@ fn tempting(random: &mut Random, around: u64) -> u64 {
         3 => around.wrapping_add(1 << 16),
         _ => {
             (r & !0xffff_ffff)
-                | (r >> 8 & 0xf0 | random.next() % 16) << 24
+                | ((r >> 8 & 0xf0) | (random.next() % 16)) << 24
                 | (r % 48) << 16
                 | (around & 0xffff)
         }
@@ -59,7 +59,7 @@ fn scribbling_on_the_rings_harms_nobody_else() {
                 let around = heap.words[at].load(Ordering::Relaxed);
                 let mut value = tempting(&mut random, around);
                 // An owner's word may be anything, but every name in it is looked up in /proc: keep to a few.
-                if value >> 32 != 0 && at < 512 + 32 * 8 && at % 32 == 0 {
+                if value >> 32 != 0 && at < 512 + 32 * 8 && at.is_multiple_of(32) {
                     value &= 0x3f_0000_003f;
                 }
                 heap.words[at].store(value, Ordering::Relaxed);

@@ -58,7 +58,10 @@ pub(super) fn run(args: Args) -> Outcome {
             .hint("redirect stdout, or give a file name to -o")
             .into());
     }
-    let options = trace::Options { force: args.force, ..trace::Options::default() };
+    let options = trace::Options {
+        force: args.force,
+        ..trace::Options::default()
+    };
     let path =
         (args.output).unwrap_or_else(|| PathBuf::from(default_name(&program_name(&args.command))));
     let target = match to_stdout {
