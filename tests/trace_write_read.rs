@@ -116,4 +116,9 @@ fn a_writer_that_dies_leaves_its_pages() {
     assert_eq!(reader.refresh().unwrap(), Progress::Ended);
     assert!(!reader.complete());
     assert_eq!(reader.len(), 1);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("kept.lscope");
+    reader.save_as(&path, false).unwrap();
+    assert_eq!(Reader::open(&path).unwrap().len(), 1);
+    assert!(reader.save_as(&path, false).is_err());
 }

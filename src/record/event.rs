@@ -68,7 +68,8 @@ pub struct Event {
     pub arg: u64,
     /// Second wide column.
     pub y: u64,
-    /// The recording's own number of the thread that pushed it ([`Kind::ThreadStart`] introduces it).
+    /// The recording's own number of the thread that pushed it ([`Kind::ThreadStart`] introduces it); 0 is nobody's: the
+    /// collector's own, and the [`Kind::Lost`] that stands for a damaged or dropped part and concerns all threads.
     pub thread: u32,
     /// A file descriptor.
     pub fd: i32,

@@ -176,62 +176,62 @@ impl Pages {
         self.file.write_all_at(&[0; 4], at)
     }
 
+    /// Writes page table and footer. A page table that does not fit into `room` is left out: walking the pages replaces it.
+    pub fn footer(&mut self, end: &PageHeader, room: u64) -> io::Result<()> {
+        let before = (self.at, self.table.len());
+        let mut raw = Vec::new();
+        index::encode(&self.table, &mut raw);
+        let mut table = PageHeader {
+            kind: PageKind::Index as u8,
+            version: 1,
+            ..*end
+        };
+        (table.loops, table.fds, table.words) = (0, 0, 0);
+        let most = page::HEADER as u64 + (page::HEADER + raw.len()) as u64;
+        let fits = most <= room || self.size_of(&mut table, &raw) + page::HEADER as u64 <= room;
+        let indexed = fits && raw.len() <= page::MAX_RAW && self.put(&mut table, &raw).is_ok();
+        let mut footer = PageHeader {
+            kind: PageKind::End as u8,
+            version: 1,
+            ..*end
+        };
+        footer.loops = if indexed { before.0 } else { 0 };
+        footer.words = u128::from(self.at);
+        let done = self.put(&mut footer, &[]);
+        if done.is_err() {
+            self.at = before.0;
+            self.table.truncate(before.1);
+        }
+        done
+    }
+
     /// Writes page table and footer, and gives back the room that was kept for them.
     ///
-    /// A page table that does not fit into `room` is left out: walking the pages replaces it.
-    /// When even the footer does not fit on the disk, the last pages make room: a footer says more than the page it replaces. Returns the
-    /// number of pages given up.
+    /// When the footer does not fit on the disk, the last pages make room: it says more than the page it replaces.
+    /// Returns the pages given up.
     pub fn finish(&mut self, end: &PageHeader, room: u64) -> io::Result<Vec<Entry>> {
-        let mut given_up = Vec::new();
-        let mut raw = Vec::new();
-        loop {
-            let before = (self.at, self.table.len());
-            index::encode(&self.table, &mut raw);
-            let mut table = PageHeader {
-                kind: PageKind::Index as u8,
-                version: 1,
-                ..*end
+        let mut given_up: Vec<Entry> = Vec::new();
+        let mut end = *end;
+        while let Err(e) = self.footer(&end, room) {
+            // In a circle the last page does not stand at the file's end.
+            let may = self.layout.places == 0 && given_up.len() < 8;
+            let Some(last) = may.then(|| self.table.pop()).flatten() else {
+                return Err(e);
             };
-            (table.loops, table.fds, table.words, table.count) = (0, 0, 0, 0);
-            let fits = raw.len() as u64 + 2 * page::HEADER as u64 <= room
-                || self.size_of(&mut table, &raw) + page::HEADER as u64 <= room;
-            let indexed = fits && self.put(&mut table, &raw).is_ok();
-            let mut end = PageHeader {
-                kind: PageKind::End as u8,
-                version: 1,
-                ..*end
-            };
-            end.loops = if indexed { before.0 } else { 0 };
-            end.words = u128::from(self.at);
-            let lost: u64 = given_up
-                .iter()
-                .map(|e: &Entry| u64::from(e.header.count))
-                .sum();
-            end.first_event -= lost;
-            match self.put(&mut end, &[]) {
-                Ok(()) => {
-                    // In a circle the file may go on behind the last page; setting a length gives back reserved room.
-                    let len = if self.layout.places == 0 {
-                        self.at
-                    } else {
-                        self.file.metadata()?.len()
-                    };
-                    self.file.set_len(len)?;
-                    return Ok(given_up);
-                }
-                Err(e) => {
-                    (self.at, _) = before;
-                    self.table.truncate(before.1);
-                    // In a circle the last page does not stand at the file's end.
-                    let may = self.layout.places == 0 && given_up.len() < 8;
-                    let Some(last) = may.then(|| self.table.pop()).flatten() else {
-                        return Err(e);
-                    };
-                    self.at = last.at;
-                    let _ = self.file.set_len(self.at);
-                    given_up.push(last);
-                }
+            if last.header.kind == PageKind::Events as u8 {
+                end.first_event -= u64::from(last.header.count);
             }
+            self.at = last.at;
+            let _ = self.file.set_len(self.at);
+            given_up.push(last);
         }
+        // In a circle the file may go on behind the last page; setting a length gives back reserved room.
+        let len = if self.layout.places == 0 {
+            self.at
+        } else {
+            self.file.metadata()?.len()
+        };
+        self.file.set_len(len)?;
+        Ok(given_up)
     }
 }

@@ -4,8 +4,10 @@
 //! restate the names and descriptors they rely on. The footer makes it complete and holds the page table; without it
 //! (the writer was killed, the file was cut) the table is rebuilt by walking the pages. `docs/FORMAT.md` describes every byte.
 
+mod append;
 mod bits;
 mod columns;
+mod cut;
 mod error;
 mod file;
 mod filter;
@@ -23,6 +25,8 @@ mod sys;
 mod table;
 mod writer;
 
+pub use append::Appender;
+pub use cut::cut;
 pub use error::{Error, Problem};
 pub use follow::Progress;
 pub use header::VERSION;

@@ -364,7 +364,7 @@ impl Reader {
             aux: cause.code(),
             arg: info.count,
             y: info.t_last.saturating_sub(before),
-            thread: u32::MAX,
+            thread: 0,
             fd: -1,
             ..Event::default()
         });
@@ -525,6 +525,32 @@ impl Reader {
             out.push((name, bytes.to_vec()));
         }
         Ok(out)
+    }
+
+    /// Copies the file as it is to a new name (mode 0600): how a recording without a name is kept.
+    pub fn save_as(&self, path: impl AsRef<Path>, force: bool) -> Result<u64, Error> {
+        use std::io::Seek;
+        let path = path.as_ref();
+        let mut to = super::file::create(path, force)?;
+        let mut from = &self.file;
+        from.rewind().map_err(Error::io("read", &self.path))?;
+        std::io::copy(&mut from, &mut to).map_err(Error::io("write", path))
+    }
+
+    /// What an appender needs: the header, whether there is a footer, the end of the last page, and all pages in the file.
+    pub(crate) fn into_parts(self) -> Result<(Found, bool, u64, Vec<Entry>), Error> {
+        let mut entries = self.table.stored;
+        for page in self
+            .table
+            .pages
+            .iter()
+            .filter(|p| p.kind == PageKind::Events && p.size > 0)
+        {
+            let entry = scan::header_at(&self.file, page.at, u64::MAX, self.found.layout.id);
+            entries.extend(entry.map_err(Error::io("read", &self.path))?);
+        }
+        entries.sort_by_key(|e| (e.header.segment, e.at));
+        Ok((self.found, self.table.complete, self.at, entries))
     }
 
     /// Reads every page and checks every checksum; what it finds is added to [`Reader::problems`].

@@ -16,6 +16,9 @@ use crate::record::event::{Cause, Ctl, Event, Kind, Text, flags};
 /// The most entries kept of anything a program can make without end, per process.
 const MOST: usize = 1 << 17;
 
+/// Stands for the process of a thread that was never introduced.
+const NOBODY: u64 = u64::MAX;
+
 /// An event with its text.
 #[derive(Clone, Debug)]
 struct Said {
@@ -65,8 +68,6 @@ struct Thread {
     waiting: Option<Event>,
     /// The epoll_ctl it is in: its end does not repeat the mask.
     ctl: Option<Event>,
-    /// When its present turn began, while it is in one.
-    turn: Option<u64>,
 }
 
 /// Follows the events and keeps what would have to be said again.
@@ -93,16 +94,10 @@ impl Restater {
         }
     }
 
-    /// When the earliest turn began that some thread is still in.
-    pub fn turn_since(&self) -> Option<u64> {
-        self.threads.values().filter_map(|t| t.turn).min()
-    }
-
     fn turn(&mut self, e: &Event) {
         if let Some(thread) = self.threads.get_mut(&e.thread) {
             let entering = e.kind == Kind::WaitEnter;
             thread.waiting = entering.then_some(*e);
-            thread.turn = (!entering).then_some(e.t);
         }
     }
 
@@ -149,7 +144,6 @@ impl Restater {
                         process: e.arg,
                         waiting: None,
                         ctl: None,
-                        turn: None,
                     },
                 );
             }
@@ -159,7 +153,7 @@ impl Restater {
                     self.owner
                         .retain(|thread, _| self.threads.contains_key(thread));
                 }
-                let process = self.owner.get(&e.thread).copied().unwrap_or(0);
+                let process = self.owner.get(&e.thread).copied().unwrap_or(NOBODY);
                 let heir = self
                     .threads
                     .iter()
@@ -178,7 +172,7 @@ impl Restater {
     }
 
     fn process(&mut self, thread: u32) -> &mut Process {
-        let id = self.owner.get(&thread).copied().unwrap_or(0);
+        let id = self.owner.get(&thread).copied().unwrap_or(NOBODY);
         let process = self.processes.entry(id).or_default();
         process.voice.get_or_insert(thread);
         process
@@ -218,7 +212,7 @@ impl Restater {
             aux: Cause::Dropped.code(),
             arg: dropped,
             y: t,
-            thread: u32::MAX,
+            thread: 0,
             fd: -1,
             ..Event::default()
         };

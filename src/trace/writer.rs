@@ -244,7 +244,7 @@ impl Writer {
             aux,
             arg,
             fd: -1,
-            thread: u32::MAX,
+            thread: 0,
             y: t.saturating_sub(self.t_last),
             ..Event::default()
         }
