@@ -3,6 +3,10 @@
 // Here and not in Cargo.toml: tests, benches and examples may unwrap.
 #![warn(clippy::unwrap_used)]
 
+// The demos say `use loopscope::…`, as any program would.
+#[cfg(feature = "cli")]
+extern crate self as loopscope;
+
 #[doc(hidden)]
 pub mod capture;
 mod instrument;
@@ -20,6 +24,10 @@ pub use instrument::{
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+#[path = "../demos/mod.rs"]
+pub mod demos;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod json;

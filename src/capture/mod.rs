@@ -13,6 +13,8 @@ pub mod collector;
 #[cfg(feature = "cli")]
 pub mod control;
 #[cfg(feature = "cli")]
+pub mod doctor;
+#[cfg(feature = "cli")]
 pub mod launch;
 #[cfg(feature = "cli")]
 pub mod live;

@@ -9,6 +9,8 @@ pub mod output;
 
 mod at;
 mod completions;
+mod demo;
+mod doctor;
 mod export;
 mod info;
 mod man;
@@ -16,6 +18,7 @@ mod open;
 mod progress;
 mod record;
 mod report;
+mod seen;
 mod signals;
 
 pub use error::{Exit, Failure, Outcome};
@@ -41,17 +44,29 @@ const EXIT_CODES: &str = "Exit codes: 0, or that of the launched program (128+N 
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Demo(demo::Args),
     Record(record::Args),
     Report(report::Args),
     Info(info::Args),
     Export(export::Args),
     Completions(completions::Args),
+    Doctor(doctor::Args),
     Man(man::Args),
+    /// A demo's own process
+    #[command(hide = true)]
+    DemoProgram(demo::ProgramArgs),
+    /// Reads stdin to its end: the last holder of a terminal whose program was left running
+    #[command(hide = true)]
+    KeepPty,
 }
 
 impl Command {
     fn run(self) -> Outcome {
         match self {
+            Command::Demo(args) => demo::run(args),
+            Command::Doctor(args) => doctor::run(args),
+            Command::DemoProgram(args) => demo::run_program(args),
+            Command::KeepPty => keep_pty(),
             Command::Record(args) => record::run(args),
             Command::Report(args) => report::run(args),
             Command::Info(args) => info::run(args),
@@ -60,6 +75,13 @@ impl Command {
             Command::Man(args) => man::run(args),
         }
     }
+}
+
+/// Reads a left program's terminal until nobody writes to it any more.
+fn keep_pty() -> Outcome {
+    // EIO is how the terminal says that its last program has gone.
+    let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+    Ok(Exit::OK)
 }
 
 /// The whole clap definition, for completions and the manual page.

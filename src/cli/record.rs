@@ -273,6 +273,7 @@ pub(super) fn copy(file: &std::fs::File, to: &mut impl Write) -> std::io::Result
     to.flush()
 }
 
+#[expect(dead_code)]
 /// Where a recording without a name goes, and keeping it under the name the view asked for.
 pub(super) fn save(file: &std::fs::File, control: &Control) -> anyhow::Result<Option<PathBuf>> {
     let Some((path, mut to)) = control.take_save() else {

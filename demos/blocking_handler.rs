@@ -1,0 +1,269 @@
+//! blocking-handler: a mio server whose clients ask for different things. ann, bob and cid ask for the time of day.
+//! sleepy asks for something whose handler sleeps for 50 ms, disk for something that is read from a slow disk: a pipe
+//! that another thread fills after 50 ms. The loop has one thread, so while it sleeps or waits, everybody does.
+//!
+//! The repair: the loop hands the slow work to a worker thread, goes on, and is woken when the answer is there.
+
+use loopscope::mio::net::{TcpListener, TcpStream};
+use loopscope::mio::unix::pipe;
+use loopscope::mio::{Events, Interest, Poll, Registry, Token, Waker};
+use loopscope::{Recorder, Supplier};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::claim::{ms, quantile};
+use super::{Claim, Knobs, Random, Seen};
+
+/// The clients, in the order in which they connect.
+const NAMES: [&str; 5] = ["sleepy", "disk", "ann", "bob", "cid"];
+const LISTENER: Token = Token(100);
+/// A worker has an answer.
+const ANSWERS: Token = Token(101);
+
+/// How long the slow things take.
+const SLOW: Duration = Duration::from_millis(50);
+/// How often each slow client asks; they take turns.
+const PERIOD: Duration = Duration::from_millis(200);
+
+/// Runs server and clients.
+pub fn run(knobs: &Knobs) -> io::Result<()> {
+    let _recorder = Recorder::from_env();
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let address = listener.local_addr()?;
+    println!("five clients, server on {address}");
+
+    // Connected one after the other, so that the n-th connection accepted is the n-th name.
+    let mut streams = Vec::new();
+    for _ in NAMES {
+        streams.push(std::net::TcpStream::connect(address)?);
+    }
+    let end = Instant::now() + knobs.time;
+    thread::scope(|scope| {
+        for (id, (name, stream)) in NAMES.into_iter().zip(streams).enumerate() {
+            let random = Random::new(knobs.seed, id as u64);
+            let client = thread::Builder::new().name(name.to_owned());
+            client.spawn_scoped(scope, move || ask(name, stream, end, random))?;
+        }
+        serve(listener, knobs.fixed)
+    })
+}
+
+/// The server: what its handlers need.
+struct Server {
+    clients: Vec<Option<TcpStream>>,
+    disk: Disk,
+    /// Where the slow work goes in the repaired server.
+    worker: Option<Sender<usize>>,
+}
+
+/// The event loop.
+fn serve(mut listener: TcpListener, fixed: bool) -> io::Result<()> {
+    let mut poll = Poll::new()?;
+    loopscope::name_loop(&poll, "server");
+    loopscope::name_fd(&listener, "listen");
+    poll.registry()
+        .register(&mut listener, LISTENER, Interest::READABLE)?;
+    let waker = Arc::new(Waker::new(poll.registry(), ANSWERS)?);
+    let (answers, answered) = channel();
+    let worker = if fixed {
+        Some(start_worker(waker, answers)?)
+    } else {
+        None
+    };
+    let mut server = Server {
+        clients: Vec::new(),
+        disk: Disk::start()?,
+        worker,
+    };
+
+    let mut events = Events::with_capacity(64);
+    let mut gone = 0;
+    while gone < NAMES.len() {
+        poll.poll(&mut events, None)?;
+        for event in &events {
+            match event.token() {
+                LISTENER => accept_all(&listener, poll.registry(), &mut server.clients)?,
+                ANSWERS => answered.try_iter().try_for_each(|id| server.answer(id))?,
+                Token(id) => gone += usize::from(!server.handle(id)?),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// mio is edge-triggered: accept until there is nobody left.
+fn accept_all(
+    listener: &TcpListener,
+    registry: &Registry,
+    clients: &mut Vec<Option<TcpStream>>,
+) -> io::Result<()> {
+    loop {
+        match listener.accept() {
+            Ok((mut client, _)) => {
+                let id = clients.len();
+                loopscope::name_fd(&client, NAMES[id]);
+                loopscope::name_handler(registry, id, NAMES[id]);
+                registry.register(&mut client, Token(id), Interest::READABLE)?;
+                clients.push(Some(client));
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+impl Server {
+    /// The handler: a request is one byte. `false`: the client has hung up.
+    fn handle(&mut self, id: usize) -> io::Result<bool> {
+        let Some(client) = &mut self.clients[id] else {
+            return Ok(true);
+        };
+        let mut request = [0; 16];
+        loop {
+            match client.read(&mut request) {
+                Ok(0) => {
+                    self.clients[id] = None; // closes it
+                    return Ok(false);
+                }
+                Ok(_) => break,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(true),
+                Err(e) => return Err(e),
+            }
+        }
+        // The client sends nothing more before it has its answer: one read has drained the socket.
+        match (request[0], &self.worker) {
+            (b'f', _) => {}
+            (_, Some(worker)) => {
+                // The worker lives as long as this sender.
+                worker.send(id).map_err(io::Error::other)?;
+                return Ok(true); // the answer comes later; the loop goes on
+            }
+            (b's', None) => loopscope::call("sleep", || thread::sleep(SLOW)),
+            (_, None) => self.disk.read()?,
+        }
+        self.answer(id)?;
+        Ok(true)
+    }
+
+    fn answer(&mut self, id: usize) -> io::Result<()> {
+        match &mut self.clients[id] {
+            Some(client) => client.write_all(b"now"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The repaired server's helper: does the slow work where it holds nobody up, then wakes the loop.
+fn start_worker(waker: Arc<Waker>, answers: Sender<usize>) -> io::Result<Sender<usize>> {
+    let (jobs, todo): (Sender<usize>, Receiver<usize>) = channel();
+    let mut disk = Disk::start()?;
+    thread::Builder::new()
+        .name("worker".to_owned())
+        .spawn(move || -> io::Result<()> {
+            for id in todo {
+                match NAMES[id] {
+                    "sleepy" => loopscope::call("sleep", || thread::sleep(SLOW)),
+                    _ => disk.read()?,
+                }
+                // A loop that has ended needs no answer.
+                let _ = answers.send(id);
+                waker.wake()?;
+            }
+            Ok(())
+        })?;
+    Ok(jobs)
+}
+
+/// A slow disk, made deterministic: a thread that answers each question 50 ms later through a pipe.
+struct Disk {
+    question: Sender<()>,
+    answer: pipe::Receiver,
+}
+
+impl Disk {
+    fn start() -> io::Result<Disk> {
+        let (mut arm, answer) = pipe::new()?;
+        answer.set_nonblocking(false)?;
+        loopscope::name_fd(&answer, "slow disk");
+        let (question, asked) = channel();
+        thread::Builder::new()
+            .name("slow disk".to_owned())
+            .spawn(move || -> io::Result<()> {
+                for () in asked {
+                    thread::sleep(SLOW);
+                    arm.write_all(b"block")?;
+                }
+                Ok(())
+            })?;
+        Ok(Disk { question, answer })
+    }
+
+    /// Blocks until the block is there.
+    fn read(&mut self) -> io::Result<()> {
+        self.question.send(()).map_err(io::Error::other)?;
+        let mut block = [0; 5];
+        let answer = &mut self.answer;
+        loopscope::call("read from disk", || answer.read_exact(&mut block))
+    }
+}
+
+/// A client: asks, waits for the answer, pauses.
+fn ask(
+    name: &str,
+    mut stream: std::net::TcpStream,
+    end: Instant,
+    mut random: Random,
+) -> io::Result<()> {
+    let supplier = Supplier::new(&stream)?;
+    let request = match name {
+        "sleepy" => b"s",
+        "disk" => b"d",
+        _ => b"f",
+    };
+    let mut next = match name {
+        "disk" => Instant::now() + PERIOD / 2,
+        _ => Instant::now(),
+    };
+    while next < end {
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+        supplier.supplied(|| stream.write(request))?;
+        stream.read_exact(&mut [0; 3])?;
+        next = match request {
+            b"f" => Instant::now() + Duration::from_micros(6_000 + random.below(6_000)),
+            _ => next + PERIOD,
+        };
+    }
+    Ok(())
+}
+
+/// What a recording must show.
+pub fn claims(broken: &Seen, fixed: &Seen) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    for name in &NAMES[2..] {
+        let before = quantile(&broken.fd(name).waits_lo, 0.95);
+        let after = quantile(&fixed.fd(name).waits_hi, 0.95);
+        let (Some(before), Some(after)) = (before, after) else {
+            claims.push(Claim::new(
+                format!("{name} was served in both runs"),
+                "never",
+                false,
+            ));
+            continue;
+        };
+        claims.push(Claim::new(
+            format!("one in twenty of {name}'s requests waits 20 ms or more"),
+            ms(before),
+            before >= 20_000_000,
+        ));
+        claims.push(Claim::new(
+            format!("that is at least 4 times what it is in the repaired server ({name})"),
+            format!("{} against {}", ms(before), ms(after)),
+            before >= 4 * after,
+        ));
+    }
+    claims
+}

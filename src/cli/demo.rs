@@ -1,0 +1,333 @@
+//! `loopscope demo [NAME]`: a teaching demo, live, replayed or as a report, and whether its claim holds.
+//! Step: event → … → **view**, all of it on a program made to be looked at.
+
+use super::error::{Exit, Failure, Outcome};
+use super::output::{Output, create_file};
+use super::record;
+use super::seen::see;
+use crate::capture::launch::Streams;
+use crate::capture::live::{Ended, Live};
+use crate::capture::pty::Size;
+use crate::capture::session::{Plan, Target};
+use crate::demos::{self, Claim, Demo, Seen};
+use crate::json::Json;
+use crate::report::{self, text};
+use crate::trace::{self, Reader};
+use crate::when::Duration as Shown;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Run a teaching demo, live
+///
+/// Each demo is a small server with one bug; --fixed runs it repaired, under the same load.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Which demo; without a name they are listed
+    name: Option<String>,
+    /// List the demos
+    #[arg(long, conflicts_with_all = ["name", "fixed", "recorded", "no_ui", "output"])]
+    list: bool,
+    /// With --list: print JSON
+    #[arg(long, requires = "list")]
+    json: bool,
+    /// The repaired program
+    #[arg(long)]
+    fixed: bool,
+    /// Another load: where its random numbers start
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Show a recording made earlier instead of running the program
+    #[arg(long, conflicts_with = "seed")]
+    recorded: bool,
+    /// No UI: print the report and whether the demo's claim holds (exit code 1 if not)
+    #[arg(long)]
+    no_ui: bool,
+    /// Keep the recording
+    #[arg(short, long, value_name = "F")]
+    output: Option<PathBuf>,
+    /// Replace the file if it exists
+    #[arg(long)]
+    force: bool,
+}
+
+/// What the hidden command that is a demo's own process parses.
+#[derive(clap::Args, Debug)]
+pub struct ProgramArgs {
+    name: String,
+    #[arg(long)]
+    fixed: bool,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[arg(long, default_value_t = 15_000)]
+    ms: u64,
+}
+
+/// How long a demo's clients go on when somebody watches.
+#[expect(dead_code)]
+const LIVE: Duration = Duration::from_secs(15);
+/// And when nobody does: twice, because a claim compares the broken program with the repaired one.
+const HEADLESS: Duration = Duration::from_millis(1800);
+/// A demo that is stuck is ended.
+const STUCK: Duration = Duration::from_secs(30);
+
+/// A claim that does not hold.
+const DOES_NOT_HOLD: Exit = Exit(1);
+
+/// The recordings that ship: (demo, broken, fixed).
+const SHIPPED: &[(&str, &[u8], &[u8])] = &[];
+
+pub(super) fn run(args: Args) -> Outcome {
+    let Some(name) = &args.name else {
+        return list(args.json);
+    };
+    let demo = demos::find(name).ok_or_else(|| unknown(name))?;
+    if args.recorded {
+        return recorded(demo, &args);
+    }
+    headless(demo, &args)
+}
+
+/// The demo's own process.
+pub(super) fn run_program(args: ProgramArgs) -> Outcome {
+    let demo = demos::find(&args.name).ok_or_else(|| unknown(&args.name))?;
+    let knobs = demos::Knobs {
+        fixed: args.fixed,
+        seed: args.seed,
+        time: Duration::from_millis(args.ms),
+    };
+    (demo.run)(&knobs)
+        .map_err(|e| Failure::new(format!("the demo {} failed", demo.name)).because(e))?;
+    Ok(Exit::OK)
+}
+
+fn unknown(name: &str) -> Failure {
+    let names: Vec<&str> = demos::ALL.iter().map(|d| d.name).collect();
+    Failure::usage(format!("there is no demo {name:?}"))
+        .hint(format!("the demos are {}", names.join(", ")))
+}
+
+fn list(json: bool) -> Outcome {
+    let mut out = Output::stdout();
+    if json {
+        let mut json = Json::new();
+        json.braces(|j| {
+            j.field("schema", 1u32).line();
+            j.array("demos", |j| {
+                for demo in demos::ALL {
+                    j.line().braces(|j| {
+                        j.field("name", demo.name).field("title", demo.title);
+                    });
+                }
+            });
+        });
+        out.text(&format!("{}\n", json.as_str()))?;
+    } else {
+        let width = demos::ALL.iter().map(|d| d.name.len()).max().unwrap_or(0);
+        for demo in demos::ALL {
+            out.text(&format!("{:width$}  {}\n", demo.name, demo.title))?;
+        }
+        out.text("\nnext: loopscope demo NAME, then loopscope demo NAME --fixed\n")?;
+    }
+    out.finish()?;
+    Ok(Exit::OK)
+}
+
+/// Runs both sides, one after the other, prints the report of the one asked for, and judges the claim.
+fn headless(demo: &'static Demo, args: &Args) -> Outcome {
+    let target = match &args.output {
+        Some(path) => Target::File {
+            path: path.clone(),
+            options: options(args.force),
+        },
+        None => unnamed(),
+    };
+    let asked = finish(start(demo, args, args.fixed, target, HEADLESS)?)?;
+    let other = finish(start(demo, args, !args.fixed, unnamed(), HEADLESS)?)?;
+    let mut asked = reader(asked.file, demo)?;
+    let mut other = reader(other.file, demo)?;
+    let exit = judge(demo, args, &mut asked, &mut other)?;
+    if let Some(path) = &args.output {
+        tell_next(path);
+    }
+    Ok(exit)
+}
+
+/// The report of `asked`, then every claim with its figures and verdict.
+fn judge(demo: &Demo, args: &Args, asked: &mut Reader, other: &mut Reader) -> Outcome {
+    let (mine, theirs): (Seen, Seen) = (see(asked)?, see(other)?);
+    let (broken, fixed) = match args.fixed {
+        true => (&theirs, &mine),
+        false => (&mine, &theirs),
+    };
+    let claims = (demo.claims)(broken, fixed);
+    let mut out = Output::stdout();
+    let file = args.output.as_ref().map_or_else(
+        || format!("(demo {})", title(demo, args.fixed)),
+        |p| p.display().to_string(),
+    );
+    let summary = report::fold(asked, &mut |_| ())?;
+    out.text(&report::to_text(
+        &summary,
+        &text::Options {
+            top: 10,
+            file: &file,
+        },
+    ))?;
+    out.text(&verdicts(
+        demo,
+        &claims,
+        Shown(theirs.duration_ns),
+        args.fixed,
+    ))?;
+    out.finish()?;
+    Ok(match claims.iter().all(|c| c.holds) {
+        true => Exit::OK,
+        false => DOES_NOT_HOLD,
+    })
+}
+
+fn verdicts(demo: &Demo, claims: &[Claim], other: Shown, fixed: bool) -> String {
+    let side = if fixed { "broken" } else { "repaired" };
+    let mut out = format!(
+        "\nclaims of {} (against {other} of the {side} program under the same load)\n",
+        demo.name
+    );
+    for claim in claims {
+        let verdict = if claim.holds { "yes" } else { "NO" };
+        out.push_str(&format!(
+            "  {verdict:3}  {}: {}\n",
+            claim.text, claim.figures
+        ));
+    }
+    out
+}
+
+/// A recording that ships, on the screen, as a report, or copied to a file.
+fn recorded(demo: &'static Demo, args: &Args) -> Outcome {
+    let Some((_, broken, fixed)) = SHIPPED.iter().find(|(name, ..)| *name == demo.name) else {
+        return Err(Failure::new(format!(
+            "no recording of {} ships with this build",
+            demo.name
+        ))
+        .into());
+    };
+    let (mine, theirs) = if args.fixed {
+        (*fixed, *broken)
+    } else {
+        (*broken, *fixed)
+    };
+    if let Some(path) = &args.output {
+        let mut file = create_file(path, args.force)?;
+        file.write_all(mine)
+            .map_err(|e| Failure::new(format!("cannot write {}", path.display())).because(e))?;
+        tell_next(path);
+        return Ok(Exit::OK);
+    }
+    let mut mine = reader(unnamed_file(mine)?, demo)?;
+    let mut theirs = reader(unnamed_file(theirs)?, demo)?;
+    judge(demo, args, &mut mine, &mut theirs)
+}
+
+/// Launches the demo's process under a session.
+fn start(
+    demo: &'static Demo,
+    args: &Args,
+    fixed: bool,
+    target: Target,
+    time: Duration,
+) -> anyhow::Result<Live> {
+    let program = std::env::current_exe()
+        .map_err(|e| Failure::new("cannot find the loopscope program itself").because(e))?;
+    let mut argv: Vec<OsString> = vec![program.into(), "demo-program".into(), demo.name.into()];
+    if fixed {
+        argv.push("--fixed".into());
+    }
+    argv.extend(["--seed".into(), args.seed.to_string().into()]);
+    argv.extend(["--ms".into(), time.as_millis().to_string().into()]);
+    let mut command = vec![
+        "loopscope".to_owned(),
+        "demo".to_owned(),
+        demo.name.to_owned(),
+    ];
+    if fixed {
+        command.push("--fixed".to_owned());
+    }
+    command.extend(["--seed".to_owned(), args.seed.to_string()]);
+    let plan = Plan {
+        target,
+        command,
+        title: title(demo, fixed),
+        stamped: true,
+        attachments: vec![
+            (demo.file.to_owned(), demo.source.as_bytes().to_vec()),
+            ("lesson.md".to_owned(), demo.lesson.as_bytes().to_vec()),
+        ],
+    };
+    let live = record::start(plan, &argv, Streams::Pty(Size::default()), true)?;
+    crate::capture::live::end_after(time + STUCK, live.control().clone(), live.teller())?;
+    Ok(live)
+}
+
+fn finish(live: Live) -> anyhow::Result<Ended> {
+    let ended = live.join().map_err(record::explain)?;
+    let exit = record::exit_of(&ended, "the demo", false)?;
+    if exit != Exit::OK {
+        let words = ended
+            .control
+            .pty()
+            .map_or_else(String::new, |pty| pty.with_screen(|s| s.contents()));
+        let failure = Failure::new(format!("the demo ended with exit code {}", exit.0));
+        return Err(failure.hint(words.trim().replace('\n', ", ")).into());
+    }
+    Ok(ended)
+}
+
+fn title(demo: &Demo, fixed: bool) -> String {
+    format!("{} {}", demo.name, if fixed { "fixed" } else { "broken" })
+}
+
+fn options(force: bool) -> trace::Options {
+    trace::Options {
+        force,
+        ..trace::Options::default()
+    }
+}
+
+fn unnamed() -> Target {
+    Target::Unnamed {
+        directory: std::env::temp_dir(),
+        options: options(false),
+    }
+}
+
+fn reader(file: File, demo: &Demo) -> anyhow::Result<Reader> {
+    Ok(Reader::from_file(file, demo.name)?)
+}
+
+/// A file without a name that holds these bytes.
+fn unnamed_file(bytes: &[u8]) -> anyhow::Result<File> {
+    let dir = std::env::temp_dir();
+    let name = dir.join(format!(".loopscope-{}-{:p}", std::process::id(), bytes));
+    let failed = |e| Failure::new(format!("cannot write to {}", dir.display())).because(e);
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&name)
+        .map_err(failed)?;
+    std::fs::remove_file(&name).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    Ok(file)
+}
+
+fn tell_next(path: &Path) {
+    // Nobody is left to tell when stderr fails.
+    let _ = writeln!(
+        std::io::stderr(),
+        "next: loopscope replay {}",
+        path.display()
+    );
+}
