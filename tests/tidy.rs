@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("model", &["record"]),
     ("query", &["record", "model"]),
     ("findings", &["record", "model"]),
-    ("text", &[]),
+    ("text", &["record"]),
     ("json", &["text"]),
     ("when", &[]),
     ("instrument", &["record", "trace", "capture"]),
@@ -64,16 +64,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Files that may be longer than [`MAX_LINES`], each with its reason.
-const LONG: &[(&str, &str)] = &[
-    (
-        "src/trace/reader.rs",
-        "page table, reading and following share every field; the walk itself is scan.rs",
-    ),
-    (
-        "src/trace/columns.rs",
-        "coder and decoder of a page stand side by side, lane by lane",
-    ),
+/// Files that are longer than [`MAX_LINES`], with the most they may have: they may shrink and must not grow.
+const LONG: &[(&str, usize)] = &[
+    ("src/model/run.rs", 520),
+    ("src/model/states.rs", 520),
+    ("src/model/tables.rs", 590),
+    ("src/model/wait.rs", 630),
+    ("src/trace/columns.rs", 820),
+    ("src/trace/reader.rs", 700),
+    ("src/trace/writer.rs", 560),
 ];
 
 const MAX_LINES: usize = 500;
@@ -283,7 +282,10 @@ fn one_concept_a_file() {
                 .count();
             (path, lines)
         })
-        .filter(|(path, lines)| *lines > MAX_LINES && !LONG.iter().any(|(known, _)| known == path))
+        .filter(|(path, lines)| {
+            let known = LONG.iter().find(|(long, _)| long == path);
+            *lines > known.map_or(MAX_LINES, |(_, most)| *most)
+        })
         .map(|(path, lines)| format!("{path}: {lines} lines"))
         .collect();
     assert!(

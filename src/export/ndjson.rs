@@ -5,6 +5,7 @@ use super::columns::{Names, columns};
 use crate::json::Json;
 use crate::model::{Id, Loop, Model, Phase, Registration, ThreadState};
 use crate::record::event::{Event, Kind, Space, flags};
+use crate::text::names::{descriptor, mask};
 use crate::trace::{Error, Events, Reader};
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -76,7 +77,8 @@ fn one(j: &mut Json, number: u64, e: &Event, text: &[u8], model: &Model, places:
             if let Some(reg) = served(model, e, seat) {
                 j.field("fd", reg.fd)
                     .field("generation", reg.generation)
-                    .field("name", &*reg.name);
+                    .field("name", descriptor(&reg.name, reg.kind))
+                    .field("interest", &mask(reg.interest));
             }
         }
         let site = model.name(names.process, Space::Site, u32::from(e.site));

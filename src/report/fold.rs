@@ -4,6 +4,7 @@
 use super::summary::{Behind, Bounds, Fd, Loop, Process, Recording, Setup, Summary, Times, Worst};
 use crate::model::{self, Fidelity, Id, Model, Part, Registration, Run, Segment, Sink, Word};
 use crate::record::event::Space;
+use crate::text::names::descriptor;
 use crate::trace::{Error, Events, Reader};
 use std::collections::{HashMap, VecDeque};
 
@@ -30,7 +31,8 @@ pub fn fold(reader: &mut Reader, progress: &mut dyn FnMut(f64)) -> Result<Summar
         }
         progress((page + 1) as f64 / pages as f64);
     }
-    Ok(summarise(reader, &model, worst))
+    model.settle();
+    Ok(summarise(reader, &model, &ear, worst))
 }
 
 /// Listens for the longest wait and keeps what ran before it.
@@ -39,6 +41,9 @@ struct Ear {
     segments: HashMap<(Id, Id), VecDeque<Segment>>,
     longest: Option<u64>,
     found: Option<Run>,
+    /// Runs whose instant of readiness is measured, and all of those where something is known of it.
+    measured: u64,
+    known: u64,
 }
 
 /// notice at most + queue; only the queue where notice is absent.
@@ -48,6 +53,8 @@ fn wait_of(run: &Run) -> u64 {
 
 impl Sink for Ear {
     fn run(&mut self, run: &Run) {
+        self.known += u64::from(run.notice.is_some());
+        self.measured += u64::from(run.notice_fidelity == Fidelity::Measured);
         let wait = wait_of(run);
         if self.longest.is_none_or(|longest| wait > longest) {
             self.longest = Some(wait);
@@ -80,7 +87,7 @@ fn tell(model: &Model, ear: &Ear, run: &Run) -> Worst {
         let (who, fd) = match part {
             Part::Run(id) if id == run.reg => ("its own earlier run".to_owned(), None),
             Part::Run(id) => model.reg(id).map_or(("a closed fd".to_owned(), None), |r| {
-                (r.name.to_string(), Some(r.fd))
+                (descriptor(&r.name, r.kind).to_owned(), Some(r.fd))
             }),
             Part::Timer(id) => (named("timer", model.name(process, Space::Timer, id)), None),
             Part::Task(id) => (named("task", model.name(process, Space::Task, id)), None),
@@ -98,9 +105,9 @@ fn tell(model: &Model, ear: &Ear, run: &Run) -> Worst {
             times: pieces as u32,
         });
     }
-    let (name, fd) = model
-        .reg(run.reg)
-        .map_or((String::new(), -1), |r| (r.name.to_string(), r.fd));
+    let (name, fd) = model.reg(run.reg).map_or((String::new(), -1), |r| {
+        (descriptor(&r.name, r.kind).to_owned(), r.fd)
+    });
     Worst {
         fd,
         name,
@@ -122,7 +129,7 @@ fn named(what: &str, name: &str) -> String {
     }
 }
 
-fn summarise(reader: &Reader, model: &Model, worst: Option<Worst>) -> Summary {
+fn summarise(reader: &Reader, model: &Model, ear: &Ear, worst: Option<Worst>) -> Summary {
     let meta = reader.meta();
     let recording = Recording {
         title: meta.title.clone(),
@@ -138,8 +145,15 @@ fn summarise(reader: &Reader, model: &Model, worst: Option<Worst>) -> Summary {
             .collect(),
         late: model.late(),
         complete: reader.complete(),
-        kernel_ready: meta.kernel_ready.clone(),
-        handlers: meta.handlers.clone(),
+        kernel_ready: match (ear.known, ear.measured) {
+            (0, _) => meta.kernel_ready.clone(),
+            (known, measured) if known == measured => "measured".to_owned(),
+            _ => "bounded".to_owned(),
+        },
+        handlers: match model.loops().iter().any(model::Loop::has_handlers) {
+            true => "measured".to_owned(),
+            false => meta.handlers.clone(),
+        },
     };
     let mut fds: Vec<Fd> = model.regs().map(|r| an_fd(model, r)).collect();
     fds.sort_by(|a, b| {
@@ -238,7 +252,7 @@ fn an_fd(model: &Model, r: &Registration) -> Fd {
         process: r.process,
         fd: r.fd,
         generation: r.generation,
-        name: r.name.to_string(),
+        name: descriptor(&r.name, r.kind).to_owned(),
         interest: r.interest,
         state: word(r.word),
         fidelity: fidelity(r.fidelity),

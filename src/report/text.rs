@@ -2,7 +2,7 @@
 //! wait told as a sentence. 80 columns; what is not known is said so. Step: model → **view**.
 
 use super::summary::{Behind, Bounds, Fd, Loop, Summary, Times, Worst};
-use super::words::{cell, grouped, known, percent, quoted, short};
+use super::words::{brief, cell, grouped, known, percent, quoted, short};
 use crate::text::{visible, wallclock};
 use crate::when::Duration;
 use std::fmt::Write;
@@ -82,23 +82,24 @@ fn verdict(s: &Summary) -> String {
     let all: u64 = s.fds.iter().filter_map(|f| Some(f.caused?.1)).sum();
     let part = cause.caused.map_or(0, |c| c.1) as f64 / all.max(1) as f64;
     let name = name_of(&cause.name, cause.fd);
-    match (part >= 0.5, cause.share) {
-        (true, Some(share)) => {
-            let _ = write!(
-                text,
-                "; {name} had {} of the run time and {} of the waiting was behind it.",
-                percent(share),
-                percent(part)
-            );
-        }
-        _ => {
-            let _ = write!(
-                text,
-                "; most of the waiting was behind {name} ({}).",
-                percent(part)
-            );
-        }
-    }
+    let _ = match (part >= 0.5, cause.share) {
+        (true, Some(share)) => write!(
+            text,
+            "; {name} had {} of the run time and {} of the waiting was behind it.",
+            percent(share),
+            percent(part)
+        ),
+        (true, None) => write!(
+            text,
+            "; {} of the waiting was behind {name}.",
+            percent(part)
+        ),
+        (false, _) => write!(
+            text,
+            "; no handler stands out, {} of the waiting was behind {name}.",
+            percent(part)
+        ),
+    };
     text
 }
 
@@ -140,7 +141,12 @@ fn story(w: &Worst) -> String {
         ),
     };
     if !w.behind.is_empty() {
-        let parts: Vec<String> = w.behind.iter().map(behind).collect();
+        let (told, rest) = w.behind.split_at(w.behind.len().min(5));
+        let mut parts: Vec<String> = told.iter().map(behind).collect();
+        if !rest.is_empty() {
+            let ns = rest.iter().map(|b| b.ns).sum();
+            parts.push(format!("{} others {}", rest.len(), Duration(ns)));
+        }
         let _ = write!(text, " Meanwhile: {}.", parts.join(", "));
     }
     text
@@ -329,7 +335,7 @@ impl Page {
             self.line(&format!(
                 "  {:>5}  {} {:>7} {mark:>7} {:>7} {:>9} {run:>9} {:>6}",
                 f.fd,
-                cell(&visible(&f.name), 20),
+                cell(&brief(&f.name), 20),
                 grouped(f.ready),
                 Duration(f.waited()).to_string(),
                 Duration(f.wait_max).to_string(),
@@ -365,7 +371,7 @@ impl Page {
             self.line(&format!(
                 "  {:>5}  {} {:>7}  {cost:<22} {longest:>11}",
                 f.fd,
-                cell(&visible(&f.name), 21),
+                cell(&brief(&f.name), 21),
                 grouped(f.dispatched)
             ));
         }
@@ -443,6 +449,6 @@ fn of_total(top: usize, s: &Summary) -> String {
 fn name_of(name: &str, fd: i32) -> String {
     match name.is_empty() {
         true => format!("fd {fd}"),
-        false => format!("{} (fd {fd})", short(&visible(name), 44)),
+        false => format!("{} (fd {fd})", short(&brief(name), 44)),
     }
 }

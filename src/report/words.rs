@@ -18,6 +18,19 @@ pub(crate) fn percent(part: f64) -> String {
     }
 }
 
+/// A descriptor's name as tables have room for it: of a connection only the far end, of that no loopback host.
+pub(crate) fn brief(name: &str) -> String {
+    let name = visible(name);
+    let Some((near, far)) = name.split_once(" ← ") else {
+        return name.into_owned();
+    };
+    let far = far
+        .strip_prefix("127.0.0.1")
+        .or(far.strip_prefix("[::1]"))
+        .unwrap_or(far);
+    format!("{} ← {far}", near.split(' ').next().unwrap_or(near))
+}
+
 /// 1234567 as `1,234,567`.
 pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
@@ -87,6 +100,19 @@ mod tests {
             ],
             ["100 %", "99.9 %", "98.5 %", "0.7 %"]
         );
+    }
+
+    #[test]
+    fn a_connection_is_told_by_its_far_end() {
+        assert_eq!(
+            brief("tcp 127.0.0.1:7001 ← 127.0.0.1:51234"),
+            "tcp ← :51234"
+        );
+        assert_eq!(
+            brief("tcp 10.0.0.1:7001 ← 10.0.0.2:5\u{1b}"),
+            "tcp ← 10.0.0.2:5\\x1b"
+        );
+        assert_eq!(brief("ann"), "ann");
     }
 
     #[test]

@@ -1,5 +1,16 @@
 //! The kernel's words for numbers: event masks, error numbers, signals. Step: model → **view**.
 
+use crate::record::event::FdKind;
+
+/// A descriptor's name; where it has none, what it is; nothing where that is not known either.
+pub fn descriptor(name: &str, kind: FdKind) -> &str {
+    match (name, kind) {
+        ("", FdKind::Unknown) => "",
+        ("", kind) => kind.name(),
+        (name, _) => name,
+    }
+}
+
 /// EPOLL* bits in the order they are shown.
 const MASK: [(u32, &str); 15] = [
     (0x001, "IN"),

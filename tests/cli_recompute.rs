@@ -1,0 +1,84 @@
+//! Every figure of the report, computed again by a script that knows only what docs/EXPORT.md says, over whole recordings.
+#![cfg(feature = "cli")]
+
+mod common;
+
+use common::{Place, run};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Exports, reports, and lets the script compare them; returns what it said.
+fn recompute(place: &Place, recording: &str) -> String {
+    let export = run(&["export", recording, "--to", "ndjson"])
+        .exits(0)
+        .stdout;
+    let report = run(&["report", recording, "--json"]).exits(0).stdout;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recompute.py");
+    let files = [
+        place.file("events.ndjson", export),
+        place.file("report.json", report),
+    ];
+    let output = Command::new("python3").arg(script).args(files).output();
+    let output =
+        output.unwrap_or_else(|e| panic!("python3: {e}; tests/run installs what the tests need"));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{recording}:\n{said}");
+    said
+}
+
+#[test]
+fn a_synthetic_server_is_recomputed_exactly() {
+    let place = Place::new();
+    for (seed, turns) in [(1, 300), (2, 2_000), (3, 20)] {
+        let name = format!("{seed}.lscope");
+        common::recording::write(&place.path(&name), seed, turns);
+        let said = recompute(&place, &place.arg(&name));
+        assert!(
+            said.contains(" 0 differences") && !said.contains(" 0 runs"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn every_shipped_recording_is_recomputed_exactly() {
+    let place = Place::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recordings");
+    let entries = std::fs::read_dir(&folder).map(|all| all.map(|e| e.unwrap().path()).collect());
+    let paths: Vec<PathBuf> = entries.unwrap_or_default();
+    for path in paths
+        .iter()
+        .filter(|p| p.extension().is_some_and(|e| e == "lscope"))
+    {
+        let said = recompute(&place, path.to_str().unwrap());
+        assert!(said.contains(" 0 differences"), "{said}");
+    }
+}
+
+#[test]
+fn the_script_notices_a_wrong_figure() {
+    let place = Place::new();
+    common::recording::write(&place.path("a.lscope"), 7, 200);
+    let export = run(&["export", &place.arg("a.lscope"), "--to", "ndjson"])
+        .exits(0)
+        .stdout;
+    let report = run(&["report", &place.arg("a.lscope"), "--json"])
+        .exits(0)
+        .stdout;
+    let mut report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let sum = report["fds"][0]["queue_ns"]["sum"].as_u64().unwrap();
+    report["fds"][0]["queue_ns"]["sum"] = (sum + 1).into();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recompute.py");
+    let files = [
+        place.file("events.ndjson", export),
+        place.file("report.json", report.to_string()),
+    ];
+    let output = Command::new("python3")
+        .arg(script)
+        .args(files)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("queue_ns"));
+}

@@ -1,0 +1,52 @@
+"""recompute.py EVENTS.ndjson REPORT.json: notice, queue, run and blame of every descriptor computed again from `export --to
+ndjson`, knowing nothing but docs/EXPORT.md, and compared with the report, exactly. Exit 1 if any figure differs."""
+import collections, itertools, json, sys
+table, caused, served = collections.defaultdict(lambda: [0, 0, 0]), collections.Counter(), collections.defaultdict(list)
+size, wake, coming, batch, now, room, ctl, told, fds, sends = ({} for _ in range(10))
+def end(seat, t):  # the run under way on this loop and thread ends
+    key, start, item = now.pop(seat)
+    batch[seat], (lo, hi) = [i for i in batch[seat] if i is not item], item["ready"] or (wake[seat], wake[seat])
+    for name, ns in ("lo", wake[seat] - hi), ("hi", wake[seat] - lo), ("queue_ns", start - wake[seat]), ("run_ns", t - start):
+        if item["ready"] or name in ("queue_ns", "run_ns"):
+            table[key, name] = [table[key, name][0] + 1, table[key, name][1] + ns, max(table[key, name][2], ns)]
+    for bound, since in ("lo", hi), ("hi", lo):  # whose runs lie between becoming ready and this start?
+        for other, a, b in itertools.takewhile(lambda s: s[2] > since, reversed(served[seat])):
+            caused[other, bound] += (b - max(a, since)) * (other != key)
+    served[seat].append((key, start, t))
+def bracket(item, _, t0, t1):  # it became ready while the sender's call lasted
+    lo = min(max(t0, item["ready"][0] if item["ready"] else 0), item["told"])
+    item["ready"], item["bounded"] = (lo, max(min(t1, item["told"]), lo)), False
+for e in map(json.loads, open(sys.argv[1])):
+    kind, t, seat, key, place = e["kind"], e["at_ns"], (e.get("loop"), e["thread"]), (e.get("loop"), e.get("fd"), e.get("generation")), (e["process"], e.get("fd"))
+    fd = fds.setdefault(place, {"read": 0, "empty": -1, "pair": None, "item": None, "what": ""})
+    if seat in now and kind in ("wait-enter", "run-begin", "run-end"): end(seat, t)
+    if kind == "wait-enter": size[seat], batch[seat] = e["maxevents"], []
+    elif kind == "wait-exit": wake[seat], coming[seat] = t, e["n"]
+    elif kind == "ready":
+        lo = max(ctl.get((e["epfd"], place), -1), told.get(key, -1), room.get(key[0], -1), fd["empty"] if "OUT" not in e["mask"] else -1)
+        item = fd["item"] = {"data": e["data"], "told": t, "ready": None if lo < 0 else (min(lo, t), t), "bounded": lo >= 0}
+        unread = [s for s in sends.get(fd["pair"], []) if s[0] > fd["read"] and not ("ET" in e["interest"] and s[2] <= told.get(key, -1))]
+        if unread and unread[0][1] <= t and "IN" in e["mask"]: bracket(item, *unread[0])
+        batch[seat], told[key] = batch[seat] + [item], t
+    elif kind == "run-begin": now[seat] = key, t, next((i for i in batch[seat] if i["data"] == e["data"]), {"ready": None})
+    elif kind == "ctl-end" and e["op"] != "del" and e["result"] == 0: ctl[e["epfd"], place] = t
+    elif kind in ("fd-open", "fd-addr"): fd.update({"what": e["what"], "pair": e.get("addresses")})
+    elif kind == "close-begin": sends.pop(fds.pop(place)["pair"], None)
+    elif kind == "io" and e["op"] in ("read", "recv", "accept"):
+        n, fd["read"] = (0 if e["op"] == "accept" else e["result"] or 0), fd["read"] + (0 if e["op"] == "accept" else e["result"] or 0)
+        short = 0 < n < e["asked"] and fd["what"] not in ("udp", "unix-dgram", "file") or n and fd["what"] in ("eventfd", "timerfd")
+        if e.get("error") == "EAGAIN" or short: fd["empty"] = max(fd["empty"], t - e["duration_ns"])
+    elif kind == "supplied" and e["pair"]:
+        pair = "{0} {2}>{1}".format(*e["pair"].replace(">", " ").split(" "))
+        to = next((f for f in fds.values() if f["pair"] == pair), {"read": 0, "item": None})
+        sends[pair] = [s for s in sends.get(pair, []) if s[0] > to["read"]] + [((sends.get(pair) or [[to["read"]]])[-1][0] + e["bytes"], e["from_ns"], e["to_ns"])]
+        for i in (i for b in batch.values() for i in b if i is to["item"] and i["bounded"] and e["from_ns"] <= i["told"] and e["to_ns"] >= i["ready"][0]):
+            bracket(i, *sends[pair][-1])
+    if kind in ("wait-exit", "ready") and coming[seat] == len(batch[seat]) < size[seat]: room[key[0]] = t  # the whole batch, and room for more
+report, wrong = json.load(open(sys.argv[2])), []
+for f, key in ((f, (f["loop"], f["fd"], f["generation"])) for f in report["fds"]):
+    for name, want in {**(f["notice_ns"] or {"lo": None, "hi": None}), "queue_ns": f["queue_ns"], "run_ns": f["run_ns"]}.items():
+        wrong += [(key, name, table[key, name], want)] * (table[key, name] != [want[k] if want else 0 for k in ("count", "sum", "max")])
+    wrong += [(key, "caused", k, caused[key, k], ns) for k, ns in f["caused_wait_ns"].items() if caused[key, k] != ns]
+print(*wrong, f"{len(report['fds'])} descriptors, {sum(map(len, served.values()))} runs, {len(wrong)} differences", sep="\n")
+sys.exit(bool(wrong) or not report["fds"])
