@@ -288,6 +288,7 @@ codec!(ThreadState {
     depth,
     parts,
     in_turn,
+    begun,
     segment,
     retained,
 });

@@ -342,6 +342,8 @@ pub struct ThreadState {
     pub(super) depth: u32,
     pub(super) parts: TurnParts,
     pub(super) in_turn: bool,
+    /// Its segments have begun.
+    pub(super) begun: bool,
     /// The segment under way: its start, part and the slot of a run's registration.
     pub(super) segment: Option<(u64, super::facts::Part, u32)>,
     pub(super) retained: Retained,
@@ -369,6 +371,7 @@ impl ThreadState {
             depth: 0,
             parts: TurnParts::default(),
             in_turn: false,
+            begun: false,
             segment: None,
             retained: Retained::default(),
         }

@@ -33,7 +33,9 @@ mod tables;
 mod wait;
 
 pub use blame::blame;
-pub use facts::{Fidelity, Id, Part, Range, Run, Segment, Sink, Transition, Turn, Why, Word};
+pub use facts::{
+    Fairness, Fidelity, Id, Part, Range, Run, Segment, Sink, Transition, Turn, Why, Word,
+};
 #[doc(hidden)]
 pub use fuzz::fuzz_model;
 pub use histogram::Histogram;

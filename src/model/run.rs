@@ -330,6 +330,14 @@ impl Model {
             // A new edge, and its data, came during the run and were read by it: the re-check finds nothing.
             self.set_kernel(open.slot, Kernel::Armed);
         }
+        if self
+            .regs
+            .get(open.slot)
+            .is_some_and(|r| r.s.kernel == Kernel::Ghost)
+        {
+            // It was reported after its number had been closed: that is no guess.
+            fidelity = Fidelity::Measured;
+        }
         self.show(open.slot, at, why, fidelity, sink);
     }
 

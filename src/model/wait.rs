@@ -113,6 +113,7 @@ impl Model {
                 });
             }
         }
+        ts.begun = true;
         ts.segment = Some((start, part, slot));
     }
 
@@ -141,6 +142,18 @@ impl Model {
         };
         self.close_runs(thread, seat, at, sink);
         self.end_turn(seat, at, sink);
+        let started = self
+            .threads
+            .get(thread as usize)
+            .map_or(at.t, |t| t.started);
+        if let Some(l) = self.loops.get_mut(seat.loop_id as usize)
+            && let Some(ts) = l.threads.get_mut(seat.at as usize)
+            && !ts.begun
+        {
+            // What came in before the first wait was held up by the loop's own setting up.
+            ts.segment
+                .get_or_insert((l.since.max(started).min(at.t), Part::Rest, NONE));
+        }
         self.segment(seat, at.t, Part::Wait, NONE, sink);
         if let Some(t) = self.threads.get_mut(thread as usize) {
             t.work.last = Some(seat);
