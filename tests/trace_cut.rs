@@ -7,32 +7,41 @@ use loopscope::trace::{self, Appender, Error, Meta, Options, Progress, Reader, W
 use std::collections::BTreeSet;
 use trace_support::{Stream, bare, read_all, read_numbered, stream, write};
 
-/// The descriptors open and the registrations made, by a model as plain as can be.
-fn world(
-    events: &[(Event, Vec<u8>)],
-) -> (BTreeSet<i32>, BTreeSet<(u64, i32, u64)>, BTreeSet<Vec<u8>>) {
-    let (mut fds, mut registered, mut names) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+/// The descriptors open, the registrations made and the texts said.
+#[derive(Debug, Default, PartialEq)]
+struct World {
+    fds: BTreeSet<i32>,
+    registered: BTreeSet<(u64, i32, u64)>,
+    names: BTreeSet<Vec<u8>>,
+}
+
+/// The world after these events, by a model as plain as can be.
+fn world(events: &[(Event, Vec<u8>)]) -> World {
+    let mut world = World::default();
     let mut begun = Event::default();
     for (e, text) in events {
+        let key = |&(epfd, fd, _): &(u64, i32, u64)| (epfd, fd) != (e.y, e.fd);
         match e.kind {
-            Kind::FdOpen => drop(fds.insert(e.fd)),
+            Kind::FdOpen => {
+                world.fds.insert(e.fd);
+            }
             Kind::FdCloseBegin => {
-                fds.remove(&e.fd);
-                registered.retain(|(_, fd, _)| *fd != e.fd);
+                world.fds.remove(&e.fd);
+                world.registered.retain(|(_, fd, _)| *fd != e.fd);
             }
             Kind::CtlBegin => begun = *e,
             Kind::CtlEnd if e.x < 0 => {}
-            Kind::CtlEnd if e.aux == Ctl::Del.code() => {
-                registered.retain(|(epfd, fd, _)| (*epfd, *fd) != (e.y, e.fd))
+            Kind::CtlEnd if e.aux == Ctl::Del.code() => world.registered.retain(key),
+            Kind::CtlEnd => {
+                world.registered.insert((e.y, e.fd, begun.arg));
             }
-            Kind::CtlEnd => drop(registered.insert((e.y, e.fd, begun.arg))),
             Kind::Name | Kind::FdAddr | Kind::ProcessStart | Kind::ThreadStart => {
-                drop(names.insert(text.clone()))
+                world.names.insert(text.clone());
             }
             _ => {}
         }
     }
-    (fds, registered, names)
+    world
 }
 
 #[test]
@@ -103,10 +112,13 @@ fn a_cut_ends_in_the_same_world() {
             );
         }
         // And leads to the same descriptors, registrations and names.
-        let (fds, registered, names) = world(&got);
-        let (whole_fds, whole_registered, whole_names) = world(&written[..start + kept.len()]);
-        assert_eq!((&fds, &registered), (&whole_fds, &whole_registered));
-        assert!(names.is_subset(&whole_names) && (start == 0 || names.contains(&b"accept"[..])));
+        let (part, whole) = (world(&got), world(&written[..start + kept.len()]));
+        assert_eq!(
+            (&part.fds, &part.registered),
+            (&whole.fds, &whole.registered)
+        );
+        assert!(part.names.is_subset(&whole.names));
+        assert!(start == 0 || part.names.contains(&b"accept"[..]));
     }
 }
 
@@ -145,9 +157,8 @@ fn a_cut_of_a_cut_and_of_a_limited_recording() {
     let start = written.partition_point(|(e, _)| e.t < cut.from);
     assert!(cut.from > one_from && start > 0);
     let n = written.len() - 1;
-    let (fds, registered, _) = world(&got);
-    let (whole_fds, whole_registered, _) = world(&written[..n]);
-    assert_eq!((fds, registered), (whole_fds, whole_registered));
+    let (part, whole) = (world(&got), world(&written[..n]));
+    assert_eq!((part.fds, part.registered), (whole.fds, whole.registered));
 }
 
 #[test]

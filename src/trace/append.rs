@@ -13,7 +13,7 @@ use super::error::Error;
 use super::file::Pages;
 use super::page::{MAX_RAW, PageHeader};
 use super::reader::Reader;
-use super::writer::derived_header;
+use super::stored::derived_header;
 
 /// Adds derived pages to a recording.
 #[derive(Debug)]

@@ -9,10 +9,12 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::error::Error;
+use super::events::Events;
 use super::meta::CutFrom;
-use super::reader::{Events, Reader};
+use super::reader::Reader;
 use super::restate::Restater;
-use super::writer::{Options, Summary, Writer};
+use super::stored::{Options, Summary};
+use super::writer::Writer;
 use crate::record::event::{Event, Kind};
 
 /// How far back a cut reaches for the start of a turn, in nanoseconds.

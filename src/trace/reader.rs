@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::columns;
+use super::decode::Decoder;
 use super::error::{Error, Problem};
+use super::events::{Cursor, Events};
 use super::follow::{self, Progress};
 use super::header::{self, Found, Refusal};
 use super::index;
@@ -17,74 +18,21 @@ use super::scan::{self, Entry};
 use super::table::{PageInfo, State, Table};
 use crate::record::event::{Cause, Event, Kind, flags};
 
-/// Events of one page, with the buffer their texts lie in. Reuse one for many reads: memory stays constant.
-#[derive(Clone, Debug, Default)]
-pub struct Events {
-    /// The events, in the recording's order.
-    pub events: Vec<Event>,
-    /// Their texts; [`Text::of`](crate::record::event::Text::of) finds one.
-    pub text: Vec<u8>,
-    /// The number of the first event.
-    pub first: u64,
-    /// Whether the events are numbered one by one from `first`. Otherwise they restate what came before number `first`
-    /// (names, threads, open descriptors of a dropped part), bear flag [`flags::AGAIN`], and all have that number.
-    pub numbered: bool,
-}
-
-impl Events {
-    /// The number of the event at `index`.
-    pub fn number(&self, index: usize) -> u64 {
-        if self.numbered {
-            self.first + index as u64
-        } else {
-            self.first
-        }
-    }
-
-    /// Each event with its number and text.
-    pub fn iter(&self) -> impl Iterator<Item = (u64, &Event, &[u8])> {
-        self.events
-            .iter()
-            .enumerate()
-            .map(|(i, e)| (self.number(i), e, e.text.of(&self.text)))
-    }
-
-    fn clear(&mut self, first: u64, numbered: bool) {
-        self.events.clear();
-        self.text.clear();
-        self.first = first;
-        self.numbered = numbered;
-    }
-}
-
-/// A stored page of derived bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Derived {
-    /// What it is; the model's numbering.
-    pub kind: u16,
-    /// The model that computed it.
-    pub model_version: u32,
-    /// The event numbers it was computed from.
-    pub events: Range<u64>,
-    /// Its size in the file, in bytes.
-    pub size: u64,
-    at: u64,
-}
-
 /// Reads one recording.
 #[derive(Debug)]
 pub struct Reader {
     file: File,
-    path: PathBuf,
+    pub(super) path: PathBuf,
     found: Found,
-    table: Table,
+    pub(super) table: Table,
     /// Where to look for the next page.
     at: u64,
     /// Events of newer kinds, by the page that holds them.
     newer: BTreeMap<u64, u64>,
     packed: Vec<u8>,
-    raw: Vec<u8>,
-    decoder: columns::Decoder,
+    /// What [`Reader::payload`] unpacked last.
+    pub(super) raw: Vec<u8>,
+    pub(super) decoder: Decoder,
 }
 
 impl Reader {
@@ -116,7 +64,7 @@ impl Reader {
             newer: BTreeMap::new(),
             packed: Vec::new(),
             raw: Vec::new(),
-            decoder: columns::Decoder::default(),
+            decoder: Decoder::default(),
         };
         // Asked before looking: what a writer adds between the two is found by the look.
         let live = follow::live(&reader.file);
@@ -413,7 +361,7 @@ impl Reader {
     }
 
     /// Reads and unpacks the page at `at` into `self.raw`; nothing if it is damaged.
-    fn payload(&mut self, at: u64) -> Result<Option<PageHeader>, Error> {
+    pub(super) fn payload(&mut self, at: u64) -> Result<Option<PageHeader>, Error> {
         let len = self.len_bytes()?;
         let entry = scan::header_at(&self.file, at, len, self.found.layout.id)
             .map_err(Error::io("read", &self.path))?;
@@ -430,14 +378,7 @@ impl Reader {
     /// Reads on from event `number`; from the first event kept (or before it), what restates the dropped ones comes first.
     pub fn events_from(&mut self, number: u64) -> Cursor<'_> {
         let page = self.page_of(number);
-        Cursor {
-            reader: self,
-            page,
-            index: 0,
-            from: number,
-            events: Events::default(),
-            loaded: false,
-        }
+        Cursor::new(self, page, number)
     }
 
     /// The number of the first event at or after instant `t` (events that came late aside).
@@ -454,77 +395,6 @@ impl Reader {
             }
         }
         Ok(self.table.end)
-    }
-
-    /// The derived pages of this kind and model version, in the order they were written.
-    pub fn derived(&self, kind: u16, model_version: u32) -> Vec<Derived> {
-        let all = self
-            .table
-            .stored
-            .iter()
-            .filter(|e| e.header.kind == PageKind::Derived as u8);
-        all.map(|e| Derived {
-            kind: e.header.loops as u16,
-            model_version: (e.header.loops >> 32) as u32,
-            events: e.header.first_event..e.header.fds as u64,
-            size: e.header.size(),
-            at: e.at,
-        })
-        .filter(|d| d.kind == kind && d.model_version == model_version)
-        .collect()
-    }
-
-    /// The bytes of a derived page.
-    pub fn read_derived(&mut self, derived: &Derived) -> Result<Vec<u8>, Error> {
-        match self
-            .payload(derived.at)?
-            .filter(|h| h.kind == PageKind::Derived as u8)
-        {
-            Some(_) => Ok(self.raw.clone()),
-            None => Err(Error::Damaged(self.path.clone())),
-        }
-    }
-
-    /// The attachment of this name, if the recording has one that is intact; the latest, if there are several.
-    pub fn attachment(&mut self, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        Ok(self
-            .attachments()?
-            .into_iter()
-            .rev()
-            .find(|(n, _)| n == name)
-            .map(|(_, bytes)| bytes))
-    }
-
-    /// All intact attachments: name and bytes.
-    pub fn attachments(&mut self) -> Result<Vec<(String, Vec<u8>)>, Error> {
-        let places: Vec<u64> = self
-            .table
-            .stored
-            .iter()
-            .filter(|e| e.header.kind == PageKind::Attachment as u8)
-            .map(|e| e.at)
-            .collect();
-        let mut out: Vec<(String, Vec<u8>)> = Vec::new();
-        for at in places {
-            if self
-                .payload(at)?
-                .is_none_or(|h| h.kind != PageKind::Attachment as u8)
-            {
-                continue;
-            }
-            let Some((len, rest)) = self.raw.split_first_chunk::<2>() else {
-                continue;
-            };
-            let Some((name, bytes)) = rest.split_at_checked(usize::from(u16::from_le_bytes(*len)))
-            else {
-                continue;
-            };
-            let name = String::from_utf8_lossy(name).into_owned();
-            // With a size limit, every segment repeats them.
-            out.retain(|(n, _)| *n != name);
-            out.push((name, bytes.to_vec()));
-        }
-        Ok(out)
     }
 
     /// Copies the file as it is to a new name (mode 0600): how a recording without a name is kept.
@@ -552,46 +422,6 @@ impl Reader {
         entries.sort_by_key(|e| (e.header.segment, e.at));
         Ok((self.found, self.table.complete, self.at, entries))
     }
-
-    /// Reads every page and checks every checksum; what it finds is added to [`Reader::problems`].
-    pub fn verify(&mut self) -> Result<&[Problem], Error> {
-        let mut events = Events::default();
-        for index in 0..self.table.pages.len() {
-            self.read_page(index, &mut events)?;
-        }
-        for i in 0..self.table.stored.len() {
-            let Entry { at, header } = self.table.stored[i];
-            let kind = PageKind::from_code(header.kind);
-            let read = self.payload(at)?.filter(|h| h.kind == header.kind);
-            let good = match (read, kind) {
-                (Some(h), Some(PageKind::Restated)) if h.version <= columns::VERSION => self
-                    .decoder
-                    .decode(
-                        &self.raw,
-                        h.count as usize,
-                        &mut events.events,
-                        &mut events.text,
-                    )
-                    .is_some(),
-                (read, _) => read.is_some(),
-            };
-            let bytes = at..at + header.size();
-            let problem = Problem::Page {
-                kind,
-                events: self.table.end..self.table.end,
-                bytes: bytes.clone(),
-            };
-            let known = self
-                .table
-                .problems
-                .iter()
-                .any(|p| matches!(p, Problem::Page { bytes: b, .. } if *b == bytes));
-            if !good && !known {
-                self.table.problems.push(problem);
-            }
-        }
-        Ok(&self.table.problems)
-    }
 }
 
 fn find_header(file: &File, path: &Path) -> Result<Found, Error> {
@@ -618,48 +448,4 @@ fn find_header(file: &File, path: &Path) -> Result<Found, Error> {
             version,
         },
     })
-}
-
-/// Walks events one by one from some number on; made by [`Reader::events_from`].
-#[derive(Debug)]
-pub struct Cursor<'a> {
-    reader: &'a mut Reader,
-    page: usize,
-    index: usize,
-    from: u64,
-    events: Events,
-    loaded: bool,
-}
-
-impl Cursor<'_> {
-    /// The next event with its number and text.
-    #[allow(clippy::should_implement_trait, clippy::type_complexity)] // the item borrows from the cursor
-    pub fn next(&mut self) -> Result<Option<(u64, &Event, &[u8])>, Error> {
-        while !self.loaded || self.index >= self.events.events.len() {
-            if self.loaded {
-                self.page += 1;
-            }
-            if self.page >= self.reader.table.pages.len() {
-                self.loaded = false;
-                return Ok(None);
-            }
-            self.reader.read_page(self.page, &mut self.events)?;
-            self.loaded = true;
-            self.index = 0;
-            if self.events.numbered {
-                let skip = usize::try_from(self.from.saturating_sub(self.events.first))
-                    .unwrap_or(usize::MAX);
-                // Inside a hole, the event that tells of it counts.
-                self.index = skip.min(self.events.events.len().saturating_sub(1));
-            }
-        }
-        let index = self.index;
-        self.index += 1;
-        let event = &self.events.events[index];
-        Ok(Some((
-            self.events.number(index),
-            event,
-            event.text.of(&self.events.text),
-        )))
-    }
 }

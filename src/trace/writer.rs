@@ -5,40 +5,15 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::columns;
+use super::encode::Encoder;
 use super::error::Error;
 use super::file::{self, Pages};
 use super::header::{self, Layout};
 use super::meta::Meta;
 use super::page::{HEADER, MAX_EVENTS, MAX_RAW, PageHeader, PageKind};
 use super::restate::Restater;
+use super::stored::{Options, Summary, attachment, derived_header};
 use crate::record::event::{Cause, Event, Kind, MAX_TEXT, Text, flags};
-
-/// How to write.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// Replace a file of that name.
-    pub force: bool,
-    /// Keep the file below this many bytes by dropping the oldest events; at least [`Options::LEAST_SIZE`].
-    pub max_size: Option<u64>,
-}
-
-impl Options {
-    /// The smallest size limit that works.
-    pub const LEAST_SIZE: u64 = 256 << 10;
-}
-
-/// What a finished recording holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Events written, dropped ones included: one more than the number of the last.
-    pub events: u64,
-    /// Events that could not be written (disk full, I/O error); the file says so too.
-    pub lost: u64,
-    /// Events written but dropped again to honour the size limit.
-    pub dropped: u64,
-    /// The file's size in bytes.
-    pub bytes: u64,
-}
 
 /// A page seals when it is this old.
 const SEAL_NS: u64 = 50_000_000;
@@ -78,7 +53,7 @@ pub struct Writer {
     dropped: u64,
     error: Option<Error>,
     finished: bool,
-    encoder: columns::Encoder,
+    encoder: Encoder,
     raw: Vec<u8>,
 }
 
@@ -171,7 +146,7 @@ impl Writer {
             dropped: 0,
             error: None,
             finished: false,
-            encoder: columns::Encoder::default(),
+            encoder: Encoder::default(),
             raw: Vec::new(),
         })
     }
@@ -506,37 +481,4 @@ impl Drop for Writer {
             self.seal();
         }
     }
-}
-
-/// The header of a derived page: the filters carry what the page is instead.
-pub(crate) fn derived_header(
-    kind: u16,
-    model_version: u32,
-    events: Range<u64>,
-    next_event: u64,
-) -> PageHeader {
-    PageHeader {
-        kind: PageKind::Derived as u8,
-        version: 1,
-        first_event: events.start,
-        loops: u64::from(kind) | u64::from(model_version) << 32,
-        fds: u128::from(events.end),
-        words: u128::from(next_event),
-        ..PageHeader::default()
-    }
-}
-
-fn attachment(name: &str, bytes: &[u8], first_event: u64) -> (PageHeader, Vec<u8>) {
-    let mut raw = (name.len() as u16).to_le_bytes().to_vec();
-    raw.extend_from_slice(name.as_bytes());
-    raw.extend_from_slice(bytes);
-    (
-        PageHeader {
-            kind: PageKind::Attachment as u8,
-            version: 1,
-            first_event,
-            ..PageHeader::default()
-        },
-        raw,
-    )
 }

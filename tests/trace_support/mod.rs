@@ -1,5 +1,5 @@
 //! What the tests of recordings share: a stream of events, and reading a file whole.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports, clippy::unwrap_used)] // each test uses a part
 
 #[path = "../../benches/common/synth.rs"]
 mod synth;
