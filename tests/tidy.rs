@@ -70,9 +70,6 @@ const LONG: &[(&str, usize)] = &[
     ("src/model/states.rs", 520),
     ("src/model/tables.rs", 590),
     ("src/model/wait.rs", 630),
-    ("src/trace/columns.rs", 820),
-    ("src/trace/reader.rs", 700),
-    ("src/trace/writer.rs", 560),
 ];
 
 const MAX_LINES: usize = 500;
