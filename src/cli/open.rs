@@ -33,3 +33,9 @@ pub fn warn_of(path: &Path, problems: impl Iterator<Item = String>) {
         };
     }
 }
+
+/// A line on stderr that is no warning: what was made, what to type next.
+pub fn note(text: &str) {
+    // Nobody is left to tell when stderr fails.
+    let _ = writeln!(std::io::stderr().lock(), "{}", visible(text));
+}

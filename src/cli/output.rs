@@ -63,6 +63,13 @@ impl Output {
         failure.because(error).into()
     }
 
+    /// Writes all of a file.
+    pub fn copy(&mut self, from: &mut File) -> anyhow::Result<()> {
+        io::copy(from, &mut self.to)
+            .map(drop)
+            .map_err(|e| self.failed(e))
+    }
+
     /// Writes a piece of text.
     pub fn text(&mut self, text: &str) -> anyhow::Result<()> {
         self.to

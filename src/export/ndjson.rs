@@ -8,7 +8,7 @@ use crate::record::event::{Event, Kind, Space, flags};
 use crate::text::names::{descriptor, mask};
 use crate::trace::{Error, Events, Reader};
 use std::collections::HashMap;
-use std::ops::RangeInclusive;
+use std::ops::Range;
 
 /// Hands one line after the other, line feed included, to `emit` until it fails; `progress` hears how much is done.
 ///
@@ -18,7 +18,7 @@ use std::ops::RangeInclusive;
 /// When the file cannot be read, or what `emit` returns.
 pub fn lines<E: From<Error>>(
     reader: &mut Reader,
-    window: RangeInclusive<u64>,
+    window: Range<u64>,
     progress: &mut dyn FnMut(f64),
     emit: &mut dyn FnMut(&str) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -28,7 +28,7 @@ pub fn lines<E: From<Error>>(
     let mut json = Json::new();
     let mut line = String::new();
     // A late event stands behind its time, so the last page that reaches back into the window counts.
-    let reaches = |p: &crate::trace::PageInfo| p.t_first <= *window.end();
+    let reaches = |p: &crate::trace::PageInfo| p.t_first < window.end;
     let pages = (reader.pages().iter())
         .rposition(reaches)
         .map_or(0, |last| last + 1);
