@@ -14,6 +14,8 @@ pub mod model;
 pub mod record;
 pub mod trace;
 
+#[cfg(feature = "tracing")]
+pub use instrument::TracingLayer;
 #[cfg(feature = "mio")]
 pub use instrument::mio;
 pub use instrument::{

@@ -16,6 +16,8 @@ mod call;
 mod connect;
 mod error;
 mod interest;
+#[cfg(feature = "tracing")]
+mod layer;
 mod mark;
 mod name;
 mod op;
@@ -32,6 +34,8 @@ mod writing;
 
 pub use self::call::{call, call_on};
 pub use self::error::Error;
+#[cfg(feature = "tracing")]
+pub use self::layer::TracingLayer;
 pub use self::mark::{Span, mark};
 pub use self::recorder::{Recorder, Summary};
 pub use self::run::{DataWord, Dispatch, dispatch, dispatch_on, name_fd, name_handler, name_loop};

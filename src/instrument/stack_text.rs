@@ -27,6 +27,19 @@ impl StackText {
         self.bytes.get(..self.len).unwrap_or(&[])
     }
 
+    /// The text up to where it is one: a character may be cut at the end.
+    #[cfg(feature = "tracing")]
+    pub(super) fn as_str(&self) -> &str {
+        match std::str::from_utf8(self.as_bytes()) {
+            Ok(text) => text,
+            Err(error) => self
+                .as_bytes()
+                .get(..error.valid_up_to())
+                .and_then(|bytes| std::str::from_utf8(bytes).ok())
+                .unwrap_or(""),
+        }
+    }
+
     /// Appends as many of the bytes as there is room for.
     pub(super) fn push_bytes(&mut self, bytes: &[u8]) {
         let len = bytes.len().min(ROOM - self.len);

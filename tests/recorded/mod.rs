@@ -10,10 +10,18 @@ pub struct Recorded {
     pub events: Vec<Event>,
     texts: Vec<Vec<u8>>,
     pub complete: bool,
+    problems: Vec<String>,
 }
 
 impl Recorded {
     pub fn open(path: &Path) -> Recorded {
+        let recorded = Recorded::open_growing(path);
+        assert!(recorded.problems.is_empty(), "{:?}", recorded.problems);
+        recorded
+    }
+
+    /// The same of a file that is still being written, or whose writer was killed.
+    pub fn open_growing(path: &Path) -> Recorded {
         let mut reader = Reader::open(path).unwrap();
         let complete = reader.complete();
         let mut page = loopscope::trace::Events::default();
@@ -25,11 +33,12 @@ impl Recorded {
                 texts.push(event.text.of(&page.text).to_vec());
             }
         }
-        assert!(reader.problems().is_empty(), "{:?}", reader.problems());
+        let problems = reader.problems().iter().map(|p| format!("{p:?}")).collect();
         Recorded {
             events,
             texts,
             complete,
+            problems,
         }
     }
 
