@@ -3,7 +3,6 @@
 //! A request id that a program already logs then stands beside the handler that served it.
 
 use std::fmt;
-use std::panic::Location;
 
 use tracing_core::field::{Field, Visit};
 use tracing_core::{Event, Subscriber, span};
@@ -67,14 +66,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TracingLayer {
         let mut fields = Collect(Fields::new());
         attributes.record(&mut fields);
         let name = attributes.metadata().name();
-        mark::push(
-            Kind::SpanBegin,
-            name,
-            number,
-            Some(parent),
-            &fields.0,
-            Location::caller(),
-        );
+        mark::push(Kind::SpanBegin, name, number, Some(parent), &fields.0, None);
     }
 
     fn on_record(&self, id: &span::Id, values: &span::Record<'_>, context: Context<'_, S>) {
@@ -84,14 +76,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TracingLayer {
         let Some(span) = context.span(id) else { return };
         let mut fields = Collect(Fields::new());
         values.record(&mut fields);
-        mark::push(
-            Kind::Mark,
-            span.name(),
-            0,
-            None,
-            &fields.0,
-            Location::caller(),
-        );
+        mark::push(Kind::Mark, span.name(), 0, None, &fields.0, None);
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
@@ -106,7 +91,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TracingLayer {
             0,
             None,
             &fields.0,
-            Location::caller(),
+            None,
         );
     }
 

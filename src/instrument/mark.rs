@@ -61,7 +61,7 @@ pub fn mark(name: &'static str, fields: &[(&str, Value<'_>)]) {
             0,
             None,
             &Fields::of(fields),
-            Location::caller(),
+            Some(Location::caller()),
         );
     }
 }
@@ -74,11 +74,11 @@ pub(super) fn push(
     arg: u64,
     y: Option<u64>,
     fields: &Fields,
-    at: &'static Location<'static>,
+    at: Option<&'static Location<'static>>,
 ) {
     let Some(here) = state::here() else { return };
     let x = here.name(Space::Mark, name);
-    let site = here.site(at);
+    let site = at.map_or(0, |at| here.site(at));
     let record = Rec {
         ticks: here.now(),
         kind,
@@ -132,7 +132,7 @@ impl Span {
             id,
             Some(around),
             &Fields::of(fields),
-            Location::caller(),
+            Some(Location::caller()),
         );
         Span {
             id,

@@ -104,3 +104,27 @@ impl Recorded {
         punctual.map(|e| e.t).is_sorted()
     }
 }
+
+/// One recorder a process: tests of one program take turns.
+pub fn turn() -> std::sync::MutexGuard<'static, ()> {
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    TURN.lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Records what `f` does and reads it back; nothing may be lost.
+pub fn record<T>(f: impl FnOnce() -> T) -> (T, Recorded) {
+    let _turn = turn();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("test.lscope");
+    let recorder = loopscope::Recorder::to_file(&path).unwrap();
+    let result = f();
+    let summary = recorder.finish().unwrap();
+    let recorded = Recorded::open(&path);
+    assert!(recorded.complete && recorded.in_order());
+    assert_eq!(
+        (summary.events, summary.lost),
+        (recorded.events.len() as u64, recorded.lost())
+    );
+    (result, recorded)
+}
