@@ -163,7 +163,7 @@ fn ten_thousand_short_lived_threads() {
         }
     });
     // Every thread is gone; those that said nothing are noticed.
-    while !heap.all_free() {
+    while heap.owned() > 0 {
         drain.pass(|e, text| check.see_short_lived(e, text));
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -208,4 +208,24 @@ fn records_of_many_rings_come_in_the_order_of_their_stamps() {
     });
     assert_eq!(order, (0..20).collect::<Vec<_>>());
     assert_eq!(check.late, 0);
+}
+
+#[test]
+fn a_thread_that_claims_again_leaves_its_old_ring() {
+    let (heap, mut drain) = Heap::drained(tiny());
+    let mut check = Check::default();
+    // As after an exec: the same thread id, a ring of the image before.
+    for n in 0..20 {
+        let producer = heap
+            .claim(heap.pid)
+            .expect("the ring it left is free again");
+        assert!(producer.push(&mark(n)));
+        while heap.owned() > 1 {
+            drain.pass(|e, text| check.see(e, text));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    finish(drain, &mut check);
+    assert_eq!(check.received(), 20);
+    assert_eq!((check.started.as_slice(), check.ended.len()), (&[1][..], 0));
 }

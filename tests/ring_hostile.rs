@@ -4,7 +4,7 @@
 mod ring_common;
 
 use loopscope::record::segment::Layout;
-use ring_common::{Heap, tid, tiny};
+use ring_common::{Heap, length, tid, tiny};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// xorshift64*: Marsaglia, "Xorshift RNGs", 2003.
@@ -47,7 +47,7 @@ fn scribbling_on_the_rings_harms_nobody_else() {
     let (heap, mut drain) = Heap::drained(layout);
     let done = AtomicBool::new(false);
     let written = AtomicU64::new(0);
-    let passes = 20_000;
+    let passes = length(20_000);
     let mut events = 0u64;
     let mut t = 0;
     std::thread::scope(|scope| {

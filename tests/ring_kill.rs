@@ -8,25 +8,15 @@ use loopscope::record::event::{Cause, Event, Kind, Op};
 use loopscope::record::ring::{Call, Producer};
 use loopscope::record::segment::{Layout, Limit, Segment};
 use loopscope::record::wire::Rec;
-use std::ptr::null_mut;
+use ring_common::shared;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const KILLS: u64 = 200;
-
-/// Words that survive the child: the memory is shared with it.
-fn shared(words: usize) -> &'static [AtomicU64] {
-    // SAFETY: a fresh anonymous mapping, zeroed, never unmapped; all access is through the atomics.
-    unsafe {
-        let base = libc::mmap(
-            null_mut(),
-            words * 8,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        );
-        assert_ne!(base, libc::MAP_FAILED);
-        std::slice::from_raw_parts(base.cast(), words)
+/// Kills; at full length five times as many.
+fn kills() -> u64 {
+    if std::env::var_os("LOOPSCOPE_FULL").is_some() {
+        1000
+    } else {
+        200
     }
 }
 
@@ -86,7 +76,8 @@ fn a_killed_program_loses_nothing_it_had_pushed() {
     let theirs = unsafe { Segment::attach(memory.as_ptr(), words) }.expect("the segment just made");
     let mut drain = Drain::new(segment);
     let (mut seen_before, mut lost_before) = (0, 0);
-    for round in 0..KILLS {
+    let kills = kills();
+    for round in 0..kills {
         for word in &told[..2] {
             word.store(0, Ordering::Relaxed);
         }
@@ -155,7 +146,7 @@ fn a_killed_program_loses_nothing_it_had_pushed() {
     let counts = drain.finish(|_, _| ());
     assert_eq!(counts.lost[Cause::Rejected.code() as usize], 0);
     assert!(
-        counts.lost[Cause::Torn.code() as usize] <= KILLS,
+        counts.lost[Cause::Torn.code() as usize] <= kills,
         "at most one push is torn a kill"
     );
 }

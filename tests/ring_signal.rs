@@ -7,7 +7,7 @@ use loopscope::record::event::Kind;
 use loopscope::record::ring::Producer;
 use loopscope::record::segment::Layout;
 use loopscope::record::wire::Rec;
-use ring_common::{Heap, tid};
+use ring_common::{Heap, length, tid};
 use std::mem::zeroed;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
@@ -87,6 +87,7 @@ fn a_handler_pushes_at_20_khz_into_the_ring_it_interrupts() {
         large_slots: 1 << 10,
         ..Layout::default()
     });
+    let signals = length(SIGNALS);
     let done = AtomicBool::new(false);
     let mut received = [0u64; 3];
     let mut last = [None; 3];
@@ -98,7 +99,7 @@ fn a_handler_pushes_at_20_khz_into_the_ring_it_interrupts() {
             PRODUCER.store((&raw const producer).cast_mut(), Ordering::Relaxed);
             let timer = start_timer();
             let (mut tried, mut accepted) = (0, 0);
-            while HANDLED.load(Ordering::Relaxed) < SIGNALS {
+            while HANDLED.load(Ordering::Relaxed) < signals {
                 accepted += push_some(&producer, 1, tried);
                 tried += EACH;
             }

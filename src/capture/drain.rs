@@ -10,6 +10,7 @@
 //! | retires its ring          | the ring's flag          | ring drained and free in the same pass                    |
 //! | is gone, its process not  | tgkill(pid, tid, 0)      | what it had committed is written, the rest counted torn   |
 //! | dies with its process     | [`Drain::process_ended`] | the same, then `ProcessEnd`                               |
+//! | leaves a ring for another | the claims' numbers      | the ring left is free, the thread goes on                 |
 //! | without a ring is gone    | the same two             | slots it claimed and did not write are passed over        |
 
 use super::{liveness, procfs};
@@ -19,7 +20,7 @@ use crate::record::ring::{Consumer, Drained, Stop};
 use crate::record::segment::Segment;
 use crate::record::wire::Rec;
 use crate::trace::merge::{Counts, Merge, Names};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// Names from /proc.
@@ -52,6 +53,8 @@ struct Ring {
     /// Its count of lost records at the last pass, if that is more than its markers have told.
     untold: Option<u64>,
     quiet: bool,
+    /// Its thread has claimed another since: it was exec'd, or joined another recording of ours.
+    stale: bool,
 }
 
 /// The collector's state.
@@ -102,6 +105,8 @@ pub const UNKNOWN_STATUS: i32 = -1;
 const SECOND: u64 = 1_000_000_000;
 /// How often threads are asked whether they are there.
 const CHECK: u64 = SECOND / 4;
+/// The same when no ring is free.
+const CHECK_CROWDED: u64 = SECOND / 200;
 /// After so long without a commit, a claim's writer is asked for.
 const HELD_UP: u64 = SECOND / 10;
 
@@ -118,6 +123,7 @@ impl Drain {
                 owner: 0,
                 untold: None,
                 quiet: true,
+                stale: false,
             })
             .collect();
         let mut merge = Merge::new(rings.len(), converter);
@@ -130,7 +136,7 @@ impl Drain {
             start,
             reading: None,
             next_anchor: SECOND / 100,
-            next_check: 0,
+            next_check: CHECK,
             held_up: None,
             ended: Vec::new(),
             awaited: HashSet::new(),
@@ -193,11 +199,20 @@ impl Drain {
         let before = self.reading;
         let reading = self.clock.now();
         self.reading = Some(reading);
+        if before.is_some_and(|before| reading < before) {
+            // The counter was reset under us (a suspend may): what is held stands before all that comes.
+            self.merge.release(u64::MAX, &mut sink);
+            self.merge.restart();
+            self.next_anchor = 0;
+        }
         self.take_anchor(reading);
         let now = self.merge.converter().ns(reading);
-        let check = now >= self.next_check;
+        let crowded = self.rings.iter().rev().skip(1).all(|r| r.owner != 0);
+        let check =
+            now >= self.next_check || crowded && now >= self.next_check - CHECK + CHECK_CROWDED;
         if check {
             self.next_check = now + CHECK;
+            self.find_stale();
         }
         let ended = std::mem::take(&mut self.ended);
         let mut pass = Pass {
@@ -257,6 +272,20 @@ impl Drain {
         self.next_anchor = now + now.min(SECOND);
     }
 
+    /// A thread pushes into the ring it claimed last. Older ones it has left, at the latest when the signal handler
+    /// that claimed the new one returned into a push.
+    fn find_stale(&mut self) {
+        let mut newest: HashMap<u64, u64> = HashMap::new();
+        for ring in self.rings.iter().filter(|r| r.owner != 0) {
+            let serial = newest.entry(ring.owner).or_default();
+            *serial = ring.consumer.serial().max(*serial);
+        }
+        for ring in &mut self.rings {
+            let serial = ring.consumer.serial();
+            ring.stale = serial != 0 && newest.get(&ring.owner).is_some_and(|n| *n > serial);
+        }
+    }
+
     fn drain_own(
         &mut self,
         at: usize,
@@ -282,7 +311,9 @@ impl Drain {
         }
         // Dead or retired before the drain: then the drain sees all there ever will be.
         let retired = ring.consumer.retired();
+        let stale = check && ring.quiet && ring.stale;
         let dead = retired
+            || stale
             || ended.iter().any(|(pid, _)| *pid == (owner >> 32) as u32)
             || check && ring.quiet && !liveness::thread_lives(owner);
         let lost = ring.consumer.lost();
@@ -315,13 +346,16 @@ impl Drain {
         }
         if dead {
             let now = self.clock.now();
-            if !retired {
-                self.merge.in_call(owner, ring.consumer.call(), now);
+            if !stale {
+                if !retired {
+                    self.merge.in_call(owner, ring.consumer.call(), now);
+                }
+                self.merge.thread_ended(owner, now);
+                pass.ended += 1;
             }
-            self.merge.thread_ended(owner, now);
             ring.consumer.free();
             ring.owner = 0;
-            pass.ended += 1;
+            ring.stale = false;
         }
     }
 

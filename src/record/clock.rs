@@ -203,9 +203,15 @@ pub struct Converter {
     len: usize,
     start: Anchor,
     last: Anchor,
+    /// CLOCK_MONOTONIC at instant 0; differs from the start's after a jump.
+    zero: u64,
 }
 
 const ONE: u64 = 1 << 32;
+
+/// A measured rate that differs by more than one part in this many is a jump. A clock is slewed by far less (adjtimex(2):
+/// 500 parts per million), and two readings of the clocks 10 ms apart are off by less.
+const JUMP: u64 = 20;
 
 impl Converter {
     /// A conversion whose zero is `start`. `rate_from` is an earlier or later anchor to take the first rate from;
@@ -227,34 +233,71 @@ impl Converter {
             len: 1,
             start,
             last: start,
+            zero: start.mono,
         }
     }
 
     /// Learns of a later anchor. Ticks before it convert as they did.
-    pub fn learn(&mut self, anchor: Anchor) {
+    ///
+    /// Where ticks and CLOCK_MONOTONIC disagree by more than [`JUMP`], one of them jumped: a suspend stops the clock
+    /// and not every counter, or resets the counter. Then the rate stays as it was and the difference is never made
+    /// good, because time may not stand still nor run backwards. `false` says that ticks went back: what is stamped
+    /// from here on converts right, older stamps that were not converted yet no longer do.
+    pub fn learn(&mut self, anchor: Anchor) -> bool {
         let Some(current) = self.pieces.get(self.len - 1).copied() else {
-            return;
+            return true;
         };
-        let measured = rate(
-            anchor.mono.saturating_sub(self.last.mono),
-            anchor.ticks.saturating_sub(self.last.ticks),
-        );
-        let Some(measured) = measured.filter(|_| anchor.ticks > self.last.ticks) else {
-            return;
-        };
+        if anchor.ticks <= self.last.ticks {
+            let passed = anchor.mono.saturating_sub(self.last.mono);
+            let here = current.ns(self.last.ticks).saturating_add(passed);
+            self.len = 0;
+            self.jump(
+                anchor,
+                Piece {
+                    ticks: anchor.ticks,
+                    ns: here,
+                    ..current
+                },
+            );
+            return false;
+        }
         let interval = anchor.ticks - self.last.ticks;
+        let passed = anchor.mono.saturating_sub(self.last.mono);
         let here = current.ns(anchor.ticks);
-        // Where we stand against where we should; made good over one more interval, but by no more than a tenth of
-        // it, so that time never stands still (a suspend stops CLOCK_MONOTONIC and not every counter).
-        let should = anchor.mono.saturating_sub(self.start.mono);
-        let ahead = scale(interval, measured);
-        let aim = should.saturating_add(ahead).saturating_sub(here);
-        let span = aim.clamp(ahead - ahead / 10, ahead.saturating_add(ahead / 10));
-        let piece = Piece {
+        let measured = rate(passed, interval).unwrap_or(0);
+        if measured.abs_diff(current.rate) > current.rate / JUMP {
+            let should = anchor.mono.wrapping_sub(self.zero);
+            self.jump(
+                anchor,
+                Piece {
+                    ticks: anchor.ticks,
+                    ns: here.max(should),
+                    ..current
+                },
+            );
+            return true;
+        }
+        // Where we stand against where we should, made good over one more interval; both lie close together.
+        let aim = anchor.mono.wrapping_sub(self.zero).saturating_add(passed);
+        let span = aim
+            .saturating_sub(here)
+            .clamp(passed - passed / 10, passed.saturating_add(passed / 10));
+        self.add(Piece {
             ticks: anchor.ticks,
             ns: here,
             rate: rate(span, interval).unwrap_or(measured),
-        };
+        });
+        self.last = anchor;
+        true
+    }
+
+    fn jump(&mut self, anchor: Anchor, piece: Piece) {
+        self.zero = anchor.mono.wrapping_sub(piece.ns);
+        self.add(piece);
+        self.last = anchor;
+    }
+
+    fn add(&mut self, piece: Piece) {
         if self.len == PIECES {
             self.pieces.copy_within(1.., 0);
             self.len -= 1;
@@ -263,7 +306,6 @@ impl Converter {
             *free = piece;
             self.len += 1;
         }
-        self.last = anchor;
     }
 
     /// Nanoseconds since the start; 0 before it.
@@ -304,4 +346,91 @@ impl Converter {
 fn rate(ns: u64, ticks: u64) -> Option<u64> {
     let rate = ((ns as u128) << 32).checked_div(ticks as u128)?;
     u64::try_from(rate).ok().filter(|r| *r > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ticks: u64, mono: u64) -> Anchor {
+        Anchor {
+            ticks,
+            mono,
+            ..Anchor::default()
+        }
+    }
+
+    /// Three ticks a nanosecond, off by so many parts per million.
+    fn ticks(ns: u64, ppm: i64) -> u64 {
+        (ns as i128 * 3 * (1_000_000 + ppm as i128) / 1_000_000) as u64 + 1_000
+    }
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// A third of a nanosecond has no end in binary.
+    #[track_caller]
+    fn close(got: u64, want: u64) {
+        assert!(got.abs_diff(want) <= 2, "{got} is not {want}");
+    }
+
+    #[test]
+    fn a_drifting_counter_is_followed_without_a_step_back() {
+        // The first rate is wrong by 0.02%, then the counter drifts by a few parts per million, now here, now there.
+        let mut converter = Converter::new(
+            Clock::Tsc,
+            at(ticks(0, 0), 77),
+            at(ticks(200_000, 200), 77 + 200_000),
+        );
+        let (mut last, mut worst) = (0, 0);
+        let mut counter = ticks(0, 0);
+        for second in 1..=100u64 {
+            let drift = [30, -20, 5, -5][second as usize % 4];
+            let step = (ticks(SECOND, drift) - ticks(0, drift)) / 100;
+            for _ in 0..100 {
+                let ns = converter.ns(counter);
+                assert!(ns >= last);
+                last = ns;
+                counter += step;
+            }
+            assert!(converter.learn(at(counter, 77 + second * SECOND)));
+            if second > 3 {
+                worst = worst.max(converter.ns(counter).abs_diff(second * SECOND));
+            }
+        }
+        assert!(worst < 100_000, "off by {worst} ns");
+    }
+
+    #[test]
+    fn a_suspend_is_not_made_good() {
+        let mut converter = Converter::new(Clock::Tsc, at(0, 0), at(3_000, 1_000));
+        assert!(converter.learn(at(3 * SECOND, SECOND)));
+        // The counter ran on for an hour, the clock did not.
+        let hour = 3_600 * SECOND;
+        assert!(converter.learn(at(3 * (2 * SECOND + hour), 2 * SECOND)));
+        assert!(converter.learn(at(3 * (3 * SECOND + hour), 3 * SECOND)));
+        let instant = |ns: u64| converter.ns(3 * (ns + hour));
+        close(instant(3 * SECOND) - instant(2 * SECOND), SECOND);
+        close(converter.duration(3 * SECOND), SECOND);
+    }
+
+    #[test]
+    fn a_counter_that_was_reset_goes_on_where_time_was() {
+        let mut converter = Converter::new(Clock::Tsc, at(30, 0), at(3_030, 1_000));
+        assert!(converter.learn(at(30 + 3 * SECOND, SECOND)));
+        assert!(!converter.learn(at(50, 2 * SECOND)));
+        close(converter.ns(50), 2 * SECOND);
+        close(converter.ns(50 + 3 * SECOND), 3 * SECOND);
+        assert!(converter.learn(at(50 + 3 * SECOND, 3 * SECOND)));
+        close(converter.ns(50 + 6 * SECOND), 4 * SECOND);
+    }
+
+    #[test]
+    fn this_machine_tells_the_time() {
+        let source = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+        let clock = Clock::best(&std::fs::read_to_string(source).unwrap_or_default());
+        assert_eq!(Clock::from_code(clock.code()), Some(clock));
+        let (a, b) = (Anchor::take(clock), Anchor::take(clock));
+        assert!(a.ticks < b.ticks && a.mono <= b.mono && a.boot >= a.mono && a.real > 1 << 60);
+        assert_eq!(Clock::best("hpet"), Clock::Monotonic);
+    }
 }

@@ -35,6 +35,8 @@ pub mod control {
     pub const RETIRED: u64 = 1;
     /// Owner's line. How often the ring was freed.
     pub const GENERATION: u64 = 2;
+    /// Owner's line. The claim's number in the segment: of two rings of one thread, the higher is the one it uses.
+    pub const SERIAL: u64 = 3;
     /// Producer's line. Next position to reserve.
     pub const HEAD: u64 = 8;
     /// Producer's line. Records dropped since the ring's creation because it was full.

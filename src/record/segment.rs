@@ -36,6 +36,8 @@ pub mod header {
     pub const OVERFLOW: u64 = 6;
     /// 1 once the collector has stopped.
     pub const ENDED: u64 = 7;
+    /// Claims made so far.
+    pub const CLAIMS: u64 = 8;
 }
 
 /// First word of a segment.
@@ -305,6 +307,10 @@ impl Segment {
             let limit = &limits.get(ring as usize)?.0;
             let memory = self.memory(ring);
             if memory.claim(who) {
+                let serial = self.word(header::CLAIMS).fetch_add(1, Ordering::Relaxed) + 1;
+                memory
+                    .control(control::SERIAL)
+                    .store(serial, Ordering::Relaxed);
                 return Some(Producer::own(memory, limit, who));
             }
         }

@@ -232,6 +232,14 @@ impl Merge {
         self.put(self.queues.len() - 1, place, *rec, text, rec.ticks);
     }
 
+    /// Ticks have gone back (the counter was reset): what is held has been released, and order starts afresh.
+    pub fn restart(&mut self) {
+        self.released_to = 0;
+        for queue in &mut self.queues {
+            queue.last_key = 0;
+        }
+    }
+
     /// Writes the clocks side by side.
     pub fn anchor(&mut self, anchor: Anchor) {
         let rec = Rec {

@@ -71,9 +71,9 @@ impl Heap {
         self.segment.consumers().collect()
     }
 
-    /// No ring has an owner.
-    pub fn all_free(&self) -> bool {
-        self.consumers().iter().all(|c| c.owner() == 0)
+    /// Rings that have an owner.
+    pub fn owned(&self) -> usize {
+        self.consumers().iter().filter(|c| c.owner() != 0).count()
     }
 
     /// What a fork does to the limits.
@@ -81,6 +81,52 @@ impl Heap {
         for limit in self.limits {
             limit.wipe();
         }
+    }
+}
+
+/// Words that a fork shares.
+pub fn shared(words: usize) -> &'static [AtomicU64] {
+    map(words * 8, libc::MAP_SHARED)
+}
+
+/// The limits of a layout in memory that a fork wipes.
+pub fn wiped(layout: Layout) -> &'static [Limit] {
+    let bytes = layout.limits() * size_of::<Limit>();
+    let limits: &'static [Limit] = map(bytes, libc::MAP_PRIVATE);
+    // SAFETY: the mapping just made, whole.
+    let advised = unsafe {
+        libc::madvise(
+            limits.as_ptr().cast_mut().cast(),
+            bytes,
+            libc::MADV_WIPEONFORK,
+        )
+    };
+    assert_eq!(advised, 0);
+    limits
+}
+
+fn map<T>(bytes: usize, sharing: libc::c_int) -> &'static [T] {
+    // SAFETY: a fresh anonymous mapping, zeroed, never unmapped; zero is a valid value of the atomics made of it.
+    unsafe {
+        let base = libc::mmap(
+            std::ptr::null_mut(),
+            bytes,
+            libc::PROT_READ | libc::PROT_WRITE,
+            sharing | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        );
+        assert_ne!(base, libc::MAP_FAILED);
+        std::slice::from_raw_parts(base.cast(), bytes / size_of::<T>())
+    }
+}
+
+/// `n`, or fifty times as much at full length.
+pub fn length(n: u64) -> u64 {
+    if std::env::var_os("LOOPSCOPE_FULL").is_some() {
+        50 * n
+    } else {
+        n
     }
 }
 

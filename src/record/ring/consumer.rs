@@ -80,6 +80,11 @@ impl Consumer {
         self.ring.control(control::OWNER).load(Ordering::Acquire)
     }
 
+    /// The number of the owner's claim; 0 if it is just making it.
+    pub fn serial(&self) -> u64 {
+        self.ring.control(control::SERIAL).load(Ordering::Relaxed)
+    }
+
     /// The owner has said that it will not push again.
     pub fn retired(&self) -> bool {
         // Acquire: pairs with the Release of `Producer::retire`.
@@ -145,7 +150,12 @@ impl Consumer {
             generation.load(Ordering::Relaxed).wrapping_add(1),
             Ordering::Relaxed,
         );
-        for word in [control::RETIRED, control::CALL, control::ENTERED] {
+        for word in [
+            control::RETIRED,
+            control::SERIAL,
+            control::CALL,
+            control::ENTERED,
+        ] {
             self.ring.control(word).store(0, Ordering::Relaxed);
         }
         self.ring
