@@ -45,4 +45,7 @@ pub mod text;
 pub mod export;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
+pub mod tui;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod when;

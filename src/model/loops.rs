@@ -350,6 +350,11 @@ pub struct ThreadState {
 }
 
 impl ThreadState {
+    /// The handler run under way, as far as it has come: its end is the last instant seen.
+    pub fn open_run(&self) -> Option<&Run> {
+        self.run.as_deref().map(|open| &open.facts)
+    }
+
     pub(super) fn new(thread: Id) -> Self {
         Self {
             thread,

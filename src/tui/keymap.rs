@@ -1,0 +1,586 @@
+//! Which key means what: one table, from which the footer, the help, the palette and the manual page come too.
+//! Step: none of the pipeline; input → [`Message`].
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::app::{App, Mode};
+use super::message::{Ask, Leave, Message, View};
+
+/// The groups of the help, in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Moving in time.
+    Time,
+    /// What to look at.
+    Look,
+    /// The timeline.
+    Timeline,
+    /// Reasons.
+    Why,
+    /// Keeping something.
+    Keep,
+    /// The recorded program.
+    Program,
+}
+
+impl Group {
+    /// All groups.
+    pub const ALL: [Group; 6] = [
+        Group::Time,
+        Group::Look,
+        Group::Timeline,
+        Group::Why,
+        Group::Keep,
+        Group::Program,
+    ];
+
+    /// The heading.
+    pub fn title(self) -> &'static str {
+        match self {
+            Group::Time => "TIME",
+            Group::Look => "LOOK",
+            Group::Timeline => "TIMELINE",
+            Group::Why => "WHY",
+            Group::Keep => "KEEP",
+            Group::Program => "PROGRAM (screen 8)",
+        }
+    }
+}
+
+/// When an action can be done.
+type When = fn(&App) -> bool;
+
+/// One action: its keys, its message, its words.
+pub struct Action {
+    /// The keys as shown.
+    pub keys: &'static str,
+    /// The keys as pressed, the first one shown first.
+    pub binds: &'static [Key],
+    /// What the keys mean, one message a key.
+    pub messages: fn(usize) -> Message,
+    /// Two or three words for the footer.
+    pub short: &'static str,
+    /// One line for the help.
+    pub help: &'static str,
+    /// Its place in the help.
+    pub group: Group,
+    /// Whether it can be done now.
+    pub when: When,
+    /// The more, the earlier in the footer; 0 never.
+    pub weight: fn(&App) -> u8,
+}
+
+/// A key with its modifiers; Shift is part of a character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key(KeyCode, KeyModifiers);
+
+const fn ch(c: char) -> Key {
+    Key(KeyCode::Char(c), KeyModifiers::NONE)
+}
+const fn ctrl(c: char) -> Key {
+    Key(KeyCode::Char(c), KeyModifiers::CONTROL)
+}
+const fn key(code: KeyCode) -> Key {
+    Key(code, KeyModifiers::NONE)
+}
+const fn shift(code: KeyCode) -> Key {
+    Key(code, KeyModifiers::SHIFT)
+}
+
+impl Key {
+    /// As the terminal reports it.
+    pub fn of(event: KeyEvent) -> Key {
+        let known = KeyModifiers::CONTROL | KeyModifiers::SHIFT | KeyModifiers::ALT;
+        let mut modifiers = event.modifiers & known;
+        let mut code = event.code;
+        if matches!(code, KeyCode::Char(_)) {
+            modifiers -= KeyModifiers::SHIFT;
+        }
+        // Shift-Tab has a code of its own.
+        if code == KeyCode::BackTab {
+            (code, modifiers) = (KeyCode::Tab, KeyModifiers::SHIFT);
+        }
+        Key(code, modifiers)
+    }
+}
+
+fn always(_: &App) -> bool {
+    true
+}
+fn never(_: &App) -> u8 {
+    0
+}
+fn on_timeline(app: &App) -> bool {
+    app.view == View::Timeline
+}
+fn has_rows(app: &App) -> bool {
+    app.view != View::Code
+}
+fn has_filter(app: &App) -> bool {
+    app.filter.is_some()
+}
+fn has_table(app: &App) -> bool {
+    matches!(app.view, View::Fairness | View::Fd)
+}
+fn has_child(app: &App) -> bool {
+    app.view == View::Code && app.takes_keys()
+}
+
+/// Signs of the pairs: the first key of an action goes on, the second back, and so on alternately.
+fn sign(i: usize) -> i64 {
+    if i.is_multiple_of(2) { 1 } else { -1 }
+}
+
+/// The table.
+pub const ACTIONS: &[Action] = &[
+    Action {
+        keys: "Space",
+        binds: &[ch(' ')],
+        messages: |_| Message::Play,
+        short: "play",
+        help: "freeze / play (live: freeze / follow)",
+        group: Group::Time,
+        when: always,
+        weight: |_| 100,
+    },
+    Action {
+        keys: "← →",
+        binds: &[key(KeyCode::Right), key(KeyCode::Left), ch('.'), ch(',')],
+        messages: |i| Message::Step(sign(i)),
+        short: "event",
+        help: "one event back / on (also , .)",
+        group: Group::Time,
+        when: always,
+        weight: |_| 90,
+    },
+    Action {
+        keys: "Shift ← →",
+        binds: &[
+            shift(KeyCode::Right),
+            shift(KeyCode::Left),
+            ch(']'),
+            ch('['),
+        ],
+        messages: |i| Message::Turn(sign(i)),
+        short: "turn",
+        help: "one turn back / on (also [ ])",
+        group: Group::Time,
+        when: always,
+        weight: |_| 89,
+    },
+    Action {
+        keys: "n N",
+        binds: &[ch('n'), ch('N')],
+        messages: |i| Message::Match(sign(i)),
+        short: "match",
+        help: "next / previous run that matches the filter",
+        group: Group::Time,
+        when: has_filter,
+        weight: |_| 85,
+    },
+    Action {
+        keys: "g G",
+        binds: &[ch('g'), ch('G'), key(KeyCode::Home), key(KeyCode::End)],
+        messages: |i| {
+            if i % 2 == 0 {
+                Message::First
+            } else {
+                Message::Last
+            }
+        },
+        short: "first/last",
+        help: "first / last moment (live: now, follow)",
+        group: Group::Time,
+        when: always,
+        weight: |_| 30,
+    },
+    Action {
+        keys: "t",
+        binds: &[ch('t')],
+        messages: |_| Message::Ask(Ask::Time),
+        short: "to a time",
+        help: "to 1.25s, 50%, -10s, event:9, iteration:0:7",
+        group: Group::Time,
+        when: always,
+        weight: |_| 20,
+    },
+    Action {
+        keys: "- +",
+        binds: &[ch('+'), ch('-'), ch('='), ch('_')],
+        messages: |i| Message::Speed(sign(i) as i32),
+        short: "speed",
+        help: "slower / faster",
+        group: Group::Time,
+        when: always,
+        weight: |_| 35,
+    },
+    Action {
+        keys: "p",
+        binds: &[ch('p')],
+        messages: |_| Message::Pace,
+        short: "pace",
+        help: "pace: the clock, event by event, skip idle time",
+        group: Group::Time,
+        when: always,
+        weight: never,
+    },
+    Action {
+        keys: "m M",
+        binds: &[ch('m'), ch('M')],
+        messages: |i| {
+            if i == 0 {
+                Message::Mark
+            } else {
+                Message::NextMark
+            }
+        },
+        short: "mark",
+        help: "mark this moment / to the next mark",
+        group: Group::Time,
+        when: always,
+        weight: never,
+    },
+    Action {
+        keys: "1 ... 8",
+        binds: &[ch('1'), ch('2'), ch('3'), ch('5'), ch('7'), ch('8')],
+        messages: |i| Message::Show(View::ALL[i].0),
+        short: "screens",
+        help: "the screens",
+        group: Group::Look,
+        when: always,
+        weight: |_| 25,
+    },
+    Action {
+        keys: "Tab",
+        binds: &[key(KeyCode::Tab), shift(KeyCode::Tab)],
+        messages: |i| Message::Pane(sign(i) as i32),
+        short: "pane",
+        help: "next pane (Shift: previous)",
+        group: Group::Look,
+        when: |app| app.panes() > 1,
+        weight: |_| 40,
+    },
+    Action {
+        keys: "↑ ↓",
+        binds: &[key(KeyCode::Down), key(KeyCode::Up), ch('j'), ch('k')],
+        messages: |i| Message::Row(sign(i)),
+        short: "row",
+        help: "choose a row (also j k)",
+        group: Group::Look,
+        when: has_rows,
+        weight: |app| if app.view == View::Loop { 45 } else { 88 },
+    },
+    Action {
+        keys: "PgUp PgDn",
+        binds: &[key(KeyCode::PageDown), key(KeyCode::PageUp)],
+        messages: |i| Message::Page(sign(i)),
+        short: "page",
+        help: "a page of rows up / down",
+        group: Group::Look,
+        when: has_rows,
+        weight: never,
+    },
+    Action {
+        keys: "Enter",
+        binds: &[key(KeyCode::Enter)],
+        messages: |_| Message::Open,
+        short: "open",
+        help: "open the chosen row",
+        group: Group::Look,
+        when: |app| {
+            matches!(
+                app.view,
+                View::Loop | View::Timeline | View::Fairness | View::Events
+            )
+        },
+        weight: |app| if app.view == View::Loop { 40 } else { 80 },
+    },
+    Action {
+        keys: "Esc",
+        binds: &[key(KeyCode::Esc), key(KeyCode::Backspace)],
+        messages: |_| Message::Back,
+        short: "back",
+        help: "one step back; never quits",
+        group: Group::Look,
+        when: always,
+        weight: |app| if app.can_go_back() { 60 } else { 0 },
+    },
+    Action {
+        keys: "/",
+        binds: &[ch('/')],
+        messages: |_| Message::Ask(Ask::Filter),
+        short: "filter",
+        help: "filter: queue > 5ms && fd == 7",
+        group: Group::Look,
+        when: |_| super::filter::AVAILABLE,
+        weight: |_| 50,
+    },
+    Action {
+        keys: "o O",
+        binds: &[ch('o'), ch('O')],
+        messages: |i| Message::Sort(sign(i) as i32),
+        short: "sort",
+        help: "sort by the next / previous column",
+        group: Group::Look,
+        when: has_table,
+        weight: |_| 78,
+    },
+    Action {
+        keys: "l L",
+        binds: &[ch('l'), ch('L')],
+        messages: |i| Message::Loop(sign(i) as i32),
+        short: "loop",
+        help: "next / previous loop",
+        group: Group::Look,
+        when: |app| app.loops() > 1,
+        weight: |_| 70,
+    },
+    Action {
+        keys: "i",
+        binds: &[ch('i')],
+        messages: |_| Message::Explain,
+        short: "what is this",
+        help: "what is this? the word or state, in one sentence",
+        group: Group::Look,
+        when: always,
+        weight: |_| 75,
+    },
+    Action {
+        keys: "?",
+        binds: &[ch('?'), key(KeyCode::F(1))],
+        messages: |_| Message::Help,
+        short: "keys",
+        help: "all keys",
+        group: Group::Look,
+        when: always,
+        weight: |_| 255,
+    },
+    Action {
+        keys: ":",
+        binds: &[ch(':')],
+        messages: |_| Message::Ask(Ask::Palette),
+        short: "palette",
+        help: "find an action by its name",
+        group: Group::Look,
+        when: always,
+        weight: |_| 15,
+    },
+    Action {
+        keys: "q",
+        binds: &[ch('q')],
+        messages: |_| Message::Quit,
+        short: "quit",
+        help: "quit; asks if a program runs",
+        group: Group::Look,
+        when: always,
+        weight: |_| 65,
+    },
+    Action {
+        keys: "w s",
+        binds: &[ch('w'), ch('s')],
+        messages: |i| Message::Zoom(sign(i) as i32),
+        short: "zoom",
+        help: "zoom in / out",
+        group: Group::Timeline,
+        when: on_timeline,
+        weight: |_| 87,
+    },
+    Action {
+        keys: "a d",
+        binds: &[ch('d'), ch('a')],
+        messages: |i| Message::Pan(sign(i) as i32),
+        short: "pan",
+        help: "pan left / right",
+        group: Group::Timeline,
+        when: on_timeline,
+        weight: |_| 86,
+    },
+    Action {
+        keys: "f",
+        binds: &[ch('f')],
+        messages: |_| Message::Fit,
+        short: "fit",
+        help: "fit the turn at the cursor; again: everything",
+        group: Group::Timeline,
+        when: on_timeline,
+        weight: |_| 84,
+    },
+    Action {
+        keys: "b",
+        binds: &[ch('b')],
+        messages: |_| Message::Blame,
+        short: "blame",
+        help: "blame: what ran before this",
+        group: Group::Why,
+        when: always,
+        weight: |_| 82,
+    },
+    Action {
+        keys: "x",
+        binds: &[ch('x')],
+        messages: |_| Message::Worst,
+        short: "worst wait",
+        help: "to the worst wait in view",
+        group: Group::Why,
+        when: always,
+        weight: |_| 81,
+    },
+    Action {
+        keys: "y",
+        binds: &[ch('y')],
+        messages: |_| Message::CopyCommand,
+        short: "copy",
+        help: "copy the command that shows this view",
+        group: Group::Keep,
+        when: always,
+        weight: |_| 10,
+    },
+    Action {
+        keys: "Y",
+        binds: &[ch('Y')],
+        messages: |_| Message::SavePicture,
+        short: "picture",
+        help: "save this view as a picture",
+        group: Group::Keep,
+        when: |app| app.options.picture.is_some(),
+        weight: never,
+    },
+    Action {
+        keys: "Enter",
+        binds: &[key(KeyCode::Enter)],
+        messages: |_| Message::Focus(true),
+        short: "type to the program",
+        help: "type to the program",
+        group: Group::Program,
+        when: has_child,
+        weight: |_| 95,
+    },
+    Action {
+        keys: "F12",
+        binds: &[key(KeyCode::F(12))],
+        messages: |_| Message::Focus(false),
+        short: "take the keys back",
+        help: "take the keys back",
+        group: Group::Program,
+        when: has_child,
+        weight: never,
+    },
+    Action {
+        keys: "Ctrl-L",
+        binds: &[ctrl('l')],
+        messages: |_| Message::Redraw,
+        short: "redraw",
+        help: "draw the screen again",
+        group: Group::Program,
+        when: always,
+        weight: never,
+    },
+    Action {
+        keys: "Ctrl-C",
+        binds: &[ctrl('c')],
+        messages: |_| Message::Quit,
+        short: "quit",
+        help: "to the program while it has the keys; else quit",
+        group: Group::Program,
+        when: always,
+        weight: never,
+    },
+    Action {
+        keys: "Ctrl-Z",
+        binds: &[ctrl('z')],
+        messages: |_| Message::Suspend,
+        short: "suspend",
+        help: "suspend loopscope",
+        group: Group::Program,
+        when: always,
+        weight: never,
+    },
+];
+
+/// What a key means now; nothing if it means nothing.
+pub fn message(app: &App, event: KeyEvent) -> Option<Message> {
+    let pressed = Key::of(event);
+    let is = |k: Key| pressed == k;
+    match app.mode {
+        Mode::Typing if is(key(KeyCode::F(12))) => Some(Message::Focus(false)),
+        Mode::Typing => Some(Message::Type(event)),
+        Mode::Asking(_) if is(key(KeyCode::Enter)) => Some(Message::Answer),
+        Mode::Asking(_) if is(key(KeyCode::Esc)) || is(ctrl('c')) => Some(Message::Back),
+        Mode::Asking(Ask::Palette) if is(key(KeyCode::Down)) => Some(Message::Row(1)),
+        Mode::Asking(Ask::Palette) if is(key(KeyCode::Up)) => Some(Message::Row(-1)),
+        Mode::Asking(_) => Some(Message::Edit(event)),
+        Mode::Leaving => leaving(pressed),
+        Mode::Popup(_) => popup(pressed).or_else(|| table(app, pressed)),
+        Mode::Normal => table(app, pressed),
+    }
+}
+
+/// What a key does to a line being typed: the keys of readline.
+pub fn edit(event: KeyEvent) -> Option<tui_input::InputRequest> {
+    use tui_input::InputRequest as R;
+    let control = event.modifiers.contains(KeyModifiers::CONTROL);
+    Some(match (event.code, control) {
+        (KeyCode::Char('a'), true) | (KeyCode::Home, _) => R::GoToStart,
+        (KeyCode::Char('e'), true) | (KeyCode::End, _) => R::GoToEnd,
+        (KeyCode::Char('b'), true) => R::GoToPrevChar,
+        (KeyCode::Char('f'), true) => R::GoToNextChar,
+        (KeyCode::Char('w'), true) => R::DeletePrevWord,
+        (KeyCode::Char('u'), true) => R::DeleteLine,
+        (KeyCode::Char('k'), true) => R::DeleteTillEnd,
+        (KeyCode::Char('h'), true) | (KeyCode::Backspace, _) => R::DeletePrevChar,
+        (KeyCode::Delete, _) => R::DeleteNextChar,
+        (KeyCode::Left, true) => R::GoToPrevWord,
+        (KeyCode::Right, true) => R::GoToNextWord,
+        (KeyCode::Left, false) => R::GoToPrevChar,
+        (KeyCode::Right, false) => R::GoToNextChar,
+        (KeyCode::Char(c), false) => R::InsertChar(c),
+        _ => return None,
+    })
+}
+
+fn leaving(pressed: Key) -> Option<Message> {
+    let answer = match pressed.0 {
+        KeyCode::Char('l') => Leave::Leave,
+        KeyCode::Char('e' | 'y') => Leave::End,
+        KeyCode::Char('c' | 'n' | 'q') | KeyCode::Esc => Leave::Cancel,
+        _ => return None,
+    };
+    Some(Message::Leave(answer))
+}
+
+fn popup(pressed: Key) -> Option<Message> {
+    Some(match pressed.0 {
+        KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q') => Message::Back,
+        KeyCode::Down | KeyCode::Char('j') => Message::Row(1),
+        KeyCode::Up | KeyCode::Char('k') => Message::Row(-1),
+        KeyCode::PageDown | KeyCode::Char(' ') => Message::Page(1),
+        KeyCode::PageUp => Message::Page(-1),
+        _ => return None,
+    })
+}
+
+fn table(app: &App, pressed: Key) -> Option<Message> {
+    ACTIONS
+        .iter()
+        .filter(|a| (a.when)(app))
+        .find_map(|a| Some((a.messages)(a.binds.iter().position(|b| *b == pressed)?)))
+}
+
+/// The actions for the footer, the most useful first.
+pub fn footer(app: &App) -> Vec<&'static Action> {
+    let mut now: Vec<&Action> = ACTIONS
+        .iter()
+        .filter(|a| (a.when)(app) && (a.weight)(app) > 0)
+        .collect();
+    now.sort_by_key(|a| std::cmp::Reverse((a.weight)(app)));
+    now
+}
+
+/// The table as text, for the manual page.
+pub fn manual() -> Vec<(&'static str, Vec<(&'static str, &'static str)>)> {
+    let of = |group| ACTIONS.iter().filter(move |a| a.group == group);
+    Group::ALL
+        .iter()
+        .map(|g| (g.title(), of(*g).map(|a| (a.keys, a.help)).collect()))
+        .collect()
+}

@@ -1,0 +1,187 @@
+//! What a key means: the only way the UI's state changes is [`App::update`](super::app::App::update) with one of
+//! these. Step: none of the pipeline; it moves the view.
+
+/// A screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum View {
+    /// The batch theatre.
+    #[default]
+    Loop,
+    /// One lane an fd.
+    Timeline,
+    /// Who waited, sorted.
+    Fairness,
+    /// One fd's states, history and blame.
+    Fd,
+    /// The raw log.
+    Events,
+    /// The child's terminal, or the source at the line that runs.
+    Code,
+}
+
+impl View {
+    /// All screens that exist, with the digit that opens them.
+    pub const ALL: [(View, char); 6] = [
+        (View::Loop, '1'),
+        (View::Timeline, '2'),
+        (View::Fairness, '3'),
+        (View::Fd, '5'),
+        (View::Events, '7'),
+        (View::Code, '8'),
+    ];
+
+    /// Its name in `--view` and, with a capital, in the tabs.
+    pub fn name(self) -> &'static str {
+        match self {
+            View::Loop => "loop",
+            View::Timeline => "timeline",
+            View::Fairness => "fairness",
+            View::Fd => "fd",
+            View::Events => "events",
+            View::Code => "code",
+        }
+    }
+
+    /// The screen of this name.
+    pub fn from_name(name: &str) -> Option<View> {
+        let mut all = View::ALL.iter();
+        all.find(|(v, _)| v.name() == name).map(|(v, _)| *v)
+    }
+}
+
+/// What play follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// Recorded time times the speed.
+    #[default]
+    Clock,
+    /// So many events a second.
+    Event,
+    /// Recorded time, with the idle stretches left out.
+    Skip,
+}
+
+impl Pace {
+    /// The word in the header.
+    pub fn name(self) -> &'static str {
+        match self {
+            Pace::Clock => "clock",
+            Pace::Event => "by event",
+            Pace::Skip => "skip idle",
+        }
+    }
+
+    /// The next one.
+    pub fn next(self) -> Pace {
+        match self {
+            Pace::Clock => Pace::Event,
+            Pace::Event => Pace::Skip,
+            Pace::Skip => Pace::Clock,
+        }
+    }
+}
+
+/// A question that stands over the screen and takes a line of text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// `/`
+    Filter,
+    /// `t`
+    Time,
+    /// `:`
+    Palette,
+    /// Where to keep the recording, before quitting.
+    Save,
+}
+
+/// One change of the UI's state.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Message {
+    /// Freeze or play; live: freeze or follow.
+    Play,
+    /// So many events on (back when negative).
+    Step(i64),
+    /// So many turns of the shown loop on (back when negative).
+    Turn(i64),
+    /// The next (1) or previous (−1) dispatch that matches the filter.
+    Match(i64),
+    /// To the first moment.
+    First,
+    /// To the last moment; live: now, and follow.
+    Last,
+    /// Slower (−1) or faster (1).
+    Speed(i32),
+    /// The next pace.
+    Pace,
+    /// Remember this moment.
+    Mark,
+    /// To the next remembered moment.
+    NextMark,
+    /// Another screen.
+    Show(View),
+    /// The next (1) or previous (−1) pane of this screen.
+    Pane(i32),
+    /// Rows down (up when negative).
+    Row(i64),
+    /// Pages down (up when negative).
+    Page(i64),
+    /// Open the chosen row.
+    Open,
+    /// One step back.
+    Back,
+    /// Sort by the next (1) or previous (−1) column.
+    Sort(i32),
+    /// The next (1) or previous (−1) loop.
+    Loop(i32),
+    /// Zoom in (1) or out (−1).
+    Zoom(i32),
+    /// Pan right (1) or left (−1).
+    Pan(i32),
+    /// Fit around the cursor; again: everything.
+    Fit,
+    /// What ran before this.
+    Blame,
+    /// To the worst wait in view.
+    Worst,
+    /// What is this? In one sentence.
+    Explain,
+    /// All keys.
+    Help,
+    /// Ask for a line.
+    Ask(Ask),
+    /// The line was edited by this key.
+    Edit(crossterm::event::KeyEvent),
+    /// Text was pasted.
+    Paste(String),
+    /// The line is done.
+    Answer,
+    /// Copy the command that shows this view.
+    CopyCommand,
+    /// Save this view as a picture.
+    SavePicture,
+    /// The child's terminal takes the keys (true) or gives them back.
+    Focus(bool),
+    /// A key for the child.
+    Type(crossterm::event::KeyEvent),
+    /// Draw everything again.
+    Redraw,
+    /// Stop loopscope as ^Z does.
+    Suspend,
+    /// Leave; asks when a program still runs or the recording has no name.
+    Quit,
+    /// An answer to the question on leaving.
+    Leave(Leave),
+}
+
+/// Answers when a program still runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// The program goes on without us.
+    Leave,
+    /// End it.
+    End,
+    /// Stay.
+    Cancel,
+    /// Nothing to ask any more: go.
+    Now,
+}

@@ -1,0 +1,144 @@
+//! The terminal UI: live and replay through the same code, the last step of event → ring → trace → model → **view**.
+//!
+//!     keyboard, signals, collector ─Event─▶ run ─keymap─▶ Message ─▶ App::update ─▶ view::draw(&App)
+//!
+//! [`run`] needs a terminal; [`frame`] draws one picture without any.
+
+pub mod app;
+pub mod event;
+pub mod filter;
+pub mod hold;
+pub mod keymap;
+pub mod live;
+pub mod message;
+pub mod names;
+pub mod player;
+mod run;
+pub mod start;
+pub mod terminal;
+pub mod theme;
+pub mod view;
+pub mod when;
+pub mod widget;
+
+pub use app::App;
+pub use message::{Leave, Message, View};
+pub use player::Player;
+pub use run::{Outcome, run};
+pub use theme::Look;
+
+use crate::capture::control::Control;
+use crate::trace::{Error, Reader};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use std::path::PathBuf;
+
+/// What to look at.
+pub enum Source {
+    /// A finished recording, or one that another process still writes (`follow`).
+    Replay {
+        /// The file.
+        path: PathBuf,
+        /// Stay at its end while it grows.
+        follow: bool,
+    },
+    /// A program that was just launched; its recording grows.
+    Live(Control),
+}
+
+/// How to look at it.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// The recording's name, for the header and for commands to copy.
+    pub name: String,
+    /// The first instant shown; the beginning (replay) or the end (live) when absent.
+    pub at: Option<crate::when::When>,
+    /// Playing speed as a factor: 0.01 is 1:100.
+    pub speed: Option<f64>,
+    /// The first screen.
+    pub view: View,
+    /// The chosen fd.
+    pub fd: Option<i32>,
+    /// The filter.
+    pub filter: Option<String>,
+    /// Only ASCII.
+    pub ascii: bool,
+    /// Makes a picture of a frame, for `Y`.
+    pub picture: Option<fn(&Buffer) -> String>,
+}
+
+impl App {
+    /// A recording with these options; the error text is for the person.
+    pub fn open(
+        source: &Source,
+        options: Options,
+        look: Look,
+    ) -> Result<Result<App, String>, Error> {
+        let (reader, follow, live) = match source {
+            Source::Replay { path, follow } => (Reader::open(path)?, *follow, None),
+            Source::Live(control) => {
+                let live = live::Live {
+                    control: control.clone(),
+                };
+                (Reader::open(control.recording())?, true, Some(live))
+            }
+        };
+        let (view, fd, at) = (options.view, options.fd, options.at.clone());
+        let (speed, filter) = (options.speed, options.filter.clone());
+        let mut app = App::new(Player::new(reader, follow), live, options, look)?;
+        app.view = view;
+        if let Some(speed) = speed {
+            app.set_speed(speed);
+        }
+        if let Some(text) = filter {
+            match filter::Filter::parse(&text) {
+                Ok(filter) => app.filter = Some(filter),
+                Err((why, column)) => return Ok(Err(format!("{why} (column {})", column + 1))),
+            }
+        }
+        if let Some(at) = at {
+            app.following = false;
+            match when::to(&mut app.player, &at)? {
+                Ok(when::To::Time(t)) => app.player.seek(t)?,
+                Ok(when::To::Event(n)) => app.player.seek_event(n + 1)?,
+                Err(why) => return Ok(Err(why)),
+            }
+        }
+        app.player.finish()?;
+        if let Some(fd) = fd {
+            let found = app
+                .regs()
+                .into_iter()
+                .find(|r| r.fd == fd)
+                .map(|r| (r.id, r.loop_id));
+            let all = || {
+                app.model()
+                    .regs()
+                    .find(|r| r.fd == fd)
+                    .map(|r| (r.id, r.loop_id))
+            };
+            match found.or_else(all) {
+                Some((id, loop_id)) => (app.chosen, app.loop_id) = (Some(id), loop_id),
+                None => return Ok(Err(format!("no fd {fd} is registered at that moment"))),
+            }
+        }
+        Ok(Ok(app))
+    }
+
+    fn set_speed(&mut self, factor: f64) {
+        let distance =
+            |(recorded, shown): (u64, u64)| (factor * shown as f64 / recorded as f64).ln().abs();
+        let near = |a: &(usize, f64), b: &(usize, f64)| a.1.total_cmp(&b.1);
+        let all = app::SPEEDS.iter().map(|s| distance(*s)).enumerate();
+        self.speed = all.min_by(near).map_or(self.speed, |s| s.0);
+    }
+}
+
+/// One picture of an app at this size, everything folded that it shows.
+pub fn frame(app: &mut App, width: u16, height: u16) -> Result<Buffer, Error> {
+    app.player.finish()?;
+    while app.prepare(width, height)? {}
+    let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
+    view::draw(app, &mut buffer);
+    Ok(buffer)
+}

@@ -1,0 +1,107 @@
+//! What the fold told lately: finished runs, turns, segments and transitions, as far back as memory allows.
+//! Step: **model** → view.
+
+use crate::model::{Run, Segment, Sink, Transition, Turn};
+use std::collections::VecDeque;
+
+/// Facts in the order they ended, bounded; the oldest go first.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Everything that ended after this instant is here.
+    pub from: u64,
+    /// Finished handler runs.
+    pub runs: VecDeque<Run>,
+    /// Finished turns.
+    pub turns: VecDeque<Turn>,
+    /// What the loop's threads did.
+    pub segments: VecDeque<Segment>,
+    /// State changes.
+    pub transitions: VecDeque<Transition>,
+}
+
+/// Kept of each sort.
+const RUNS: usize = 40_000;
+const TURNS: usize = 20_000;
+const SEGMENTS: usize = 80_000;
+const TRANSITIONS: usize = 80_000;
+
+impl Facts {
+    /// Nothing yet, complete from `from` on.
+    pub fn since(from: u64) -> Self {
+        Facts {
+            from,
+            ..Facts::default()
+        }
+    }
+
+    /// Finished turns of a loop, the latest first.
+    pub fn turns_of(&self, loop_id: u32) -> impl Iterator<Item = &Turn> {
+        self.turns
+            .iter()
+            .rev()
+            .filter(move |t| t.loop_id == loop_id)
+    }
+
+    /// Finished runs of a registration, the latest first.
+    pub fn runs_of(&self, reg: u32) -> impl Iterator<Item = &Run> {
+        self.runs.iter().rev().filter(move |r| r.reg == reg)
+    }
+}
+
+fn push<T>(queue: &mut VecDeque<T>, most: usize, from: &mut u64, end: impl Fn(&T) -> u64, new: T) {
+    if queue.len() >= most
+        && let Some(gone) = queue.pop_front()
+    {
+        *from = (*from).max(end(&gone));
+    }
+    queue.push_back(new);
+}
+
+impl Sink for Facts {
+    fn run(&mut self, run: &Run) {
+        push(&mut self.runs, RUNS, &mut self.from, |r| r.end, *run);
+    }
+    fn turn(&mut self, turn: &Turn) {
+        push(&mut self.turns, TURNS, &mut self.from, |t| t.end, *turn);
+    }
+    fn segment(&mut self, segment: &Segment) {
+        push(
+            &mut self.segments,
+            SEGMENTS,
+            &mut self.from,
+            |s| s.end,
+            *segment,
+        );
+    }
+    fn transition(&mut self, t: &Transition) {
+        push(
+            &mut self.transitions,
+            TRANSITIONS,
+            &mut self.from,
+            |t| t.t,
+            *t,
+        );
+    }
+}
+
+/// Two sinks at once.
+pub struct Both<'a, A, B>(pub &'a mut A, pub &'a mut B);
+
+impl<A: Sink, B: Sink> Sink for Both<'_, A, B> {
+    fn run(&mut self, run: &Run) {
+        self.0.run(run);
+        self.1.run(run);
+    }
+    fn turn(&mut self, turn: &Turn) {
+        self.0.turn(turn);
+        self.1.turn(turn);
+    }
+    fn segment(&mut self, segment: &Segment) {
+        self.0.segment(segment);
+        self.1.segment(segment);
+    }
+    fn transition(&mut self, transition: &Transition) {
+        self.0.transition(transition);
+        self.1.transition(transition);
+    }
+}

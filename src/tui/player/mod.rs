@@ -1,0 +1,330 @@
+//! One cursor in a recording, whether finished or growing: the model there, the way to any other instant, and the
+//! window around it. Live is this at the end of the file. Step: trace → **model** → view.
+
+pub mod cells;
+pub mod facts;
+pub mod folder;
+mod saved;
+pub mod window;
+
+pub use cells::{Cell, Cells};
+pub use facts::Facts;
+pub use folder::{Folder, Until};
+pub use window::{Key, Window};
+
+use crate::model::{Id, Model};
+use crate::record::event::{Event, Kind};
+use crate::trace::{Error, Events, Progress, Reader};
+use saved::Checkpoints;
+
+/// Events folded in one go before the UI looks at the keyboard again: some milliseconds.
+pub const PIECE: u64 = 150_000;
+/// Events folded before the instant asked for, so that the last turns are known there.
+const RUN_UP: u64 = 16_384;
+
+/// Where the cursor is going, when that takes longer than one piece.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Goal {
+    until: Until,
+    /// The instant to show once there; the last event's when absent.
+    t: Option<u64>,
+    from: u64,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Player {
+    reader: Reader,
+    folder: Folder,
+    /// The instant shown: of the last event applied or later.
+    t: u64,
+    tail: Facts,
+    saved: Checkpoints,
+    goal: Option<Goal>,
+    window: Option<Window>,
+    /// The file will not grow any more.
+    ended: bool,
+    scratch: Events,
+}
+
+impl Player {
+    /// At the beginning of a recording; `live` when it may still grow.
+    pub fn new(reader: Reader, live: bool) -> Self {
+        Player {
+            reader,
+            folder: Folder::start(),
+            t: 0,
+            tail: Facts::default(),
+            saved: Checkpoints::default(),
+            goal: None,
+            window: None,
+            ended: !live,
+            scratch: Events::default(),
+        }
+    }
+
+    /// The recording.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// The same, to read pages.
+    pub fn reader_mut(&mut self) -> &mut Reader {
+        &mut self.reader
+    }
+
+    /// The program's state at the cursor.
+    pub fn model(&self) -> &Model {
+        &self.folder.model
+    }
+
+    /// What happened up to the cursor.
+    pub fn tail(&self) -> &Facts {
+        &self.tail
+    }
+
+    /// The instant at the cursor.
+    pub fn t(&self) -> u64 {
+        self.t
+    }
+
+    /// Number of the first event after the cursor.
+    pub fn next(&self) -> u64 {
+        self.folder.next
+    }
+
+    /// The recording's length so far.
+    pub fn duration(&self) -> u64 {
+        self.reader.duration_ns().max(self.t)
+    }
+
+    /// The file will not grow any more.
+    pub fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The cursor stands behind the last event.
+    pub fn at_end(&self) -> bool {
+        self.folder.next >= self.reader.end()
+    }
+
+    /// On the way somewhere: how far, in parts of one.
+    pub fn progress(&self) -> Option<f64> {
+        let goal = self.goal?;
+        let end = goal.until.event.min(self.reader.end());
+        let all = end.saturating_sub(goal.from).max(1);
+        Some(self.folder.next.saturating_sub(goal.from) as f64 / all as f64)
+    }
+
+    /// Looks whether the file has grown.
+    pub fn refresh(&mut self) -> Result<bool, Error> {
+        if self.ended {
+            return Ok(false);
+        }
+        let progress = self.reader.refresh()?;
+        self.ended = progress == Progress::Ended;
+        if progress == Progress::Grown {
+            self.folder.rebase(&self.reader);
+            if let Some(window) = &mut self.window {
+                window.rebase(&self.reader);
+            }
+        }
+        Ok(progress == Progress::Grown)
+    }
+
+    /// Goes on with what has been begun; true when there is more to do.
+    pub fn work(&mut self) -> Result<bool, Error> {
+        let Some(goal) = self.goal else {
+            return Ok(false);
+        };
+        let piece = self.saved.room(self.folder.next).min(PIECE);
+        let reader = &mut self.reader;
+        let done = self.folder.run(reader, goal.until, piece, &mut self.tail)?;
+        self.saved.offer(&self.folder);
+        self.t = self.folder.model.now();
+        if done {
+            self.goal = None;
+            if let Some(t) = goal.t {
+                self.t = t.max(self.t);
+            }
+        }
+        Ok(!done)
+    }
+
+    /// The same to the end.
+    pub fn finish(&mut self) -> Result<(), Error> {
+        while self.work()? {}
+        Ok(())
+    }
+
+    /// Gives up on where it was going and stays where it has come to; false when it was going nowhere.
+    pub fn interrupt(&mut self) -> bool {
+        self.goal.take().is_some()
+    }
+
+    /// A fold that has seen everything before event `before` minus a run-up, or nothing.
+    fn start_before(&mut self, before: u64) -> Result<Folder, Error> {
+        let early = before.saturating_sub(RUN_UP);
+        self.saved.before(early, &mut self.reader)
+    }
+
+    fn go(&mut self, until: Until, t: Option<u64>, target: u64) -> Result<(), Error> {
+        let here = self.folder.next;
+        let early = target.saturating_sub(RUN_UP);
+        if target < here || self.saved.shortens(here, early, &self.reader) {
+            self.folder = self.start_before(target)?;
+            self.tail = Facts::since(self.folder.model.now());
+        }
+        let from = self.folder.next;
+        self.goal = Some(Goal { until, t, from });
+        Ok(())
+    }
+
+    /// Moves the cursor to an instant: everything at or before it has happened.
+    pub fn seek(&mut self, t: u64) -> Result<(), Error> {
+        let t = t.min(self.reader.duration_ns());
+        let target = match t.checked_add(1) {
+            Some(after) => self.reader.event_at_time(after)?,
+            None => self.reader.end(),
+        };
+        self.go(Until::event(target), Some(t), target)
+    }
+
+    /// Moves the cursor before event `number`.
+    pub fn seek_event(&mut self, number: u64) -> Result<(), Error> {
+        let number = number.clamp(self.reader.first(), self.reader.end());
+        self.go(Until::event(number), None, number)
+    }
+
+    /// Moves the cursor behind the last event.
+    pub fn seek_end(&mut self) -> Result<(), Error> {
+        let end = self.reader.end();
+        self.go(Until::event(end), Some(self.reader.duration_ns()), end)
+    }
+
+    /// Some events on or back.
+    pub fn step(&mut self, by: i64) -> Result<(), Error> {
+        self.seek_event(self.folder.next.saturating_add_signed(by))
+    }
+
+    /// To the wakeup that starts the next (or the previous) turn of a loop, behind its ready batch.
+    pub fn turn(&mut self, loop_id: Id, by: i64) -> Result<bool, Error> {
+        let l = self.model().loops().get(loop_id as usize);
+        let epfds: Vec<i32> = l.map(|l| l.epfds.clone()).unwrap_or_default();
+        let is_wakeup = |e: &Event| {
+            e.kind == Kind::WaitExit && e.x > 0 && (epfds.is_empty() || epfds.contains(&e.fd))
+        };
+        let found = match by > 0 {
+            true => self.find_on(is_wakeup)?,
+            false => self.find_back(is_wakeup)?,
+        };
+        if let Some((number, event)) = found {
+            self.seek_event(number + 1 + event.x.max(0) as u64)?;
+        }
+        Ok(found.is_some())
+    }
+
+    /// The first event after the cursor that satisfies `is`.
+    fn find_on(&mut self, is: impl Fn(&Event) -> bool) -> Result<Option<(u64, Event)>, Error> {
+        let next = self.folder.next;
+        for page in self.reader.page_of(next)..self.reader.pages().len() {
+            self.reader.read_page(page, &mut self.scratch)?;
+            let mut events = self.scratch.iter();
+            if let Some((n, e, _)) = events.find(|(n, e, _)| *n >= next && is(e)) {
+                return Ok(Some((n, *e)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The last event that satisfies `is` and whose batch ends before the place behind which the cursor stands.
+    fn find_back(&mut self, is: impl Fn(&Event) -> bool) -> Result<Option<(u64, Event)>, Error> {
+        let next = self.folder.next;
+        let last = self.reader.pages().len().saturating_sub(1);
+        for page in (0..=self.reader.page_of(next).min(last)).rev() {
+            self.reader.read_page(page, &mut self.scratch)?;
+            let behind = |n: u64, e: &Event| n + 1 + (e.x.max(0) as u64) < next;
+            let all = self
+                .scratch
+                .iter()
+                .filter(|(n, e, _)| is(e) && behind(*n, e));
+            if let Some((n, e, _)) = all.last() {
+                return Ok(Some((n, *e)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The instant of the next event, if there is one.
+    pub fn next_instant(&mut self) -> Result<Option<u64>, Error> {
+        Ok(self.folder.peek(&mut self.reader)?.map(|(_, e)| e.t))
+    }
+
+    /// Moves on to a later instant, as play does.
+    pub fn advance(&mut self, t: u64) {
+        let t = t.min(self.reader.duration_ns());
+        self.goal = Some(Goal {
+            until: Until::time(t),
+            t: Some(t),
+            from: self.folder.next,
+        });
+    }
+
+    /// Asks for a window; what is there already is kept. True while there is more to fold.
+    pub fn want(&mut self, key: Key) -> Result<bool, Error> {
+        if self.window.as_ref().is_none_or(|w| w.key != key) {
+            let first = self.reader.event_at_time(key.from())?;
+            let folder = self.start_before(first)?;
+            self.window = Some(Window::new(key, folder));
+        }
+        match &mut self.window {
+            Some(window) => Ok(!window.run(&mut self.reader, PIECE)?),
+            None => Ok(false),
+        }
+    }
+
+    /// The window last asked for.
+    pub fn window(&self) -> Option<&Window> {
+        self.window.as_ref()
+    }
+
+    /// The state just before event `number`, folded aside: the cursor stays.
+    pub fn glimpse(&mut self, number: u64) -> Result<(Folder, Facts), Error> {
+        let mut folder = self.start_before(number)?;
+        let mut facts = Facts::since(folder.model.now());
+        let until = Until::event(number);
+        while !folder.run(&mut self.reader, until, u64::MAX, &mut facts)? {}
+        Ok((folder, facts))
+    }
+
+    /// Events around a number, for the log: up to `before` before it and `after` from it on.
+    pub fn around(&mut self, number: u64, before: usize, after: usize) -> Result<Vec<Row>, Error> {
+        let from = number
+            .saturating_sub(before as u64)
+            .max(self.reader.first());
+        let mut rows = Vec::new();
+        let mut cursor = self.reader.events_from(from);
+        while let Some((n, event, text)) = cursor.next()? {
+            if n >= number + after as u64 || rows.len() >= before + after {
+                break;
+            }
+            rows.push(Row {
+                number: n,
+                event: *event,
+                text: text.to_vec(),
+            });
+        }
+        Ok(rows)
+    }
+}
+
+/// One event of the log.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Its number.
+    pub number: u64,
+    /// The event.
+    pub event: Event,
+    /// Its text.
+    pub text: Vec<u8>,
+}

@@ -1,0 +1,319 @@
+//! The main loop: one channel wakes it, it draws on change and at most 30 times a second. Paused, it sleeps until
+//! something happens.
+
+use super::app::{App, Effect};
+use super::event::{self, Event};
+use super::message::{Leave, Message};
+use super::terminal::Terminal;
+use super::{Look, Options, Source, keymap, view};
+use crate::capture::control::ChildState;
+use anyhow::{Context, anyhow};
+use ratatui::buffer::Buffer;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// Between two frames at least.
+const FRAME: Duration = Duration::from_millis(33);
+/// How often a file that another process writes is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How the UI was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// By the person.
+    Left(Leave),
+    /// By a signal; the terminal is restored.
+    Signalled(i32),
+    /// The terminal went away.
+    HungUp,
+}
+
+/// Shows a source until the person leaves. The terminal is restored on every way out.
+pub fn run(source: &Source, options: Options) -> anyhow::Result<Outcome> {
+    let look = Look::detect(options.ascii, |name| std::env::var(name).ok());
+    let app = App::open(source, options, look)?.map_err(|why| anyhow!(why))?;
+    let (to, events) = channel();
+    let mut pending = Arc::new(AtomicBool::new(false));
+    let mut polls = false;
+    match source {
+        Source::Live(control) => {
+            let (wake, flag) = event::data_waker();
+            pending = flag;
+            control.on_change(wake);
+        }
+        Source::Replay { follow, .. } => polls = *follow,
+    }
+    let terminal = Terminal::take().context("cannot set up the terminal")?;
+    event::listen(to);
+    let mut main = Main {
+        app,
+        terminal,
+        events,
+        pending,
+        polls,
+        dirty: true,
+        drawn: None,
+        ticked: Instant::now(),
+        looked: Instant::now(),
+        cost: Cost::start(),
+        last: Buffer::default(),
+    };
+    // Data that came before the listener was there.
+    app_data(&mut main)?;
+    let outcome = main.run();
+    event::deafen();
+    outcome
+}
+
+fn app_data(main: &mut Main) -> anyhow::Result<()> {
+    // Release: pairs with the waker's AcqRel swap; what it announces after this is announced again.
+    main.pending.store(false, Ordering::Release);
+    main.app.data()?;
+    main.dirty = true;
+    Ok(())
+}
+
+struct Main {
+    app: App,
+    terminal: Terminal,
+    events: Receiver<Event>,
+    pending: Arc<AtomicBool>,
+    /// Nobody tells us that the file has grown.
+    polls: bool,
+    dirty: bool,
+    drawn: Option<Instant>,
+    ticked: Instant,
+    looked: Instant,
+    cost: Cost,
+    last: Buffer,
+}
+
+impl Main {
+    fn run(&mut self) -> anyhow::Result<Outcome> {
+        loop {
+            if let Some(outcome) = self.handle_pending()? {
+                return Ok(outcome);
+            }
+            if let Some(leave) = self.app.left_with {
+                return Ok(Outcome::Left(leave));
+            }
+            let now = Instant::now();
+            if self.app.playing {
+                let passed = now.duration_since(self.ticked);
+                if passed >= FRAME {
+                    self.app.tick(passed.as_nanos() as u64)?;
+                    self.ticked = now;
+                    self.dirty = true;
+                }
+            }
+            if self.polls && !self.app.player.ended() && now.duration_since(self.looked) >= LOOK {
+                self.looked = now;
+                let before = self.app.player.duration();
+                self.app.data()?;
+                self.dirty |= self.app.player.duration() != before || self.app.player.ended();
+            }
+            let due = self.drawn.map_or(now, |d| d + FRAME);
+            if self.dirty && now >= due && !self.draw()? {
+                return Ok(Outcome::HungUp);
+            }
+        }
+    }
+
+    /// Waits for something to do and does it.
+    fn handle_pending(&mut self) -> anyhow::Result<Option<Outcome>> {
+        let now = Instant::now();
+        let mut wake: Option<Instant> = None;
+        let mut at = |t: Instant| wake = Some(wake.map_or(t, |w| w.min(t)));
+        if self.dirty {
+            at(self.drawn.map_or(now, |d| d + FRAME));
+        }
+        if self.app.playing {
+            at(self.ticked + FRAME);
+        }
+        if self.polls && !self.app.player.ended() {
+            at(self.looked + LOOK);
+        }
+        let first = match wake {
+            None => self
+                .events
+                .recv()
+                .map_err(|_| RecvTimeoutError::Disconnected),
+            Some(t) => self.events.recv_timeout(t.saturating_duration_since(now)),
+        };
+        let mut next = match first {
+            Ok(event) => Some(event),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return Ok(Some(Outcome::HungUp)),
+        };
+        while let Some(event) = next {
+            if let Some(outcome) = self.handle(event)? {
+                return Ok(Some(outcome));
+            }
+            next = self.events.try_recv().ok();
+        }
+        Ok(None)
+    }
+
+    fn handle(&mut self, event: Event) -> anyhow::Result<Option<Outcome>> {
+        let was_playing = self.app.playing;
+        match event {
+            Event::Key(key) => {
+                if let Some(message) = keymap::message(&self.app, key) {
+                    self.app.update(message)?;
+                    self.dirty = true;
+                } else if self.app.note.take().is_some() {
+                    self.dirty = true;
+                }
+            }
+            Event::Paste(text) => {
+                self.app.update(Message::Paste(text))?;
+                self.dirty = true;
+            }
+            Event::Resize => self.dirty = true,
+            Event::Data => app_data(self)?,
+            Event::Resumed => {
+                self.terminal.resume()?;
+                self.dirty = true;
+            }
+            Event::Suspend => self.app.effects.push(Effect::Suspend),
+            Event::Ended(signal) => return Ok(Some(Outcome::Signalled(signal))),
+            Event::HungUp => return Ok(Some(Outcome::HungUp)),
+            Event::Panicked => {
+                return Err(anyhow!(
+                    "a thread of loopscope panicked; the message is above"
+                ));
+            }
+        }
+        self.effects()?;
+        if self.app.playing && !was_playing {
+            self.ticked = Instant::now();
+        }
+        Ok(None)
+    }
+
+    fn effects(&mut self) -> anyhow::Result<()> {
+        for effect in std::mem::take(&mut self.app.effects) {
+            self.dirty = true;
+            match effect {
+                Effect::Copy(text) => self.terminal.copy(&text)?,
+                Effect::Redraw => self.terminal.forget()?,
+                Effect::Suspend => {
+                    self.terminal.suspend()?;
+                    self.ticked = Instant::now();
+                }
+                Effect::Picture => {
+                    let said = match self.app.options.picture {
+                        Some(picture) => save_picture(&picture(&self.last)),
+                        None => continue,
+                    };
+                    self.app.say(said);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Draws; false when the terminal is gone.
+    fn draw(&mut self) -> anyhow::Result<bool> {
+        let Ok((width, height)) = self.terminal.size() else {
+            return Ok(false);
+        };
+        if let Some(cost) = self.cost.sample() {
+            self.app.cost = Some(cost);
+        }
+        let more = self.app.prepare(width, height)?;
+        let (app, last) = (&self.app, &mut self.last);
+        let shown = self.terminal.show(|area, buffer| {
+            view::draw(app, buffer);
+            debug_assert_eq!(area, buffer.area);
+            last.clone_from(buffer);
+        });
+        self.drawn = Some(Instant::now());
+        // Long work goes on with the next round: a key can interrupt it.
+        self.dirty = more;
+        if more {
+            self.drawn = None;
+        }
+        Ok(shown.is_ok())
+    }
+}
+
+/// A new file beside us; what to tell the person.
+fn save_picture(svg: &str) -> String {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    for n in 1..1000 {
+        let name = format!("loopscope-{n}.svg");
+        let mut options = std::fs::OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(&name);
+        match file {
+            Ok(mut file) => {
+                return match file.write_all(svg.as_bytes()) {
+                    Ok(()) => format!("saved as {name}"),
+                    Err(error) => format!("cannot write {name}: {error}"),
+                };
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return format!("cannot create {name}: {error}"),
+        }
+    }
+    "cannot find a free name for the picture here; move some away".to_owned()
+}
+
+/// Our own CPU: UI, collector and everything else in this process.
+struct Cost {
+    wall: Instant,
+    cpu: Duration,
+}
+
+impl Cost {
+    fn start() -> Self {
+        Cost {
+            wall: Instant::now(),
+            cpu: cpu(),
+        }
+    }
+
+    /// In parts of one core since the last sample, at most once a second.
+    fn sample(&mut self) -> Option<f64> {
+        let wall = self.wall.elapsed();
+        if wall < Duration::from_secs(1) {
+            return None;
+        }
+        let now = cpu();
+        let used = now.saturating_sub(self.cpu);
+        *self = Cost {
+            wall: Instant::now(),
+            cpu: now,
+        };
+        Some(used.as_secs_f64() / wall.as_secs_f64())
+    }
+}
+
+fn cpu() -> Duration {
+    // SAFETY: all zeroes is a valid timespec, and the call writes only to it.
+    let spent = unsafe {
+        let mut spent: libc::timespec = std::mem::zeroed();
+        libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut spent);
+        spent
+    };
+    Duration::new(
+        spent.tv_sec.max(0) as u64,
+        spent.tv_nsec.clamp(0, 999_999_999) as u32,
+    )
+}
+
+/// Whether a launched child has ended, in words.
+pub(super) fn child_state(control: &crate::capture::control::Control) -> Option<String> {
+    use std::os::unix::process::ExitStatusExt;
+    match control.child() {
+        ChildState::Running { .. } => None,
+        ChildState::Ended(status) => Some(match (status.code(), status.signal()) {
+            (Some(code), _) => format!("ended, exit code {code}"),
+            (_, Some(signal)) => format!("ended by signal {signal}"),
+            _ => "ended".to_owned(),
+        }),
+    }
+}

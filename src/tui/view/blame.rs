@@ -1,0 +1,146 @@
+//! Blame: what ran between an event's becoming ready and its handler's start, as sentences and as a box.
+//! Step: model → **view**.
+
+use super::timeline::run_at;
+use crate::model::{Fidelity, Part, Range, Run, Segment, blame};
+use crate::record::event::Space;
+use crate::tui::app::App;
+use crate::tui::view::popup;
+use crate::tui::widget::bar;
+use crate::tui::widget::pen::Pen;
+use crate::tui::widget::text::{self, range, time};
+
+/// The parts of a wait, the longest first, with their words.
+pub fn parts(app: &App, run: &Run) -> Vec<(String, Range)> {
+    let facts = match app.player.window() {
+        Some(w) if w.facts.segments.back().is_some_and(|s| s.end >= run.start) => &w.facts,
+        _ => app.tail(),
+    };
+    let from = run.ready.map_or(run.wakeup, |r| r.lo);
+    let reach = facts.segments.partition_point(|s| s.end <= from);
+    let segments: Vec<&Segment> = facts
+        .segments
+        .range(reach..)
+        .take_while(|s| s.start <= run.start || s.loop_id != run.loop_id)
+        .collect();
+    blame(segments, run)
+        .into_iter()
+        .map(|(part, range)| (words(app, run, part), range))
+        .collect()
+}
+
+fn words(app: &App, run: &Run, part: Part) -> String {
+    let process = app
+        .model()
+        .threads()
+        .get(run.thread as usize)
+        .map_or(0, |t| t.process);
+    let named = |space, id| crate::text::visible(app.model().name(process, space, id)).into_owned();
+    match part {
+        Part::Run(id) if id == run.reg => format!("{} itself", app.names.name(id)),
+        Part::Run(id) => app.names.name(id).to_owned(),
+        Part::Timer(id) => format!("timer {}", named(Space::Timer, id)),
+        Part::Task(id) => format!("task {}", named(Space::Task, id)),
+        Part::Rest => "the loop itself".to_owned(),
+        Part::Wait => "the kernel's wakeup".to_owned(),
+    }
+}
+
+/// The wait in sentences.
+pub fn lines(app: &App, run: &Run) -> Vec<String> {
+    let parts = parts(app, run);
+    let name = app.names.name(run.reg);
+    let mut out = Vec::new();
+    if parts.is_empty() {
+        out.push("behind nobody: its handler started at once".to_owned());
+    } else {
+        let list: Vec<String> = parts
+            .iter()
+            .map(|(who, r)| format!("{who} {}", range(*r)))
+            .collect();
+        out.push(format!("behind: {}", text::list(&list, 5)));
+    }
+    let wait = run.wait().unwrap_or(Range {
+        lo: run.queue(),
+        hi: run.queue(),
+    });
+    if let Some((who, most)) = parts.first()
+        && wait.hi > 0
+        && wait.lo == wait.hi
+    {
+        out.push(format!(
+            "{name} waited {} for {} of work; {:.0} % of that wait was {who}.",
+            time(wait.hi),
+            time(run.run()),
+            most.hi as f64 * 100.0 / wait.hi as f64
+        ));
+    } else {
+        out.push(format!(
+            "{name} waited {} for {} of work.",
+            range(wait),
+            time(run.run())
+        ));
+    }
+    out.push(match (run.notice_fidelity, run.notice) {
+        (Fidelity::Measured, _) => {
+            "notice is measured: somebody stamped when the bytes were sent".to_owned()
+        }
+        (Fidelity::Absent, _) | (_, None) => "notice is not known".to_owned(),
+        (_, Some(n)) => format!(
+            "notice is bounded: it became ready between two looks of the loop, {} apart",
+            time(n.hi - n.lo)
+        ),
+    });
+    out
+}
+
+/// Draws the box.
+pub fn draw(pen: &mut Pen<'_>, app: &App) {
+    let Some(reg) = app.chosen() else {
+        popup::text(
+            pen,
+            app,
+            "blame",
+            &[
+                "Choose an fd first (↑ ↓): blame tells what ran before its event at the cursor."
+                    .to_owned(),
+            ],
+        );
+        return;
+    };
+    let name = app.names.name(reg.id).to_owned();
+    let Some(run) = run_at(app) else {
+        popup::text(
+            pen,
+            app,
+            &format!("blame: {name}"),
+            &["None of its events has been served in view: nothing to blame.".to_owned()],
+        );
+        return;
+    };
+    let parts = parts(app, &run);
+    let mut rows = vec![super::timeline::chain(&run), String::new()];
+    let most = parts.iter().map(|p| p.1.hi).max().unwrap_or(1).max(1);
+    let width = parts
+        .iter()
+        .map(|p| text::width(&p.0))
+        .max()
+        .unwrap_or(0)
+        .min(30);
+    for (who, r) in &parts {
+        let bar = bar::share(r.hi as f64 / most as f64, 16);
+        rows.push(format!(
+            "{}  {}  {bar}",
+            text::left(who, width),
+            text::left(&range(*r), 22)
+        ));
+    }
+    rows.push(String::new());
+    rows.extend(lines(app, &run).into_iter().skip(1));
+    popup::text(
+        pen,
+        app,
+        &format!("blame: what ran before {name}'s event at the cursor"),
+        &rows,
+    );
+}

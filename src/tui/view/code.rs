@@ -1,0 +1,225 @@
+//! Screen 8, the program's own face: its terminal, or the demo's source at the line that runs. Step: trace → **view**.
+
+use crate::record::event::Space;
+use crate::tui::app::{App, Mode};
+use crate::tui::theme;
+use crate::tui::view::kernel;
+use crate::tui::widget::boxes;
+use crate::tui::widget::pen::Pen;
+use crate::tui::widget::text;
+use ratatui::style::{Color, Modifier, Style};
+
+/// Draws the screen.
+pub fn draw(pen: &mut Pen<'_>, app: &App) {
+    let (w, h) = (pen.width(), pen.height());
+    let typing = app.mode == Mode::Typing;
+    boxes::outline(
+        pen,
+        if typing {
+            theme::strong()
+        } else {
+            theme::quiet()
+        },
+    );
+    let own = app
+        .live
+        .as_ref()
+        .and_then(|l| l.control.pty())
+        .filter(|_| app.player.at_end());
+    if let Some(pty) = own {
+        let title = match typing {
+            true => "the program's terminal: it has the keys, F12 takes them back",
+            false if app.takes_keys() => "the program's terminal: Enter types to it",
+            false => "the program's terminal: it has ended",
+        };
+        boxes::title(pen, 1, 0, w - 2, title, theme::strong());
+        let mut inside = pen.part(1, 1, w - 2, h.saturating_sub(2));
+        pty.with_screen(|screen| terminal(&mut inside, screen, typing));
+        return;
+    }
+    match (&app.source, app.output.screen()) {
+        (Some((name, lines)), screen) => {
+            let split = screen.is_some() && w >= 120;
+            let source_w = if split { w / 2 } else { w };
+            boxes::title(
+                pen,
+                1,
+                0,
+                source_w - 2,
+                &crate::text::visible(name),
+                theme::strong(),
+            );
+            source(
+                &mut pen.part(1, 1, source_w - 2, h.saturating_sub(2)),
+                app,
+                name,
+                lines,
+            );
+            if let (true, Some(screen)) = (split, screen) {
+                boxes::down(pen, source_w - 1, 0, h - 1, theme::quiet());
+                boxes::title(
+                    pen,
+                    source_w,
+                    0,
+                    w - source_w - 1,
+                    "its terminal",
+                    theme::strong(),
+                );
+                terminal(
+                    &mut pen.part(source_w, 1, w - source_w - 1, h.saturating_sub(2)),
+                    screen,
+                    false,
+                );
+            }
+        }
+        (None, Some(screen)) => {
+            boxes::title(
+                pen,
+                1,
+                0,
+                w - 2,
+                "the program's terminal, as recorded",
+                theme::strong(),
+            );
+            terminal(
+                &mut pen.part(1, 1, w - 2, h.saturating_sub(2)),
+                screen,
+                false,
+            );
+        }
+        (None, None) => {
+            boxes::title(pen, 1, 0, w - 2, "code", theme::strong());
+            let told = "This recording holds neither the program's output nor its source. \
+                        `loopscope run` records the output; demos carry their source.";
+            for (y, line) in text::wrap(told, w - 4).iter().enumerate() {
+                pen.put(2, 2 + y, line, theme::quiet());
+            }
+        }
+    }
+}
+
+/// The line (from 1) of a call site `file:line:column` if it lies in this file.
+fn line_in(site: &str, name: &str) -> Option<usize> {
+    let mut parts = site.rsplitn(3, ':');
+    let (_column, line, file) = (parts.next()?, parts.next()?, parts.next()?);
+    let base = |path: &str| path.rsplit('/').next().map(str::to_owned);
+    (base(file) == base(name)).then(|| line.parse().ok())?
+}
+
+/// The line that runs at the cursor: the call site of the latest event of the shown thread.
+fn current(app: &App, name: &str) -> Option<usize> {
+    let thread = kernel::thread(app)?;
+    let process = app.model().threads().get(thread.thread as usize)?.process;
+    let site = app.site?;
+    line_in(
+        app.model().name(process, Space::Site, u32::from(site)),
+        name,
+    )
+}
+
+fn source(pen: &mut Pen<'_>, app: &App, name: &str, lines: &[String]) {
+    let (w, h) = (pen.width(), pen.height());
+    let at = current(app, name);
+    let first = at
+        .map_or(0, |l| l.saturating_sub(1 + h / 2))
+        .min(lines.len().saturating_sub(h));
+    for (y, line) in lines.iter().skip(first).take(h).enumerate() {
+        let number = first + y + 1;
+        let here = at == Some(number);
+        if here {
+            pen.paint(0, y, w, theme::chosen());
+        }
+        let sign = if here { theme::GO } else { ' ' };
+        let style = if here {
+            theme::chosen()
+        } else {
+            theme::plain()
+        };
+        let x = pen.put(
+            0,
+            y,
+            &format!("{sign}{} ", text::right(&number.to_string(), 4)),
+            if here { style } else { theme::quiet() },
+        );
+        let comment = line.trim_start().starts_with("//");
+        let shown = crate::text::visible(line).replace("\\t", "    ");
+        pen.put(
+            x,
+            y,
+            &shown,
+            if comment && !here {
+                theme::quiet()
+            } else {
+                style
+            },
+        );
+    }
+    if at.is_none() && h > 0 {
+        pen.put_right(h - 1, "no line of this file runs now", theme::quiet());
+    }
+}
+
+fn colour(c: vt100::Color) -> Color {
+    match c {
+        vt100::Color::Default => Color::Reset,
+        vt100::Color::Idx(n) => Color::Indexed(n),
+        vt100::Color::Rgb(r, g, b) => Color::Rgb(r, g, b),
+    }
+}
+
+/// Draws another terminal's screen into this one: its last lines and first columns if it is larger.
+fn terminal(pen: &mut Pen<'_>, screen: &vt100::Screen, focused: bool) {
+    let (rows, cols) = screen.size();
+    let (rows, cols) = (usize::from(rows.get()), usize::from(cols.get()));
+    let (cursor_row, cursor_col) = screen.cursor_position();
+    let h = pen.height();
+    let first = (usize::from(cursor_row) + 1)
+        .saturating_sub(h)
+        .min(rows.saturating_sub(h));
+    for y in 0..h.min(rows - first.min(rows)) {
+        for x in 0..pen.width().min(cols) {
+            let Some(cell) = screen.cell((first + y) as u16, x as u16) else {
+                continue;
+            };
+            if cell.is_wide_continuation() {
+                continue;
+            }
+            let mut style = Style::new()
+                .fg(colour(cell.fgcolor()))
+                .bg(colour(cell.bgcolor()));
+            for (on, modifier) in [
+                (cell.bold(), Modifier::BOLD),
+                (cell.italic(), Modifier::ITALIC),
+                (cell.underline(), Modifier::UNDERLINED),
+                (cell.inverse(), Modifier::REVERSED),
+            ] {
+                if on {
+                    style = style.add_modifier(modifier);
+                }
+            }
+            match cell.contents() {
+                "" => pen.glyph(x, y, ' ', style),
+                text => {
+                    pen.put(x, y, &crate::text::visible(text), style);
+                }
+            }
+        }
+    }
+    if focused && !screen.hide_cursor() && usize::from(cursor_row) >= first {
+        let (x, y) = (usize::from(cursor_col), usize::from(cursor_row) - first);
+        let under = pen.at(x, y).chars().next().unwrap_or(' ');
+        pen.glyph(x, y, under, theme::chosen());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_belongs_to_its_file() {
+        assert_eq!(line_in("demos/greedy_fd.rs:42:9", "greedy_fd.rs"), Some(42));
+        assert_eq!(line_in("src/other.rs:42:9", "greedy_fd.rs"), None);
+        assert_eq!(line_in("nonsense", "greedy_fd.rs"), None);
+    }
+}

@@ -1,0 +1,271 @@
+//! Screen 7, the raw log: every event as it was recorded, the cursor between two of them. Step: trace → **view**.
+
+use crate::model::Id;
+use crate::record::event::{Cause, Ctl, Event, FdKind, Kind, NO_INDEX, Op, Space, Wait};
+use crate::text::names::{errno, mask};
+use crate::text::{visible, visible_bytes};
+use crate::tui::app::App;
+use crate::tui::player::Row;
+use crate::tui::theme;
+use crate::tui::widget::boxes;
+use crate::tui::widget::pen::Pen;
+use crate::tui::widget::text::{self, count, time};
+use ratatui::style::Style;
+
+/// Draws the screen.
+pub fn draw(pen: &mut Pen<'_>, app: &App) {
+    let (w, h) = (pen.width(), pen.height());
+    boxes::outline(pen, theme::quiet());
+    let at = app.log_at.unwrap_or(app.player.next());
+    let reader = app.player.reader();
+    let title = format!(
+        "events {} to {}; the line is the cursor",
+        count(reader.first()),
+        count(reader.end())
+    );
+    boxes::title(pen, 1, 0, w - 2, &title, theme::strong());
+    let rows = h.saturating_sub(2);
+    let above = rows / 2;
+    let before: Vec<&Row> = app.log.iter().filter(|r| r.number < at).collect();
+    let after: Vec<&Row> = app.log.iter().filter(|r| r.number >= at).collect();
+    let from = before.len().saturating_sub(above);
+    let mut last = before.get(from.wrapping_sub(1)).map(|r| r.event.t);
+    let mut y = 1;
+    for row in &before[from..] {
+        one(&mut pen.part(1, y, w - 2, 1), app, row, &mut last, false);
+        y += 1;
+    }
+    let cursor = app.player.next() == at;
+    let said = if cursor {
+        " now "
+    } else {
+        " here: Enter goes to it "
+    };
+    boxes::across(pen, y, theme::cursor());
+    pen.put(3, y, said, theme::cursor());
+    y += 1;
+    for row in after {
+        if y > rows {
+            break;
+        }
+        one(&mut pen.part(1, y, w - 2, 1), app, row, &mut last, cursor);
+        y += 1;
+    }
+}
+
+fn one(pen: &mut Pen<'_>, app: &App, row: &Row, last: &mut Option<u64>, future: bool) {
+    let e = &row.event;
+    let base = if future { theme::quiet() } else { Style::new() };
+    let gap = last.map_or(0, |l| e.t.saturating_sub(l));
+    *last = Some(e.t);
+    let wide = pen.width() >= 100;
+    let mut x = pen.put(
+        0,
+        0,
+        &text::right(&count(row.number), if wide { 11 } else { 7 }),
+        theme::quiet(),
+    );
+    x = pen.put(x + 1, 0, &super::instant(e.t), base);
+    if wide {
+        let shown = if gap > 0 {
+            format!("+{}", time(gap))
+        } else {
+            String::new()
+        };
+        x = pen.put(x + 1, 0, &text::right(&shown, 9), theme::quiet());
+    }
+    if wide && app.model().threads().len() > 1 {
+        let id = thread(app, e);
+        let tid = id
+            .and_then(|id| app.model().threads().get(id as usize))
+            .map_or(0, |t| t.tid);
+        x = pen.put(x + 1, 0, &text::right(&tid.to_string(), 6), theme::quiet());
+    }
+    let style = match e.kind {
+        Kind::WaitExit | Kind::WaitEnter => theme::ready(),
+        Kind::Ready => theme::queued(),
+        Kind::RunBegin | Kind::RunEnd => theme::running(),
+        Kind::Lost => theme::alarm(),
+        _ => base,
+    };
+    let style = if future {
+        style.patch(theme::quiet())
+    } else {
+        style
+    };
+    let x = pen.put(x + 1, 0, &text::left(e.kind.name(), 12), style);
+    pen.put(x + 1, 0, &words(app, e, &row.text), base);
+}
+
+fn thread(app: &App, e: &Event) -> Option<Id> {
+    let found = app.model().threads().iter().find(|t| t.number == e.thread);
+    found.map(|t| t.id)
+}
+
+fn result(x: i32) -> String {
+    match x {
+        0.. => count(x as u64),
+        _ => errno(x).map_or_else(|| x.to_string(), str::to_owned),
+    }
+}
+
+/// What an event says, in one line.
+pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
+    let process = thread(app, e)
+        .and_then(|id| app.model().threads().get(id as usize))
+        .map_or(0, |t| t.process);
+    let fd = |fd: i32| {
+        let mut regs = app
+            .model()
+            .regs()
+            .filter(|r| r.fd == fd && r.process == process && r.is_live());
+        match regs.next() {
+            Some(reg) => format!("fd {fd} {}", app.names.name(reg.id)),
+            None => format!("fd {fd}"),
+        }
+    };
+    let name = |space: Space, id: i32| match app.model().name(process, space, id as u32) {
+        "" => format!("#{id}"),
+        name => visible(name).into_owned(),
+    };
+    let data = |word: u64| {
+        let mut regs = app
+            .model()
+            .regs()
+            .filter(|r| r.data == word && r.loop_id == app.loop_id && r.is_live());
+        match regs.next() {
+            Some(reg) => format!("{} (data {word:#x})", app.names.name(reg.id)),
+            None => format!("data {word:#x}"),
+        }
+    };
+    let text = visible_bytes(bytes);
+    let wait = |code| Wait::from_code(code).map_or("wait", Wait::name);
+    match e.kind {
+        Kind::WaitEnter => {
+            let limit = match e.arg as i64 {
+                ..0 => "for ever".to_owned(),
+                ns => format!("at most {}", time(ns as u64)),
+            };
+            format!(
+                "{} on {} for up to {} events, {limit}",
+                wait(e.aux),
+                e.fd,
+                e.x
+            )
+        }
+        Kind::WaitExit => format!("{} returned {}", wait(e.aux), result(e.x)),
+        Kind::Ready => format!("{}: {}", data(e.arg), mask(e.x as u32)),
+        Kind::CtlBegin => {
+            let op = Ctl::from_code(e.aux).map_or("ctl", Ctl::name);
+            format!(
+                "{op} {} wants {} data {:#x} on epfd {}",
+                fd(e.fd),
+                mask(e.x as u32),
+                e.arg,
+                e.y
+            )
+        }
+        Kind::CtlEnd => format!(
+            "{} = {}",
+            Ctl::from_code(e.aux).map_or("ctl", Ctl::name),
+            result(e.x)
+        ),
+        Kind::RunBegin => {
+            let index = if e.aux == NO_INDEX {
+                String::new()
+            } else {
+                format!(", place {}", e.aux + 1)
+            };
+            let handler = if e.x == 0 {
+                String::new()
+            } else {
+                format!(" by {}", name(Space::Handler, e.x))
+            };
+            format!("{}{handler}{index}", data(e.arg))
+        }
+        Kind::RunEnd => "the last handler of the batch has ended".to_owned(),
+        Kind::Handler => format!("{} serves {}", name(Space::Handler, e.x), data(e.arg)),
+        Kind::Io => {
+            let op = Op::from_code(e.aux).map_or("io", Op::name);
+            let asked = if e.arg > 0 {
+                format!(" of {}", count(e.arg))
+            } else {
+                String::new()
+            };
+            format!(
+                "{op} {} = {}{asked}, took {}",
+                fd(e.fd),
+                result(e.x),
+                time(e.y)
+            )
+        }
+        Kind::FdOpen => {
+            let kind = FdKind::from_code(e.aux).map_or("fd", FdKind::name);
+            let from = if e.x >= 0 {
+                format!(" from fd {}", e.x)
+            } else {
+                String::new()
+            };
+            format!("fd {} is a {kind}{from}", e.fd)
+        }
+        Kind::FdCloseBegin => format!("close {}", fd(e.fd)),
+        Kind::FdCloseEnd => format!("close of fd {} = {}", e.fd, result(e.x)),
+        Kind::DupBegin => format!(
+            "dup {} to {}",
+            fd(e.fd),
+            if e.x < 0 {
+                "any".to_owned()
+            } else {
+                e.x.to_string()
+            }
+        ),
+        Kind::DupEnd => format!("dup of fd {} = {}", e.fd, result(e.x)),
+        Kind::FdName | Kind::FdAddr => format!("fd {} is {text}", e.fd),
+        Kind::Unread => format!("{} has {} bytes unread", fd(e.fd), count(e.arg)),
+        Kind::Name => {
+            let space = Space::from_code(e.aux).map_or("name", Space::name);
+            format!("{space} #{} is {text}", e.x)
+        }
+        Kind::Mark => {
+            let on = if e.fd >= 0 {
+                format!(" on {}", fd(e.fd))
+            } else {
+                String::new()
+            };
+            format!("{}{on}", name(Space::Mark, e.x))
+        }
+        Kind::SpanBegin | Kind::SpanEnd => format!("{} #{}", name(Space::Mark, e.x), e.arg),
+        Kind::TimerArm => format!(
+            "{} #{} due in {}",
+            name(Space::Timer, e.x),
+            e.arg,
+            time(e.y)
+        ),
+        Kind::TimerCancel | Kind::TimerEnd => format!("#{}", e.arg),
+        Kind::TimerBegin => format!("{} #{}", name(Space::Timer, e.x), e.arg),
+        Kind::TaskQueued | Kind::TaskBegin => format!("{} #{}", name(Space::Task, e.x), e.arg),
+        Kind::TaskEnd => format!("#{}", e.arg),
+        Kind::CallBegin | Kind::CallEnd => {
+            let on = if e.fd >= 0 {
+                format!(" on {}", fd(e.fd))
+            } else {
+                String::new()
+            };
+            format!("{}{on}", name(Space::Call, e.x))
+        }
+        Kind::Supplied => format!("{} bytes sent, the call took {}", count(e.arg), time(e.y)),
+        Kind::Fork => format!("child {}", e.x),
+        Kind::Exec | Kind::ThreadStart | Kind::ProcessStart => format!("{} {text}", e.x),
+        Kind::ThreadEnd | Kind::ProcessEnd => format!("{}", e.x),
+        Kind::InCall => {
+            let op = Op::from_code(e.aux).map_or("a call", Op::name);
+            format!("still in {op} on {} after {}", fd(e.fd), time(e.y))
+        }
+        Kind::Lost => {
+            let cause = Cause::from_code(e.aux).map_or("unknown", Cause::name);
+            format!("{} events are missing: {cause}", count(e.arg))
+        }
+        Kind::Anchor => "the clocks side by side".to_owned(),
+        Kind::Output => format!("{} bytes: {text}", bytes.len()),
+    }
+}

@@ -1,0 +1,344 @@
+//! Screen 3, fairness: every fd in a table that sorts by any column, and fairness over time. Step: model → **view**.
+
+use crate::model::{Histogram, Registration};
+use crate::tui::app::App;
+use crate::tui::theme::{self, ABSENT};
+use crate::tui::view::{kernel, strip};
+use crate::tui::widget::pen::Pen;
+use crate::tui::widget::text::{self, count, plural, time};
+use crate::tui::widget::{bar, boxes};
+
+/// A column: heading, cells, how it sorts.
+pub struct Column {
+    /// The heading.
+    pub title: &'static str,
+    /// Its width.
+    pub width: usize,
+    /// Large values first.
+    pub falling: bool,
+    /// Shown from this screen width on.
+    pub from: usize,
+    /// What a cell says.
+    pub cell: fn(&App, &Registration) -> String,
+    /// What it sorts by.
+    pub key: fn(&Registration) -> u64,
+}
+
+fn quantile(h: &Histogram, q: f64) -> String {
+    match h.is_empty() {
+        true => ABSENT.to_string(),
+        false => time(h.quantile(q)),
+    }
+}
+
+fn max(h: &Histogram) -> String {
+    match h.is_empty() {
+        true => ABSENT.to_string(),
+        false => time(h.max()),
+    }
+}
+
+/// Notice times are bounded unless every one was measured.
+fn notice(reg: &Registration) -> String {
+    match (
+        reg.notice_hi.is_empty(),
+        reg.notice_lo.sum() < reg.notice_hi.sum(),
+    ) {
+        (true, _) => ABSENT.to_string(),
+        (_, true) => format!("<={}", time(reg.notice_hi.quantile(0.99))),
+        (_, false) => time(reg.notice_hi.quantile(0.99)),
+    }
+}
+
+fn caused(reg: &Registration) -> String {
+    match reg.caused_hi {
+        0 => ABSENT.to_string(),
+        hi if reg.caused_lo == hi => time(hi),
+        hi => format!("<={}", time(hi)),
+    }
+}
+
+/// The columns after fd and name.
+pub const COLUMNS: &[Column] = &[
+    Column {
+        title: "longest wait",
+        width: 12,
+        falling: true,
+        from: 0,
+        cell: |_, r| {
+            let mark = if r.notice_lo.max() < r.notice_hi.max() {
+                "<="
+            } else {
+                ""
+            };
+            match r.wait_max {
+                0 => ABSENT.to_string(),
+                ns => format!("{mark}{}", time(ns)),
+            }
+        },
+        key: |r| r.wait_max,
+    },
+    Column {
+        title: "share",
+        width: 7,
+        falling: true,
+        from: 0,
+        cell: |app, r| match strip::share(app, r) {
+            Some(share) => format!("{:.1} %", share * 100.0),
+            None => ABSENT.to_string(),
+        },
+        key: |r| r.run_ns,
+    },
+    Column {
+        title: "ready",
+        width: 8,
+        falling: true,
+        from: 0,
+        cell: |_, r| count(r.ready),
+        key: |r| r.ready,
+    },
+    Column {
+        title: "runs",
+        width: 8,
+        falling: true,
+        from: 70,
+        cell: |_, r| count(r.dispatched),
+        key: |r| r.dispatched,
+    },
+    Column {
+        title: "notice p99",
+        width: 11,
+        falling: true,
+        from: 100,
+        cell: |_, r| notice(r),
+        key: |r| r.notice_hi.quantile(0.99),
+    },
+    Column {
+        title: "queue p50",
+        width: 9,
+        falling: true,
+        from: 110,
+        cell: |_, r| quantile(&r.queue, 0.5),
+        key: |r| r.queue.quantile(0.5),
+    },
+    Column {
+        title: "queue p99",
+        width: 9,
+        falling: true,
+        from: 78,
+        cell: |_, r| quantile(&r.queue, 0.99),
+        key: |r| r.queue.quantile(0.99),
+    },
+    Column {
+        title: "queue max",
+        width: 9,
+        falling: true,
+        from: 130,
+        cell: |_, r| max(&r.queue),
+        key: |r| r.queue.max(),
+    },
+    Column {
+        title: "run max",
+        width: 9,
+        falling: true,
+        from: 140,
+        cell: |_, r| max(&r.run),
+        key: |r| r.run.max(),
+    },
+    Column {
+        title: "bypassed",
+        width: 8,
+        falling: true,
+        from: 120,
+        cell: |_, r| count(u64::from(r.bypassed_max)),
+        key: |r| u64::from(r.bypassed_max),
+    },
+    Column {
+        title: "cost others",
+        width: 11,
+        falling: true,
+        from: 76,
+        cell: |_, r| caused(r),
+        key: |r| r.caused_hi,
+    },
+    Column {
+        title: "fd",
+        width: 0,
+        falling: false,
+        from: 0,
+        cell: |_, _| String::new(),
+        key: |r| r.fd.max(0) as u64,
+    },
+];
+
+/// The registrations in the order of the chosen column.
+pub fn sorted(app: &App) -> Vec<&Registration> {
+    let mut regs = app.regs();
+    let column = &COLUMNS[app.sort.0.min(COLUMNS.len() - 1)];
+    regs.sort_by_cached_key(|r| {
+        let key = (column.key)(r);
+        (if app.sort.1 { u64::MAX - key } else { key }, r.fd, r.id)
+    });
+    regs
+}
+
+/// Draws the screen.
+pub fn draw(pen: &mut Pen<'_>, app: &App) {
+    let (w, h) = (pen.width(), pen.height());
+    boxes::outline(pen, theme::quiet());
+    let sort = COLUMNS[app.sort.0.min(COLUMNS.len() - 1)].title;
+    let regs = sorted(app);
+    let title = format!(
+        "who waited: {}, by {sort} (o: next column)",
+        plural(regs.len() as u64, "fd")
+    );
+    boxes::title(pen, 1, 0, w - 2, &title, theme::strong());
+    let chart = match h {
+        0..16 => 3,
+        16..30 => 5,
+        _ => 9,
+    };
+    let table = h.saturating_sub(chart + 2);
+    draw_table(&mut pen.part(1, 1, w - 2, table), app, &regs);
+    boxes::across(pen, table + 1, theme::quiet());
+    let when = app.player.window().map_or(String::new(), |win| {
+        format!(
+            ", {} to {} s",
+            super::instant(win.key.from()),
+            super::instant(win.key.to())
+        )
+    });
+    let title = format!("fairness over time, 1 is fair (Jain){when}");
+    boxes::title(pen, 1, table + 1, w - 2, &title, theme::strong());
+    over_time(&mut pen.part(1, table + 2, w - 2, chart - 1), app);
+}
+
+/// Draws the table; the Fd screen uses it too.
+pub fn draw_table(pen: &mut Pen<'_>, app: &App, regs: &[&Registration]) {
+    let (w, h) = (pen.width(), pen.height());
+    let name_w = (w / 5).clamp(10, 34);
+    let head = theme::quiet();
+    pen.put(1, 0, &text::left("   fd name", 6 + name_w), head);
+    let full = app.size.0 as usize;
+    let mut x = 7 + name_w;
+    let mut shown = Vec::new();
+    for (i, column) in COLUMNS.iter().enumerate() {
+        if column.width == 0 || full < column.from || x + column.width + 1 > w {
+            continue;
+        }
+        let style = if i == app.sort.0 {
+            theme::strong()
+        } else {
+            head
+        };
+        pen.put(x + 1, 0, &text::right(column.title, column.width), style);
+        shown.push((x + 1, column));
+        x += column.width + 2;
+    }
+    let bar_room = w.saturating_sub(x + 2).min(40);
+    let rows = h.saturating_sub(1);
+    let at = regs
+        .iter()
+        .position(|r| Some(r.id) == app.chosen)
+        .unwrap_or(0);
+    let first = at
+        .saturating_sub(rows.saturating_sub(2))
+        .min(regs.len().saturating_sub(rows));
+    let most = regs.iter().map(|r| r.wait_max).max().unwrap_or(0).max(1);
+    for (row, reg) in regs.iter().skip(first).take(rows).enumerate() {
+        let y = row + 1;
+        let chosen = Some(reg.id) == app.chosen;
+        if chosen {
+            pen.paint(0, y, w, theme::chosen());
+        }
+        let base = if chosen {
+            theme::chosen()
+        } else {
+            theme::plain()
+        };
+        let style = if reg.is_live() {
+            theme::of(reg.word)
+        } else {
+            theme::quiet()
+        };
+        pen.glyph(1, y, kernel::glyph(reg.word), style.patch(base));
+        let matches = app.filter.as_ref().is_none_or(|f| f.matches_reg(app, reg));
+        let name_style = if matches {
+            base
+        } else {
+            theme::quiet().patch(base)
+        };
+        let label = format!(
+            "{} {}",
+            text::right(&reg.fd.to_string(), 4),
+            text::left(app.names.name(reg.id), name_w - 1)
+        );
+        pen.put(2, y, &label, name_style);
+        for (x, column) in &shown {
+            let cell = (column.cell)(app, reg);
+            pen.put(*x, y, &text::right(&cell, column.width), base);
+        }
+        if bar_room >= 6 {
+            let bar = bar::share(reg.wait_max as f64 / most as f64, bar_room);
+            pen.put(x + 1, y, &bar, theme::queued().patch(base));
+        }
+    }
+    if regs.is_empty() {
+        pen.put(2, 1, "no fd is registered on this loop yet", theme::quiet());
+    }
+}
+
+fn over_time(pen: &mut Pen<'_>, app: &App) {
+    let (w, h) = (pen.width(), pen.height());
+    let overall = app.model().fairness(app.loop_id);
+    let now = app.model().fairness_now(app.loop_id);
+    let said = |f: Option<f64>| f.map_or(ABSENT.to_string(), |f| format!("{f:.2}"));
+    let regs = app.regs();
+    let longest = regs
+        .iter()
+        .max_by_key(|r| r.wait_max)
+        .filter(|r| r.wait_max > 0);
+    let wait = longest.map_or(String::new(), |r| {
+        format!(
+            "   longest wait {} ({})",
+            time(r.wait_max),
+            app.names.name(r.id)
+        )
+    });
+    let line = format!("so far {}   this second {}{wait}", said(overall), said(now));
+    pen.put(1, 0, &line, theme::plain());
+    let rows = h.saturating_sub(1);
+    let Some(window) = app.player.window() else {
+        return;
+    };
+    if rows == 0 {
+        return;
+    }
+    let cells = window.painted();
+    let cols = cells.cols.min(w.saturating_sub(7));
+    pen.put(1, 1, &text::right("1", 3), theme::quiet());
+    if rows > 1 {
+        pen.put(1, rows, &text::right("0", 3), theme::quiet());
+    }
+    for col in 0..cols {
+        let Some(f) = cells.fairness(col) else {
+            continue;
+        };
+        let style = if f < 0.5 {
+            theme::alarm()
+        } else {
+            theme::good()
+        };
+        for row in 0..rows {
+            let c = bar::tall((f * 1000.0) as u64, 1000, row, rows);
+            pen.glyph(5 + col, 1 + row, c, style);
+        }
+    }
+    if let Some(col) = cells.col(app.t()).filter(|c| *c < cols) {
+        for row in 0..rows {
+            if pen.at(5 + col, 1 + row) == " " {
+                pen.glyph(5 + col, 1 + row, '│', theme::cursor());
+            }
+        }
+    }
+}

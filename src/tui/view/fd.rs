@@ -1,0 +1,273 @@
+//! Screen 5, one fd: what it is, where its time went, how it came to its state. Step: model → **view**.
+
+use super::{blame, fairness, kernel, timeline};
+use crate::model::{Fidelity, Histogram, Registration, Transition, Why, Word};
+use crate::text::names::mask;
+use crate::tui::app::App;
+use crate::tui::theme::{self, ABSENT};
+use crate::tui::widget::boxes;
+use crate::tui::widget::pen::Pen;
+use crate::tui::widget::text::{self, bytes, count, time};
+
+/// The reason of a change, in words.
+pub fn why(why: Why) -> &'static str {
+    match why {
+        Why::Add => "epoll_ctl ADD",
+        Why::Mod => "epoll_ctl MOD",
+        Why::Del => "epoll_ctl DEL",
+        Why::Close => "its last descriptor was closed",
+        Why::CloseWithAlias => "closed, but a dup or fork keeps it",
+        Why::Reuse => "its number was used again",
+        Why::Supplied => "bytes were sent to it (stamped)",
+        Why::Reported => "told: in a ready batch",
+        Why::NotReported => "a wait with room did not report it",
+        Why::Start => "its handler started",
+        Why::Drained => "its handler met EAGAIN, the end or a short read",
+        Why::LeftData => "its handler ended with data left",
+        Why::WriteBlocked => "a write met EAGAIN",
+        Why::Skipped => "the program left the batch before its turn",
+        Why::Lost => "events were lost",
+    }
+}
+
+/// Draws the screen.
+pub fn draw(pen: &mut Pen<'_>, app: &App) {
+    let (w, h) = (pen.width(), pen.height());
+    boxes::outline(pen, theme::quiet());
+    let Some(reg) = app.chosen() else {
+        boxes::title(pen, 1, 0, w - 2, "fds", theme::strong());
+        let regs = fairness::sorted(app);
+        fairness::draw_table(&mut pen.part(1, 1, w - 2, h.saturating_sub(2)), app, &regs);
+        return;
+    };
+    let wide = w >= 110;
+    let facts_rows = 6.min(h.saturating_sub(6));
+    let title = format!("fd {} {}", reg.fd, app.names.name(reg.id));
+    boxes::title(pen, 1, 0, w - 2, &title, theme::strong());
+    facts(&mut pen.part(1, 1, w - 2, facts_rows), app, reg);
+    let y = facts_rows + 1;
+    boxes::across(pen, y, theme::quiet());
+    let rest = h.saturating_sub(y + 2);
+    let (table, history_at, history_w) = match wide {
+        true => (rest, w / 2, w - w / 2 - 2),
+        false => ((rest / 3).clamp(3, 8).min(rest), 1, w - 2),
+    };
+    let focus = |pane: usize| {
+        if app.pane == pane {
+            theme::strong()
+        } else {
+            theme::quiet()
+        }
+    };
+    boxes::title(pen, 1, y, w / 2, "all fds (↑↓)", focus(0));
+    let regs = fairness::sorted(app);
+    let table_w = if wide { w / 2 - 1 } else { w - 2 };
+    fairness::draw_table(&mut pen.part(1, y + 1, table_w, table), app, &regs);
+    let history_y = match wide {
+        true => {
+            boxes::down(pen, w / 2 - 1 + 1 - 1, y, h - 1, theme::quiet());
+            boxes::title(
+                pen,
+                w / 2 + 1,
+                y,
+                w / 2 - 3,
+                "its history, latest first",
+                focus(1),
+            );
+            y + 1
+        }
+        false => {
+            boxes::across(pen, y + 1 + table, theme::quiet());
+            boxes::title(
+                pen,
+                1,
+                y + 1 + table,
+                w - 2,
+                "its history, latest first",
+                focus(1),
+            );
+            y + table + 2
+        }
+    };
+    let rows = h.saturating_sub(history_y + 1);
+    history(
+        &mut pen.part(history_at, history_y, history_w, rows),
+        app,
+        reg,
+    );
+}
+
+fn line(h: &Histogram, lo: Option<&Histogram>) -> String {
+    if h.is_empty() {
+        return ABSENT.to_string();
+    }
+    let bounded = lo.is_some_and(|lo| lo.sum() < h.sum());
+    let mark = if bounded { "<=" } else { "" };
+    let at = |q: f64| format!("{mark}{}", time(h.quantile(q)));
+    format!(
+        "p50 {}  p99 {}  max {mark}{}",
+        at(0.5),
+        at(0.99),
+        time(h.max())
+    )
+}
+
+fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
+    let w = pen.width();
+    let quiet = theme::quiet();
+    let mark = match reg.fidelity {
+        Fidelity::Inferred => "~",
+        Fidelity::Bounded => "<=",
+        _ => "",
+    };
+    let since = time(app.t().saturating_sub(reg.since));
+    let state = format!("{mark}{}", theme::word(reg.word));
+    let x = pen.puts(
+        1,
+        0,
+        &[
+            (&kernel::glyph(reg.word).to_string(), theme::of(reg.word)),
+            (" ", quiet),
+            (&state, theme::of(reg.word)),
+            (&format!(" for {since}"), theme::plain()),
+        ],
+    );
+    let handler = app.model().name(
+        reg.handler_process,
+        crate::record::event::Space::Handler,
+        reg.handler,
+    );
+    let mut rest = format!("   wants {}", mask(reg.interest));
+    if !handler.is_empty() {
+        rest.push_str(&format!("   handler {}", crate::text::visible(handler)));
+    }
+    rest.push_str(&format!(
+        "   data {:#x}   generation {}",
+        reg.data, reg.generation
+    ));
+    pen.put(x, 0, &rest, theme::plain());
+    let addr = if reg.addr.is_empty() {
+        reg.kind.name().to_owned()
+    } else {
+        crate::text::visible(&reg.addr).into_owned()
+    };
+    let life = match reg.closed_ns {
+        Some(closed) => format!("registered {} to {}", time(reg.registered_ns), time(closed)),
+        None => format!("registered since {}", time(reg.registered_ns)),
+    };
+    pen.put(
+        1,
+        1,
+        &format!("{addr}   {life}   unread {}", kernel::unread_of(reg)),
+        theme::plain(),
+    );
+    let moved = format!(
+        "told {} times, served {}, skipped {}, stale {}   in {}, out {}   bypassed by at most {}",
+        count(reg.ready),
+        count(reg.dispatched),
+        count(reg.skipped),
+        count(reg.stale),
+        bytes(reg.bytes_in),
+        bytes(reg.bytes_out),
+        count(u64::from(reg.bypassed_max))
+    );
+    pen.put(1, 2, &text::cut(&moved, w - 2), theme::plain());
+    for (y, (name, style, value)) in [
+        (
+            "notice ",
+            theme::ready(),
+            line(&reg.notice_hi, Some(&reg.notice_lo)),
+        ),
+        ("queue  ", theme::queued(), line(&reg.queue, None)),
+        ("run    ", theme::running(), line(&reg.run, None)),
+    ]
+    .iter()
+    .enumerate()
+    {
+        pen.puts(1, 3 + y, &[(name, *style), (value, theme::plain())]);
+    }
+    if w >= 100 {
+        let caused = crate::model::Range {
+            lo: reg.caused_lo,
+            hi: reg.caused_hi,
+        };
+        pen.put(
+            w / 2,
+            3,
+            &format!("cost others {} of waiting", text::range(caused)),
+            theme::plain(),
+        );
+        pen.put(
+            w / 2,
+            4,
+            &format!("longest wait {}", time(reg.wait_max)),
+            theme::plain(),
+        );
+    }
+}
+
+fn history(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
+    let t = app.t();
+    let facts = match app.player.window() {
+        Some(w) if w.facts.from <= app.tail().from && w.model().now() >= t => &w.facts,
+        _ => app.tail(),
+    };
+    let changes: Vec<&Transition> = facts
+        .transitions
+        .iter()
+        .filter(|x| x.reg == reg.id && x.t <= t)
+        .collect();
+    let rows = pen.height();
+    let mut y = 0;
+    if rows >= 8
+        && let Some(run) = timeline::run_at(app)
+    {
+        pen.put(1, 0, &timeline::chain(&run), theme::plain());
+        let line = blame::lines(app, &run)
+            .into_iter()
+            .next()
+            .unwrap_or_default();
+        pen.put(1, 1, &line, theme::plain());
+        y = 3;
+    }
+    let mut later = t;
+    for change in changes.iter().rev() {
+        if y >= rows {
+            break;
+        }
+        let mark = if change.fidelity == Fidelity::Inferred {
+            "~"
+        } else {
+            ""
+        };
+        let stayed = time(later.saturating_sub(change.t));
+        let x = pen.put(
+            1,
+            y,
+            &text::left(&super::instant(change.t), 11),
+            theme::quiet(),
+        );
+        let x = pen.put(
+            x,
+            y,
+            &text::left(&format!("{mark}{}", theme::word(change.to)), 15),
+            theme::of(change.to),
+        );
+        let x = pen.put(
+            x,
+            y,
+            &text::left(&format!("for {stayed}"), 13),
+            theme::plain(),
+        );
+        pen.put(x, y, why(change.why), theme::quiet());
+        later = change.t;
+        y += 1;
+    }
+    if changes.is_empty() {
+        let told = match reg.word {
+            Word::Gone => "it has ended; go back in time for its history",
+            _ => "nothing has happened to it lately",
+        };
+        pen.put(1, y, told, theme::quiet());
+    }
+}

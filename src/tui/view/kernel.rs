@@ -1,0 +1,272 @@
+//! The kernel's side of the Loop screen: the interest list and the ready list. Step: model → **view**.
+
+use crate::model::registration::{ET, EXCLUSIVE, IN, MODES, ONESHOT, OUT};
+use crate::model::{Fidelity, Id, ItemState, Range, Registration, ThreadState, Word};
+use crate::text::names::mask;
+use crate::tui::app::App;
+use crate::tui::theme::{self, ABSENT, ARMED, QUEUED, READY, RUN};
+use crate::tui::widget::pen::Pen;
+use crate::tui::widget::text::{self, bytes};
+use ratatui::style::Style;
+
+/// The glyph of a state, one meaning each.
+pub fn glyph(word: Word) -> char {
+    match word {
+        Word::Running => RUN,
+        Word::Fetched => QUEUED,
+        Word::Ready => READY,
+        Word::Residual => '=',
+        Word::Disarmed | Word::Muted => ':',
+        Word::Ghost | Word::Stale => '%',
+        Word::BlockedOut => '>',
+        Word::Armed => ARMED,
+        Word::Gone => ' ',
+        Word::Unknown => '?',
+    }
+}
+
+/// What an fd is registered for: `IN level`, `IN|OUT edge`.
+pub fn wants(interest: u32) -> String {
+    let mode = match interest {
+        i if i & ONESHOT != 0 && i & ET != 0 => "edge 1x",
+        i if i & ONESHOT != 0 => "1-shot",
+        i if i & EXCLUSIVE != 0 && i & ET != 0 => "edge excl",
+        i if i & EXCLUSIVE != 0 => "excl",
+        i if i & ET != 0 => "edge",
+        _ => "level",
+    };
+    format!("{} {mode}", mask(interest & !MODES))
+}
+
+/// Live registrations in the order of the interest list: those that matter now first if not all fit.
+pub fn shown(app: &App) -> Vec<&Registration> {
+    app.regs().into_iter().filter(|r| r.is_live()).collect()
+}
+
+/// The registrations to draw in `rows` lines: the chosen one and the busy ones are always among them.
+pub fn fitting(app: &App, rows: usize) -> (Vec<&Registration>, usize) {
+    let mut all = shown(app);
+    if all.len() <= rows {
+        return (all, 0);
+    }
+    let keep = rows.saturating_sub(1);
+    let rank = |r: &Registration| match r.word {
+        _ if Some(r.id) == app.chosen => 0,
+        Word::Running => 1,
+        Word::Stale | Word::Ghost | Word::Residual => 2,
+        Word::Fetched => 3,
+        Word::Ready => 4,
+        Word::Unknown => 5,
+        _ => 6,
+    };
+    let hidden = all.len() - keep;
+    all.sort_by_key(|r| (rank(r), std::cmp::Reverse(r.wait_max), r.fd));
+    all.truncate(keep);
+    all.sort_by_key(|r| (r.fd, r.id));
+    (all, hidden)
+}
+
+/// Glyph, fd number and a blank.
+const FD: usize = 5;
+
+/// Draws the interest list.
+pub fn interest(pen: &mut Pen<'_>, app: &App) {
+    let w = pen.width();
+    let (unread, wants_w) = (if w >= 34 { 9 } else { 6 }, if w >= 34 { 13 } else { 9 });
+    let fds = shown(app);
+    let longest = fds
+        .iter()
+        .map(|r| text::width(app.names.name(r.id)))
+        .max()
+        .unwrap_or(0);
+    let most = w.saturating_sub(FD + wants_w + unread + 1);
+    let name_w = most.min(longest.max(6) + 1).min(28);
+    let state_w = w.saturating_sub(FD + name_w + wants_w + unread);
+    let quiet = theme::quiet();
+    let mut x = pen.put(0, 0, &text::left("  fd name", FD + name_w), quiet);
+    x = pen.put(x, 0, &text::left("wants", wants_w), quiet);
+    x = pen.put(x, 0, &text::right("unread", unread), quiet);
+    if state_w >= 8 {
+        pen.put(x + 2, 0, "state", quiet);
+    }
+    let rows = pen.height().saturating_sub(1);
+    let (regs, hidden) = fitting(app, rows);
+    for (i, reg) in regs.iter().enumerate() {
+        let style = theme::of(reg.word);
+        let line_style = if Some(reg.id) == app.chosen {
+            theme::chosen()
+        } else {
+            Style::new()
+        };
+        pen.glyph(0, i + 1, glyph(reg.word), style);
+        let name = text::left(app.names.name(reg.id), name_w);
+        let mut x = pen.put(1, i + 1, &text::right(&reg.fd.to_string(), 3), line_style);
+        x = pen.put(x, i + 1, " ", line_style);
+        x = pen.put(x, i + 1, &name, style.patch(line_style));
+        x = pen.put(
+            x,
+            i + 1,
+            &text::left(&wants(reg.interest), wants_w),
+            line_style,
+        );
+        x = pen.put(x, i + 1, &text::right(&unread_of(reg), unread), line_style);
+        if state_w >= 8 {
+            let mark = if reg.fidelity == Fidelity::Inferred {
+                "~"
+            } else {
+                ""
+            };
+            pen.put(
+                x + 2,
+                i + 1,
+                &format!("{mark}{}", theme::word(reg.word)),
+                style,
+            );
+        }
+    }
+    if hidden > 0 {
+        pen.put(2, rows, &format!("and {hidden} more, all quieter"), quiet);
+    }
+    if regs.is_empty() {
+        pen.put(2, 1, "nothing is registered", quiet);
+    }
+}
+
+/// The receive queue as far as known.
+pub fn unread_of(reg: &Registration) -> String {
+    match (reg.unread, reg.unread_fidelity) {
+        (Some(n), Fidelity::Inferred) => format!("~{}", bytes(n)),
+        (Some(n), Fidelity::Bounded) => format!("<={}", bytes(n)),
+        (Some(n), _) => bytes(n),
+        (None, _) => ABSENT.to_string(),
+    }
+}
+
+/// One place on the ready list.
+pub struct Place {
+    /// The registration.
+    pub reg: Id,
+    /// How long it has been ready, if it was not told yet.
+    pub age: Option<Range>,
+    /// Level-triggered and told: the kernel keeps it linked and looks again at the next wait.
+    pub stays: bool,
+}
+
+/// The thread whose batch is shown: the one that runs, else the one that woke last.
+pub fn thread(app: &App) -> Option<&ThreadState> {
+    let busy = |t: &ThreadState| {
+        !matches!(
+            t.phase,
+            crate::model::Phase::Waiting { .. } | crate::model::Phase::Ended
+        )
+    };
+    app.the_loop()?
+        .threads
+        .iter()
+        .max_by_key(|t| (busy(t), t.wakeup))
+}
+
+/// The ready list as far as it follows from what was seen: what did not fit into the batch, then level-triggered ones
+/// that were reported (the kernel links them again at the tail), then what became ready since.
+pub fn ready_list(app: &App) -> Vec<Place> {
+    let now = app.t();
+    let thread = thread(app);
+    let wakeup = thread.map_or(0, |t| t.wakeup);
+    let mut before = Vec::new();
+    let mut after = Vec::new();
+    let mut told = Vec::new();
+    let open = |s: ItemState| matches!(s, ItemState::Fetched | ItemState::Running);
+    for item in thread.into_iter().flat_map(|t| &t.batch) {
+        let Some(reg) = app.model().reg(item.reg) else {
+            continue;
+        };
+        let level = reg.interest & (ET | ONESHOT) == 0;
+        if level && open(item.state) && reg.is_live() {
+            told.push(Place {
+                reg: item.reg,
+                age: None,
+                stays: true,
+            });
+        }
+    }
+    for reg in shown(app) {
+        let Some(since) = reg.ready_since.filter(|_| reg.word == Word::Ready) else {
+            continue;
+        };
+        let age = Range {
+            lo: now.saturating_sub(since.hi),
+            hi: now.saturating_sub(since.lo),
+        };
+        let place = Place {
+            reg: reg.id,
+            age: Some(age),
+            stays: false,
+        };
+        match since.hi < wakeup {
+            true => before.push((since.hi, place)),
+            false => after.push((since.hi, place)),
+        }
+    }
+    before.sort_by_key(|p| p.0);
+    after.sort_by_key(|p| p.0);
+    let rest = after.into_iter().map(|p| p.1);
+    before
+        .into_iter()
+        .map(|p| p.1)
+        .chain(told)
+        .chain(rest)
+        .collect()
+}
+
+/// Draws the ready list.
+pub fn ready(pen: &mut Pen<'_>, app: &App) {
+    let quiet = theme::quiet();
+    let list = ready_list(app);
+    if list.is_empty() {
+        pen.put(1, 0, "empty: nothing", quiet);
+        pen.put(1, 1, "to tell", quiet);
+        return;
+    }
+    pen.put(1, 0, "next in line:", quiet);
+    let rows = pen.height().saturating_sub(1);
+    let w = pen.width();
+    for (i, place) in list.iter().take(rows).enumerate() {
+        if i + 1 == rows && list.len() > rows {
+            pen.put(1, i + 1, &format!("and {} more", list.len() - i), quiet);
+            break;
+        }
+        let fd = app.model().reg(place.reg).map_or(-1, |r| r.fd);
+        let style = if place.stays {
+            theme::plain()
+        } else {
+            theme::ready()
+        };
+        let age = match place.age {
+            _ if place.stays => "~stays".to_owned(),
+            Some(age) if age.lo == age.hi => text::time(age.hi),
+            Some(age) => format!("<={}", text::time(age.hi)),
+            None => ABSENT.to_string(),
+        };
+        let room = w.saturating_sub(text::width(&age) + 6);
+        let name = text::left(app.names.name(place.reg), room);
+        let x = pen.put(0, i + 1, &text::right(&fd.to_string(), 3), style);
+        let x = pen.put(x + 1, i + 1, &name, style);
+        pen.put(x + 1, i + 1, &age, if place.stays { quiet } else { style });
+    }
+}
+
+/// Whether a sleeping loop will hear of this fd, in words.
+pub fn will_wake(reg: &Registration) -> (&'static str, bool) {
+    let some = reg.unread.is_some_and(|n| n > 0);
+    match reg.word {
+        Word::Residual => ("epoll speaks again only when more arrive", false),
+        _ if some && reg.is_edge() => ("epoll speaks again only when more arrive", false),
+        Word::Disarmed => ("off until the program re-arms it with MOD", false),
+        Word::Muted => ("asks for nothing: only errors and hang-ups", false),
+        Word::Ghost => ("closed here, but a copy elsewhere still reports", true),
+        Word::Unknown => ("events were lost: nobody knows", true),
+        _ if reg.interest & (IN | OUT) == IN => ("wakes it when something arrives", true),
+        _ if reg.interest & OUT != 0 => ("wakes it when there is room to write", true),
+        _ => ("wakes it on an event it asked for", true),
+    }
+}

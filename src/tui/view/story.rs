@@ -1,0 +1,291 @@
+//! "What you see": the Loop screen in sentences, each from a fact the model holds, the most telling first.
+//! What is inferred says so, what is bounded says "at most", what is not known is not told. Step: model → **view**.
+
+use super::kernel;
+use super::theatre::{age, in_call, late_ones};
+use crate::model::{ItemState, Phase, Registration, ThreadState, Word};
+use crate::tui::app::App;
+use crate::tui::widget::text::{bytes, count, list, plural, time};
+
+/// The sentences, most telling first.
+pub fn tell(app: &App) -> Vec<String> {
+    let mut out = Vec::new();
+    if app.player.reader().is_empty() {
+        return vec![waiting_for_events(app)];
+    }
+    if let Some(held) = &app.held {
+        let length = time(held.turn.end - held.turn.start);
+        out.push(format!(
+            "Held: the worst turn of the last second ({length}); Space keeps it."
+        ));
+    }
+    if let Some(ended) = app
+        .live
+        .as_ref()
+        .and_then(|l| super::super::run::child_state(&l.control))
+        && app.player.at_end()
+    {
+        out.push(format!("The program has {ended}; this is its last moment."));
+    }
+    let Some(thread) = kernel::thread(app) else {
+        out.push(
+            "No loop has waited yet: the program has not called epoll_wait, poll or select."
+                .to_owned(),
+        );
+        return out;
+    };
+    match thread.phase {
+        Phase::Running { reg, since } => running(app, thread, reg, since, &mut out),
+        Phase::Waiting { since, timeout } => asleep(app, since, timeout, &mut out),
+        Phase::Timer { name, since } => callback(app, thread, "timer", name, since, &mut out),
+        Phase::Task { name, since } => callback(app, thread, "task", name, since, &mut out),
+        Phase::Rest { since } => rest(app, thread, since, &mut out),
+        Phase::Ended => out.push("The loop's thread has ended.".to_owned()),
+        Phase::Unknown => {
+            out.push("Events were lost here: what the thread does is not known.".to_owned())
+        }
+    }
+    left_over(app, &mut out);
+    outlook(app, thread, &mut out);
+    out
+}
+
+fn waiting_for_events(app: &App) -> String {
+    match app.is_live() {
+        true => "No event has arrived yet. If the program runs its loop and nothing comes, it does not record: \
+                 it must be built with loopscope and call Recorder::from_env."
+            .to_owned(),
+        false => "This recording holds no event.".to_owned(),
+    }
+}
+
+fn cap(name: &str) -> String {
+    name.to_owned()
+}
+
+fn running(app: &App, thread: &ThreadState, reg: Option<u32>, since: u64, out: &mut Vec<String>) {
+    let ran = time(app.t().saturating_sub(since));
+    let Some(reg) = reg.and_then(|id| app.model().reg(id)) else {
+        out.push(format!(
+            "A handler has run for {ran}; which fd it serves is not known."
+        ));
+        return;
+    };
+    let name = cap(app.names.name(reg.id));
+    let mut sentence = format!("{name}'s handler has run for {ran}");
+    if let Some(open) = thread.open_run()
+        && open.ios > 0
+    {
+        let moved = match (open.bytes_in, open.bytes_out) {
+            (0, 0) => String::new(),
+            (n, 0) => format!(" ({} in)", bytes(n)),
+            (0, n) => format!(" ({} out)", bytes(n)),
+            (a, b) => format!(" ({} in, {} out)", bytes(a), bytes(b)),
+        };
+        sentence.push_str(&format!(": {}{moved}", plural(u64::from(open.ios), "call")));
+        if open.bytes_in > 0 {
+            sentence.push_str(match open.drained {
+                true => ", and the fd is drained",
+                false => ", and it has not met EAGAIN yet",
+            });
+        }
+    }
+    sentence.push('.');
+    out.push(sentence);
+    if let Some(call) = in_call(app, thread) {
+        out.push(format!("It is {call}: nobody else is served meanwhile."));
+    }
+    let queued: Vec<String> = names_in(app, thread, ItemState::Fetched);
+    if !queued.is_empty() {
+        let verb = if queued.len() == 1 { "waits" } else { "wait" };
+        out.push(format!(
+            "{} {verb} behind it in this batch.",
+            list(&queued, 4)
+        ));
+    }
+    late(app, thread, out);
+    let open = thread.batch.iter().any(|i| i.state == ItemState::Fetched);
+    if open && reg.word == Word::Running {
+        out.push(
+            "Nothing is wrong with those that wait: one loop serves one fd at a time.".to_owned(),
+        );
+    }
+}
+
+fn names_in(app: &App, thread: &ThreadState, state: ItemState) -> Vec<String> {
+    let items = thread.batch.iter().filter(|i| i.state == state);
+    items.map(|i| app.names.name(i.reg).to_owned()).collect()
+}
+
+/// Who became ready after the batch was made.
+fn late(app: &App, thread: &ThreadState, out: &mut Vec<String>) {
+    let late = late_ones(app, thread);
+    let Some(first) = kernel::ready_list(app).into_iter().find(|p| !p.stays) else {
+        return;
+    };
+    let (Some(since), [name, rest @ ..]) = (first.age, late.as_slice()) else {
+        return;
+    };
+    out.push(format!(
+        "{name} became ready {} ago, too late for this batch: it waits in the kernel until the next wait.",
+        age(since)
+    ));
+    if !rest.is_empty() {
+        let verb = if rest.len() == 1 { "does" } else { "do" };
+        out.push(format!("So {verb} {}.", list(rest, 3)));
+    }
+}
+
+fn asleep(app: &App, since: u64, timeout: i64, out: &mut Vec<String>) {
+    let live: Vec<&Registration> = kernel::shown(app);
+    let slept = time(app.t().saturating_sub(since));
+    let wakers = live.iter().filter(|r| kernel::will_wake(r).1).count() as u64;
+    let clock = match timeout {
+        ..0 => "and no time-out".to_owned(),
+        0 => "and only looks (time-out 0)".to_owned(),
+        ns => format!("or its time-out of {}", time(ns as u64)),
+    };
+    out.push(format!(
+        "The loop has slept in its wait for {slept}: {} could wake it, {clock}.",
+        plural(wakers, "fd")
+    ));
+    for reg in live.iter().filter(|r| r.word == Word::Ready) {
+        let Some(since) = reg.ready_since else {
+            continue;
+        };
+        let lo = app.t().saturating_sub(since.hi);
+        let hi = app.t().saturating_sub(since.lo);
+        out.push(format!(
+            "{} became ready {} ago: the wakeup is on its way.",
+            app.names.name(reg.id),
+            age(crate::model::Range { lo, hi })
+        ));
+        break;
+    }
+}
+
+/// Edge-triggered fds with bytes left: the lesson of et-not-drained.
+fn left_over(app: &App, out: &mut Vec<String>) {
+    let regs = kernel::shown(app);
+    let left: Vec<&&Registration> = regs.iter().filter(|r| r.word == Word::Residual).collect();
+    let Some(reg) = left.first() else { return };
+    let unread = match reg.unread {
+        Some(n) if n > 0 => format!("{} bytes", count(n)),
+        _ => "bytes".to_owned(),
+    };
+    let inferred = match reg.fidelity {
+        crate::model::Fidelity::Measured => "",
+        _ => " (inferred: its handler stopped before EAGAIN)",
+    };
+    out.push(format!(
+        "{} has {unread} left over{inferred}: it is edge-triggered, so epoll speaks again only when more arrive.",
+        app.names.name(reg.id)
+    ));
+    if left.len() > 1 {
+        out.push(format!("So have {} more.", left.len() - 1));
+    }
+}
+
+fn callback(
+    app: &App,
+    thread: &ThreadState,
+    what: &str,
+    name: u32,
+    since: u64,
+    out: &mut Vec<String>,
+) {
+    use crate::record::event::Space;
+    let process = app
+        .model()
+        .threads()
+        .get(thread.thread as usize)
+        .map_or(0, |t| t.process);
+    let space = if what == "timer" {
+        Space::Timer
+    } else {
+        Space::Task
+    };
+    let name = crate::text::visible(app.model().name(process, space, name)).into_owned();
+    let ran = time(app.t().saturating_sub(since));
+    out.push(format!(
+        "The loop runs the {what} {name}, for {ran} so far; no fd is served meanwhile."
+    ));
+    let queued = names_in(app, thread, ItemState::Fetched);
+    if !queued.is_empty() {
+        out.push(format!("{} queued behind it.", list(&queued, 4)));
+    }
+}
+
+fn rest(app: &App, thread: &ThreadState, since: u64, out: &mut Vec<String>) {
+    let ran = time(app.t().saturating_sub(since));
+    let queued = names_in(app, thread, ItemState::Fetched);
+    let woken = app.t() == thread.wakeup || since == thread.wakeup;
+    match (woken, queued.is_empty()) {
+        (true, false) => out.push(format!(
+            "The loop has just been told of {}: {}. No handler has started yet.",
+            plural(u64::from(thread.batch_len), "event"),
+            list(&queued, 4)
+        )),
+        (_, false) => out.push(format!("Between two handlers, for {ran}; {} still queued.", list(&queued, 4))),
+        (_, true) => out.push(format!(
+            "Every event of this batch has been served; the loop itself runs, for {ran} so far, and will wait again."
+        )),
+    }
+    let skipped = names_in(app, thread, ItemState::Skipped);
+    if !skipped.is_empty() {
+        out.push(format!(
+            "The program left the batch early: {} not served.",
+            list(&skipped, 4)
+        ));
+    }
+    late(app, thread, out);
+}
+
+/// What the whole recording up to here says about this moment.
+fn outlook(app: &App, thread: &ThreadState, out: &mut Vec<String>) {
+    let Some(l) = app.the_loop() else { return };
+    let regs = app.regs();
+    if let Some(worst) = regs
+        .iter()
+        .max_by_key(|r| r.wait_max)
+        .filter(|r| r.wait_max > 1_000_000)
+    {
+        let bounded = worst.notice_lo.max() < worst.notice_hi.max();
+        out.push(format!(
+            "So far {} has waited longest for one event: {}{}.",
+            app.names.name(worst.id),
+            if bounded { "at most " } else { "" },
+            time(worst.wait_max)
+        ));
+    }
+    if let Some(causer) = regs
+        .iter()
+        .max_by_key(|r| r.caused_hi)
+        .filter(|r| r.caused_hi > 1_000_000)
+    {
+        let range = crate::model::Range {
+            lo: causer.caused_lo,
+            hi: causer.caused_hi,
+        };
+        let text = match range.lo == range.hi {
+            true => time(range.hi),
+            false => format!("{} to {}", time(range.lo), time(range.hi)),
+        };
+        out.push(format!(
+            "{} has cost others {text} of waiting.",
+            app.names.name(causer.id)
+        ));
+    }
+    if l.saturated > 0 && thread.batch_len == thread.maxevents && thread.maxevents > 0 {
+        out.push(format!(
+            "This batch is full ({} events): more may be ready than it could hold.",
+            thread.maxevents
+        ));
+    }
+    if app.model().lost() > 0 {
+        out.push(format!(
+            "{} were lost: what they may have touched shows as ? until known again.",
+            plural(app.model().lost(), "event")
+        ));
+    }
+}

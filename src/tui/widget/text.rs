@@ -1,0 +1,200 @@
+//! Text that fits: widths in cells, numbers and times as a person reads them, wrapping. Step: model → **view**.
+
+use crate::model::Range;
+use crate::when::Duration;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Cells a text covers.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// Cut to at most `cells`, the cut shown by `~`… never inside a character.
+pub fn cut(text: &str, cells: usize) -> String {
+    if text.width() <= cells {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        let w = c.width().unwrap_or(0);
+        if used + w + 1 > cells {
+            break;
+        }
+        used += w;
+        out.push(c);
+    }
+    if cells > 0 {
+        out.push('…');
+    }
+    out
+}
+
+/// Cut, then filled with blanks on the right.
+pub fn left(text: &str, cells: usize) -> String {
+    let mut out = cut(text, cells);
+    let used = out.width();
+    out.extend(std::iter::repeat_n(' ', cells.saturating_sub(used)));
+    out
+}
+
+/// Cut, then filled with blanks on the left.
+pub fn right(text: &str, cells: usize) -> String {
+    let text = cut(text, cells);
+    let mut out = " ".repeat(cells.saturating_sub(text.width()));
+    out.push_str(&text);
+    out
+}
+
+/// A duration as a person reads it.
+pub fn time(ns: u64) -> String {
+    Duration(ns).to_string()
+}
+
+/// A range of nanoseconds: one figure when measured, `<= hi` from zero, else both ends.
+pub fn range(r: Range) -> String {
+    if r.lo == r.hi {
+        time(r.hi)
+    } else if r.lo == 0 {
+        format!("<= {}", time(r.hi))
+    } else {
+        format!("{} to {}", time(r.lo), time(r.hi))
+    }
+}
+
+/// 1234567 as `1,234,567`.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// A number of bytes in at most six cells: `16 B`, `205 K`, `14 M`.
+pub fn bytes(n: u64) -> String {
+    match n {
+        0..10_000 => format!("{n} B"),
+        10_000..10_240_000 => format!("{} K", n / 1024),
+        10_240_000..10_485_760_000 => format!("{} M", n >> 20),
+        _ => format!("{} G", n >> 30),
+    }
+}
+
+/// `n thing` or `n things`.
+pub fn plural(n: u64, thing: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{} {thing}{s}", count(n))
+}
+
+/// `a`, `a and b`, `a, b and c`; above `most`, `a, b and 7 more`.
+pub fn list(names: &[String], most: usize) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        _ if names.len() > most.max(2) => {
+            let shown = most.max(2) - 1;
+            format!(
+                "{} and {} more",
+                names[..shown].join(", "),
+                names.len() - shown
+            )
+        }
+        [head @ .., last] => format!("{} and {last}", head.join(", ")),
+    }
+}
+
+/// Words wrapped into lines of at most `cells`.
+pub fn wrap(text: &str, cells: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for paragraph in text.split('\n') {
+        let mut line = String::new();
+        for word in paragraph.split(' ') {
+            let word = cut(word, cells);
+            if !line.is_empty() && line.width() + 1 + word.width() > cells {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(&word);
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// Whole sentences, as many as fit into `rows` lines of `cells`; the first is cut rather than left out.
+pub fn sentences(all: &[String], cells: usize, rows: usize) -> Vec<String> {
+    let mut text = String::new();
+    let mut fitting: Vec<String> = Vec::new();
+    for sentence in all {
+        let mut next = text.clone();
+        if !next.is_empty() {
+            next.push(' ');
+        }
+        next.push_str(sentence);
+        let lines = wrap(&next, cells);
+        if lines.len() > rows {
+            if fitting.is_empty() {
+                fitting = lines.into_iter().take(rows).collect();
+            }
+            break;
+        }
+        fitting = lines;
+        text = next;
+    }
+    fitting
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_wider_than_asked() {
+        for cells in 0..12 {
+            for text in ["", "a", "漢字漢字", "flood and ann", "…………"] {
+                assert!(width(&cut(text, cells)) <= cells, "{text} in {cells}");
+                assert_eq!(
+                    width(&left(text, cells)),
+                    cells.max(width(&left(text, cells)))
+                );
+                assert_eq!(width(&right(text, cells)), cells);
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_read_like_numbers() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(3328), "3,328");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(bytes(16), "16 B");
+        assert_eq!(bytes(210_000), "205 K");
+        assert_eq!(
+            range(Range {
+                lo: 0,
+                hi: 5_790_000
+            }),
+            "<= 5.79 ms"
+        );
+        assert_eq!(range(Range { lo: 7, hi: 7 }), "7 ns");
+    }
+
+    #[test]
+    fn lists_and_wrapping() {
+        let names = |n: usize| (0..n).map(|i| format!("n{i}")).collect::<Vec<_>>();
+        assert_eq!(list(&names(1), 3), "n0");
+        assert_eq!(list(&names(3), 3), "n0, n1 and n2");
+        assert_eq!(list(&names(9), 3), "n0, n1 and 7 more");
+        assert_eq!(wrap("one two three", 8), ["one two", "three"]);
+        let all = ["First one.".to_owned(), "Second one is long.".to_owned()];
+        assert_eq!(sentences(&all, 12, 1), ["First one."]);
+    }
+}

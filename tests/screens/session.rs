@@ -1,0 +1,87 @@
+//! A scripted session: an app over a made-up recording, keys in, frames out, no terminal.
+
+use crate::greedy::{self, Script};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use loopscope::export::{picture, svg};
+use loopscope::tui::{self, App, Look, Message, Options, Source, keymap};
+use ratatui::buffer::Buffer;
+
+pub struct Session {
+    pub app: App,
+    size: (u16, u16),
+    _place: tempfile::TempDir,
+}
+
+impl Session {
+    pub fn new(script: Script, width: u16, height: u16) -> Self {
+        Self::with(script, width, height, Look::default())
+    }
+
+    pub fn with(script: Script, width: u16, height: u16, look: Look) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("greedy.lscope");
+        greedy::write(&path, script);
+        let source = Source::Replay {
+            path,
+            follow: false,
+        };
+        let options = Options {
+            name: "greedy-fd broken".into(),
+            ..Options::default()
+        };
+        let app = App::open(&source, options, look).unwrap().unwrap();
+        Session {
+            app,
+            size: (width, height),
+            _place: place,
+        }
+    }
+
+    pub fn frame(&mut self) -> Buffer {
+        tui::frame(&mut self.app, self.size.0, self.size.1).unwrap()
+    }
+
+    pub fn text(&mut self) -> String {
+        picture::to_text(&self.frame())
+    }
+
+    pub fn picture(&mut self, path: &str) {
+        let frame = self.frame();
+        std::fs::write(format!("{path}.svg"), svg::to_svg(&frame)).unwrap();
+        std::fs::write(format!("{path}.txt"), picture::to_text(&frame)).unwrap();
+    }
+
+    pub fn key(&mut self, code: KeyCode, modifiers: KeyModifiers) {
+        if let Some(message) = keymap::message(&self.app, KeyEvent::new(code, modifiers)) {
+            self.app.update(message).unwrap();
+        }
+        self.frame();
+    }
+
+    /// Types characters; `\n` is Enter, `\x1b` is Esc.
+    pub fn keys(&mut self, keys: &str) -> &mut Self {
+        for c in keys.chars() {
+            let code = match c {
+                '\n' => KeyCode::Enter,
+                '\x1b' => KeyCode::Esc,
+                '→' => KeyCode::Right,
+                '←' => KeyCode::Left,
+                '↓' => KeyCode::Down,
+                '↑' => KeyCode::Up,
+                c => KeyCode::Char(c),
+            };
+            self.key(code, KeyModifiers::NONE);
+        }
+        self
+    }
+
+    pub fn message(&mut self, message: Message) -> &mut Self {
+        self.app.update(message).unwrap();
+        self.frame();
+        self
+    }
+
+    pub fn go(&mut self, to: &str) -> &mut Self {
+        self.keys("t").keys(to).keys("\n")
+    }
+}
