@@ -35,7 +35,8 @@ fn fd(number: i32, name: &str, run_ms: u64, wait_ms: u64, caused: (u64, u64)) ->
         notice: Some(Bounds { lo: hi, hi }),
         queue: Some(times(330, 40 * MS, 5 * MS)),
         run: Some(times(330, run_ms * MS, 6 * MS)),
-        wait_max: 7 * MS,
+        waited: wait_ms * MS,
+        waited_max: 7 * MS,
         caused: Some(caused),
         ..Fd::default()
     }
@@ -102,6 +103,7 @@ fn summary() -> Summary {
             wakeup_ns: 94_220_000,
             start_ns: 94_290_000,
             run_ns: 10_000,
+            waited: 4_130_000,
             notice: Some((4_060_000, 4_060_000)),
             behind: vec![
                 Behind {

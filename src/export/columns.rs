@@ -8,11 +8,14 @@ use crate::model::Model;
 use crate::record::event::{Cause, Ctl, Event, FdKind, Kind, NO_INDEX, Op, Space, Wait};
 use crate::record::fields;
 use crate::text::names;
+use std::collections::HashMap;
 
 /// Looks up names in the tables of the event's process.
 pub(super) struct Names<'a> {
     pub model: &'a Model,
     pub process: u32,
+    /// Address pairs of load generators by process and id: the model keeps what it makes of them, not their text.
+    pub pairs: &'a HashMap<(u32, u32), String>,
 }
 
 impl Names<'_> {
@@ -145,7 +148,7 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
                 .field("fd", Some(e.fd).filter(|fd| *fd >= 0));
         }
         Kind::Supplied => {
-            j.field("pair", names.of(Space::Pair, e.x))
+            j.field("pair", names.pairs.get(&(names.process, e.x as u32)))
                 .field("bytes", e.arg);
             j.field("from_ns", e.t.saturating_sub(e.y))
                 .field("to_ns", e.t);

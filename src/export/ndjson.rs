@@ -36,7 +36,7 @@ pub fn lines<E: From<Error>>(
         reader.read_page(page, &mut events)?;
         for (number, event, text) in events.iter() {
             model.apply(number, event, text, &mut ());
-            places.see(&model, event);
+            places.see(&model, event, text);
             if window.contains(&event.t) {
                 json.clear();
                 one(&mut json, number, event, text, &model, &places);
@@ -70,6 +70,7 @@ fn one(j: &mut Json, number: u64, e: &Event, text: &[u8], model: &Model, places:
         let names = Names {
             model,
             process: process.unwrap_or(Id::MAX),
+            pairs: &places.pairs,
         };
         columns(j, e, text, &names);
         if let Some((l, seat)) = places.of(model, e) {
@@ -109,13 +110,25 @@ struct Places {
     threads: HashMap<u32, Id>,
     known: usize,
     seats: HashMap<(u32, i32), (usize, usize)>,
+    pairs: HashMap<(Id, u32), String>,
 }
 
 impl Places {
-    fn see(&mut self, model: &Model, e: &Event) {
+    fn see(&mut self, model: &Model, e: &Event, text: &[u8]) {
         while let Some(thread) = model.threads().get(self.known) {
             self.threads.insert(thread.number, thread.id);
             self.known += 1;
+        }
+        if e.kind == Kind::Name && e.aux == Space::Pair.code() {
+            let thread = self
+                .threads
+                .get(&e.thread)
+                .and_then(|id| model.threads().get(*id as usize));
+            let process = thread.map_or(Id::MAX, |t| t.process);
+            self.pairs.insert(
+                (process, e.x as u32),
+                String::from_utf8_lossy(text).into_owned(),
+            );
         }
         if e.kind != Kind::WaitEnter {
             return;

@@ -35,10 +35,12 @@ pub fn fold(reader: &mut Reader, progress: &mut dyn FnMut(f64)) -> Result<Summar
     Ok(summarise(reader, &model, &ear, worst))
 }
 
-/// Listens for the longest wait and keeps what ran before it.
+/// Listens to every run: how long it waited behind others, and what ran before the longest wait.
 #[derive(Default)]
 struct Ear {
-    segments: HashMap<(Id, Id), VecDeque<Segment>>,
+    segments: Map<(Id, Id), VecDeque<Segment>>,
+    /// What each registration waited behind others, in all and at worst.
+    waits: Map<Id, Waited>,
     longest: Option<u64>,
     found: Option<Run>,
     /// Runs whose instant of readiness is measured, and all of those where something is known of it.
@@ -46,16 +48,44 @@ struct Ear {
     known: u64,
 }
 
-/// notice at most + queue; only the queue where notice is absent.
-fn wait_of(run: &Run) -> u64 {
-    run.wait().map_or(run.queue(), |w| w.hi)
+#[derive(Clone, Copy, Default)]
+struct Waited {
+    sum: u64,
+    max: u64,
+}
+
+type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
+
+impl Ear {
+    /// How long the run's event waited, at most. Where readiness is only bounded, time inside the kernel's wait does not
+    /// count: had the event been ready then, the wait would have returned.
+    fn waited(&self, run: &Run) -> u64 {
+        let Some(wait) = run.wait() else {
+            return run.queue();
+        };
+        if run.notice_fidelity == Fidelity::Measured {
+            return wait.hi;
+        }
+        let earliest = run.ready.map_or(run.wakeup, |r| r.lo);
+        let segments = self.segments.get(&(run.loop_id, run.thread));
+        let recent = segments.into_iter().flat_map(|all| all.iter().rev());
+        let inside: u64 = recent
+            .take_while(|s| s.end > earliest)
+            .filter(|s| s.part == Part::Wait)
+            .map(|s| s.end.min(run.start).saturating_sub(s.start.max(earliest)))
+            .sum();
+        wait.hi.saturating_sub(inside)
+    }
 }
 
 impl Sink for Ear {
     fn run(&mut self, run: &Run) {
         self.known += u64::from(run.notice.is_some());
         self.measured += u64::from(run.notice_fidelity == Fidelity::Measured);
-        let wait = wait_of(run);
+        let wait = self.waited(run);
+        let waits = self.waits.entry(run.reg).or_default();
+        waits.sum += wait;
+        waits.max = waits.max.max(wait);
         if self.longest.is_none_or(|longest| wait > longest) {
             self.longest = Some(wait);
             self.found = Some(*run);
@@ -98,6 +128,9 @@ fn tell(model: &Model, ear: &Ear, run: &Run) -> Worst {
         let pieces = of_thread()
             .filter(|s| s.part == part && s.end > earliest && s.start < run.start)
             .count();
+        if part == Part::Wait && run.notice_fidelity != Fidelity::Measured {
+            continue;
+        }
         behind.push(Behind {
             who,
             fd,
@@ -116,6 +149,7 @@ fn tell(model: &Model, ear: &Ear, run: &Run) -> Worst {
         wakeup_ns: run.wakeup,
         start_ns: run.start,
         run_ns: run.run(),
+        waited: ear.longest.unwrap_or(0),
         notice: run.notice.map(|n| (n.lo, n.hi)),
         behind,
     }
@@ -147,7 +181,7 @@ fn summarise(reader: &Reader, model: &Model, ear: &Ear, worst: Option<Worst>) ->
         complete: reader.complete(),
         kernel_ready: match (ear.known, ear.measured) {
             (0, _) => meta.kernel_ready.clone(),
-            (known, measured) if known == measured => "measured".to_owned(),
+            (known, measured) if measured >= known.div_ceil(2) => "measured".to_owned(),
             _ => "bounded".to_owned(),
         },
         handlers: match model.loops().iter().any(model::Loop::has_handlers) {
@@ -155,11 +189,11 @@ fn summarise(reader: &Reader, model: &Model, ear: &Ear, worst: Option<Worst>) ->
             false => meta.handlers.clone(),
         },
     };
-    let mut fds: Vec<Fd> = model.regs().map(|r| an_fd(model, r)).collect();
+    let mut fds: Vec<Fd> = model.regs().map(|r| an_fd(model, ear, r)).collect();
     fds.sort_by(|a, b| {
         let place = |f: &Fd| (f.loop_id, f.fd, f.generation, f.registered_ns);
-        b.waited()
-            .cmp(&a.waited())
+        b.waited
+            .cmp(&a.waited)
             .then_with(|| place(a).cmp(&place(b)))
     });
     let folded: u64 = model.roles().iter().map(|r| r.folded).sum();
@@ -243,7 +277,8 @@ fn a_loop(model: &Model, l: &model::Loop) -> Loop {
     }
 }
 
-fn an_fd(model: &Model, r: &Registration) -> Fd {
+fn an_fd(model: &Model, ear: &Ear, r: &Registration) -> Fd {
+    let waits = ear.waits.get(&r.id).copied().unwrap_or_default();
     let of_loop = model.loops().get(r.loop_id as usize);
     let handlers = of_loop.is_some_and(model::Loop::has_handlers);
     let all = of_loop.map_or(0, |l| l.run_ns);
@@ -264,6 +299,8 @@ fn an_fd(model: &Model, r: &Registration) -> Fd {
         bytes_out: r.bytes_out,
         share: (handlers && all > 0).then(|| r.run_ns as f64 / all as f64),
         bypassed_max: r.bypassed_max,
+        waited: waits.sum,
+        waited_max: waits.max,
         wait_max: r.wait_max,
         notice: bounds(&r.notice_lo, &r.notice_hi),
         queue: times(&r.queue, handlers),

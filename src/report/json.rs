@@ -157,6 +157,9 @@ fn an_fd(j: &mut Json, f: &Fd) {
             }
         }
         j.field("wait_max_ns", f.wait_max);
+        j.object("behind_ns", |j| {
+            j.field("sum", f.waited).field("max", f.waited_max);
+        });
     });
 }
 

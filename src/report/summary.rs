@@ -195,7 +195,12 @@ pub struct Fd {
     pub share: Option<f64>,
     /// The most runs of others between its becoming ready and its own.
     pub bypassed_max: u32,
-    /// The longest wait of one event: notice at most + queue.
+    /// What its events waited behind others, at most: notice and queue without the time inside the kernel's wait where
+    /// readiness is only bounded (had it been ready, the wait would have returned).
+    pub waited: u64,
+    /// The longest of these waits.
+    pub waited_max: u64,
+    /// The longest wait of one event with all of its notice time.
     pub wait_max: u64,
     /// Kernel-ready to wakeup.
     pub notice: Option<Bounds>,
@@ -207,13 +212,6 @@ pub struct Fd {
     pub tail: Option<Times>,
     /// The waiting others did while it ran.
     pub caused: Option<(u64, u64)>,
-}
-
-impl Fd {
-    /// Everything it waited, at most: notice and queue.
-    pub fn waited(&self) -> u64 {
-        self.notice.map_or(0, |n| n.hi.sum) + self.queue.map_or(0, |q| q.sum)
-    }
 }
 
 /// What a capture could not do.
@@ -244,6 +242,8 @@ pub struct Worst {
     pub start_ns: u64,
     /// How long the handler then ran.
     pub run_ns: u64,
+    /// How long it waited behind others, at most; see [`Fd::waited`].
+    pub waited: u64,
     /// notice, as a range; nothing where it is not known.
     pub notice: Option<(u64, u64)>,
     /// What ran meanwhile and for how long, longest first; the sum is the wait.

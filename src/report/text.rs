@@ -2,7 +2,7 @@
 //! wait told as a sentence. 80 columns; what is not known is said so. Step: model → **view**.
 
 use super::summary::{Behind, Bounds, Fd, Loop, Summary, Times, Worst};
-use super::words::{brief, cell, grouped, known, percent, quoted, short};
+use super::words::{brief, cell, grouped, known, percent, program, quoted, short};
 use crate::text::{visible, wallclock};
 use crate::when::Duration;
 use std::fmt::Write;
@@ -67,7 +67,7 @@ fn verdict(s: &Summary) -> String {
     let Some(worst) = &s.worst else {
         return format!("{who}: nobody waited; no ready event met a handler in this recording.");
     };
-    let waited = Duration(worst.start_ns.saturating_sub(worst.ready_ns));
+    let waited = Duration(worst.waited);
     let mut text = format!(
         "{who}: the longest wait was {}{waited}, of {}",
         at_most(worst),
@@ -106,38 +106,41 @@ fn verdict(s: &Summary) -> String {
 /// "at most " where the notice part of a wait is only bounded.
 fn at_most(worst: &Worst) -> &'static str {
     match worst.notice {
-        Some((lo, hi)) if lo != hi => "at most ",
+        Some((lo, hi)) if !reads_alike(lo, hi) => "at most ",
         _ => "",
     }
+}
+
+/// Two bounds that three figures do not tell apart.
+fn reads_alike(lo: u64, hi: u64) -> bool {
+    Duration(lo).to_string() == Duration(hi).to_string()
 }
 
 /// The longest wait as sentences; its parts add up.
 fn story(w: &Worst) -> String {
     let name = name_of(&w.name, w.fd);
-    let queue = w.start_ns.saturating_sub(w.wakeup_ns);
-    let wait = Duration(w.start_ns.saturating_sub(w.ready_ns));
+    let queue = Duration(w.start_ns.saturating_sub(w.wakeup_ns));
+    let (told, waited, work) = (
+        Duration(w.wakeup_ns),
+        Duration(w.waited),
+        Duration(w.run_ns),
+    );
     let mut text = match w.notice {
-        Some((lo, hi)) if lo == hi => format!(
-            "{name} became ready at {}, the program was told {} later and its handler started {} after that: {wait} of waiting for {} of work.",
+        Some((lo, hi)) if reads_alike(lo, hi) => format!(
+            "{name} became ready at {}, the program was told {} later and its handler started {queue} after that: \
+             {waited} of waiting for {work} of work.",
             Duration(w.ready_ns),
             Duration(hi),
-            Duration(queue),
-            Duration(w.run_ns)
         ),
         Some((lo, hi)) => format!(
-            "{name} became ready {} to {} before the program was told at {}, and its handler started {} after that: \
-             at most {wait} of waiting for {} of work.",
+            "{name} became ready between {} and {} before the program was told at {told}, and its handler started \
+             {queue} after that: at most {waited} of waiting behind others for {work} of work.",
             Duration(lo),
             Duration(hi),
-            Duration(w.wakeup_ns),
-            Duration(queue),
-            Duration(w.run_ns)
         ),
         None => format!(
-            "The program was told of {name} at {}, and its handler started {} later, for {} of work. How long it had been ready is not known.",
-            Duration(w.wakeup_ns),
-            Duration(queue),
-            Duration(w.run_ns)
+            "The program was told of {name} at {told}, and its handler started {queue} later, for {work} of work. \
+             How long it had been ready is not known."
         ),
     };
     if !w.behind.is_empty() {
@@ -223,7 +226,7 @@ impl Page {
     fn a_loop(&mut self, s: &Summary, l: &Loop) {
         let process = s.processes.iter().find(|p| p.id == l.process);
         let process = process.map_or_else(String::new, |p| {
-            format!(" of {}", short(&visible(&p.name), 30))
+            format!(" of {}", short(&program(&p.name), 30))
         });
         let name = match l.name.is_empty() {
             true => String::new(),
@@ -289,7 +292,7 @@ impl Page {
 
     fn bounds(&mut self, name: &str, bounds: Option<Bounds>) {
         match bounds {
-            Some(b) if b.lo == b.hi => self.times(name, Some(b.hi)),
+            Some(b) if reads_alike(b.lo.sum, b.hi.sum) => self.times(name, Some(b.hi)),
             Some(b) if b.lo.sum == 0 => self.times(&format!("{name} <="), Some(b.hi)),
             Some(b) => {
                 self.times(&format!("{name} >="), Some(b.lo));
@@ -316,7 +319,7 @@ impl Page {
     fn who_waited(&mut self, s: &Summary, top: usize) {
         self.line("");
         self.line(&format!(
-            "who waited most (notice + queue){}",
+            "who waited most behind others (notice + queue){}",
             of_total(top, s)
         ));
         self.line("");
@@ -325,7 +328,7 @@ impl Page {
         );
         for f in s.fds.iter().filter(|f| f.ready > 0).take(top) {
             let mark = match f.notice {
-                Some(n) if n.lo.sum != n.hi.sum => "at most",
+                Some(n) if !reads_alike(n.lo.sum, n.hi.sum) => "at most",
                 None => "queue",
                 _ => "",
             };
@@ -337,8 +340,8 @@ impl Page {
                 f.fd,
                 cell(&brief(&f.name), 20),
                 grouped(f.ready),
-                Duration(f.waited()).to_string(),
-                Duration(f.wait_max).to_string(),
+                Duration(f.waited).to_string(),
+                Duration(f.waited_max).to_string(),
                 f.share.map_or("–".to_owned(), percent),
             ));
         }
@@ -360,7 +363,7 @@ impl Page {
         self.line("     fd  name                     runs  cost others            longest run");
         for f in causes.into_iter().take(top) {
             let (lo, hi) = f.caused.unwrap_or_default();
-            let cost = if lo == hi {
+            let cost = if reads_alike(lo, hi) {
                 Duration(hi).to_string()
             } else {
                 format!("{} to {}", Duration(lo), Duration(hi))
@@ -391,7 +394,7 @@ impl Page {
             notes.push("where events are lost or late, states and times they may have touched are unknown and not counted".to_owned());
         }
         if r.kernel_ready == "bounded" {
-            notes.push("<= times are upper bounds: the kernel was ready some time after the last proof that it was not".to_owned());
+            notes.push("<= times are upper bounds: it became ready at some instant after the last proof that it was not".to_owned());
         }
         for setup in &s.setup {
             notes.push(format!(

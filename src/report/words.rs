@@ -31,6 +31,13 @@ pub(crate) fn brief(name: &str) -> String {
     format!("{} ← {far}", near.split(' ').next().unwrap_or(near))
 }
 
+/// A command without the folders its program lies in.
+pub(crate) fn program(command: &str) -> String {
+    let (path, rest) = command.split_at(command.find(' ').unwrap_or(command.len()));
+    let name = path.rsplit('/').next().unwrap_or(path);
+    visible(&format!("{name}{rest}")).into_owned()
+}
+
 /// 1234567 as `1,234,567`.
 pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
@@ -113,6 +120,7 @@ mod tests {
             "tcp ← 10.0.0.2:5\\x1b"
         );
         assert_eq!(brief("ann"), "ann");
+        assert_eq!(program("/usr/bin/server --root /srv"), "server --root /srv");
     }
 
     #[test]
