@@ -313,7 +313,7 @@ fn fixed_width(values: &[u64]) -> (u64, usize) {
         .max()
         .unwrap_or(0);
     // Without need of a base the bytes are the values themselves, and alike in lanes with different ranges.
-    match most.max(base) {
+    match base.checked_add(most).unwrap_or(u64::MAX) {
         0..=0xff => (0, 1),
         0x100..=0xffff => (0, 2),
         _ => match most {
@@ -322,5 +322,21 @@ fn fixed_width(values: &[u64]) -> (u64, usize) {
             0x1_0000..=0xffff_ffff => (base, 4),
             _ => (base, 8),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_width_holds_the_largest_value_also_when_base_and_distance_each_fit_in_less() {
+        // Found by steps of 1 after a first step of 256.
+        assert_eq!(fixed_width(&[256, 1, 1, 1]), (0, 2));
+        assert_eq!(fixed_width(&[255, 1]), (0, 1));
+        assert_eq!(fixed_width(&[200, 300]), (0, 2));
+        assert_eq!(fixed_width(&[0xffff, 0x1_0000]), (0xffff, 1));
+        assert_eq!(fixed_width(&[0xfff0, 0x1_000f, 0x1_00ff]), (0xfff0, 2));
+        assert_eq!(fixed_width(&[u64::MAX, 0]), (u64::MAX, 1)); // −1 and 0
     }
 }
