@@ -274,14 +274,10 @@ impl Encoder {
                 bits::pack(&self.values, best.0, out);
             }
             _ => {
-                let mut before = 0;
-                self.deltas.extend(
-                    self.values
-                        .iter()
-                        .map(|&v| v.wrapping_sub(std::mem::replace(&mut before, v))),
-                );
-                // The first has nothing before it: it is told by the base when all steps are alike, else by its width.
+                let steps = self.values.windows(2).map(|v| v[1].wrapping_sub(v[0]));
+                self.deltas.extend(steps);
                 let (plain, delta) = (fixed_width(&self.values), fixed_width(&self.deltas));
+                let first = self.values.first().copied().unwrap_or(0);
                 let (values, kind, (base, width)) = if delta.1 < plain.1 {
                     (&self.deltas, code::DELTA, delta)
                 } else {
@@ -289,6 +285,9 @@ impl Encoder {
                 };
                 out.push(kind + width.trailing_zeros() as u8);
                 put_varint(out, zigzag(base));
+                if kind == code::DELTA {
+                    put_varint(out, zigzag(first));
+                }
                 values.iter().for_each(|v| {
                     out.extend_from_slice(&v.wrapping_sub(base).to_le_bytes()[..width])
                 });
@@ -328,6 +327,29 @@ fn fixed_width(values: &[u64]) -> (u64, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trace::decode::Decoder;
+
+    #[test]
+    fn a_column_of_steps_comes_back_whatever_it_starts_with() {
+        for first in [0, 5, 127, 128, 1000, u64::MAX] {
+            for step in [1, 200, u64::MAX] {
+                let events: Vec<Event> = (0..2000)
+                    .map(|i| Event {
+                        kind: Kind::TaskQueued,
+                        t: i,
+                        arg: first.wrapping_add(step.wrapping_mul(i)),
+                        ..Event::default()
+                    })
+                    .collect();
+                let mut raw = Vec::new();
+                Encoder::default().encode(&events, &[], &mut raw);
+                let (mut back, mut text) = (Vec::new(), Vec::new());
+                let newer = Decoder::default().decode(&raw, events.len(), &mut back, &mut text);
+                assert_eq!(newer, Some(0));
+                assert_eq!(back, events, "from {first} by {step}");
+            }
+        }
+    }
 
     #[test]
     fn the_width_holds_the_largest_value_also_when_base_and_distance_each_fit_in_less() {
