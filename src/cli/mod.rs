@@ -13,13 +13,17 @@ mod demo;
 mod doctor;
 mod export;
 mod info;
+mod look;
 mod man;
 mod open;
 mod progress;
 mod record;
+mod replay;
 mod report;
 mod seen;
 mod signals;
+mod snapshot;
+mod start;
 
 pub use error::{Exit, Failure, Outcome};
 
@@ -27,16 +31,11 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 /// An oscilloscope for event loops: who was served, who waited, behind whom, and why.
 #[derive(Parser, Debug)]
-#[command(
-    name = "loopscope",
-    version,
-    max_term_width = 100,
-    arg_required_else_help = true
-)]
+#[command(name = "loopscope", version, max_term_width = 100)]
 #[command(after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0, or that of the launched program (128+N if signal N ended it); \
@@ -46,9 +45,11 @@ const EXIT_CODES: &str = "Exit codes: 0, or that of the launched program (128+N 
 enum Command {
     Demo(demo::Args),
     Record(record::Args),
+    Replay(replay::Args),
     Report(report::Args),
     Info(info::Args),
     Export(export::Args),
+    Snapshot(snapshot::Args),
     Completions(completions::Args),
     Doctor(doctor::Args),
     Man(man::Args),
@@ -60,6 +61,12 @@ enum Command {
     KeepPty,
 }
 
+impl Cli {
+    fn run(self) -> Outcome {
+        self.command.map_or_else(start::run, Command::run)
+    }
+}
+
 impl Command {
     fn run(self) -> Outcome {
         match self {
@@ -68,6 +75,8 @@ impl Command {
             Command::DemoProgram(args) => demo::run_program(args),
             Command::KeepPty => keep_pty(),
             Command::Record(args) => record::run(args),
+            Command::Replay(args) => replay::run(args),
+            Command::Snapshot(args) => snapshot::run(args),
             Command::Report(args) => report::run(args),
             Command::Info(args) => info::run(args),
             Command::Export(args) => export::run(args),
@@ -104,7 +113,7 @@ pub fn main() -> Exit {
             return exit;
         }
     };
-    cli.command.run().unwrap_or_else(|error| {
+    cli.run().unwrap_or_else(|error| {
         error::print(&error, &mut std::io::stderr().lock());
         error::exit_of(&error)
     })

@@ -20,9 +20,12 @@ pub struct Args {
     top: Option<usize>,
 }
 
+/// Rows of a table in the text report when nobody says.
+pub(super) const TOP: usize = 10;
+
 pub(super) fn run(args: Args) -> Outcome {
     if !args.json {
-        return print_text(&args.file, args.top.unwrap_or(10));
+        return print_text(&args.file, args.top.unwrap_or(TOP));
     }
     let mut summary = summarise(&args.file)?;
     summary.fds.truncate(args.top.unwrap_or(usize::MAX));

@@ -1,0 +1,63 @@
+//! What `replay` and `snapshot` share: which screen, which instant, which descriptor. Everything typed is checked here,
+//! before a terminal is touched. Step: model → **view**.
+
+use super::Failure;
+use crate::export::svg;
+use crate::tui::{self, App, Source, View};
+use crate::when::When;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use std::path::Path;
+
+/// Where to look.
+#[derive(clap::Args, Debug)]
+pub struct Look {
+    /// Stand at this instant: 1.25s, 310ms, 50%, -10s (before the end), event:N, iteration:LOOP:N, mark:NAME
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    pub at: Option<When>,
+    /// The screen
+    #[arg(long, value_name = "NAME", value_parser = views())]
+    pub view: Option<View>,
+    /// The descriptor to look at
+    #[arg(long, value_name = "N")]
+    pub fd: Option<i32>,
+    /// Show only what matches, such as 'queue > 5ms'
+    #[arg(long, value_name = "EXPR")]
+    pub filter: Option<String>,
+    /// Draw with ASCII only
+    #[arg(long)]
+    pub ascii: bool,
+}
+
+/// The screens there are.
+fn views() -> impl TypedValueParser<Value = View> {
+    PossibleValuesParser::new(View::ALL.map(|(view, _)| view.name()))
+        .map(|name| View::from_name(&name).unwrap_or_default())
+}
+
+impl Look {
+    /// The same as the UI takes it.
+    pub fn options(&self, file: &Path) -> tui::Options {
+        tui::Options {
+            name: file.display().to_string(),
+            at: self.at.clone(),
+            view: self.view.unwrap_or_default(),
+            fd: self.fd,
+            filter: self.filter.clone(),
+            ascii: self.ascii,
+            picture: Some(svg::to_svg),
+            ..tui::Options::default()
+        }
+    }
+
+    /// Opens the recording at the instant asked for. What the recording cannot show is wrong usage.
+    pub fn app(&self, file: &Path, options: tui::Options, look: tui::Look) -> anyhow::Result<App> {
+        let source = Source::Replay {
+            path: file.to_owned(),
+            follow: false,
+        };
+        let app = App::open(&source, options, look)?;
+        Ok(app.map_err(|why| {
+            Failure::usage(why).hint("loopscope info shows what the recording holds")
+        })?)
+    }
+}
