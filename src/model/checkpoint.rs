@@ -90,6 +90,7 @@ codec!(Run {
     event,
     loop_id,
     reg,
+    role,
     thread,
     turn,
     index,

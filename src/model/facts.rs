@@ -104,6 +104,8 @@ pub struct Run {
     pub loop_id: Id,
     /// The registration served.
     pub reg: Id,
+    /// Its role at the run's end: index into [`Model::roles`](super::Model::roles).
+    pub role: Id,
     /// The thread it ran on.
     pub thread: Id,
     /// The loop's turn it belongs to.

@@ -23,6 +23,7 @@ pub mod loops;
 mod lost;
 mod names;
 pub mod process;
+pub mod pyramid;
 pub mod registration;
 pub mod roles;
 mod run;
@@ -41,6 +42,7 @@ pub use fuzz::fuzz_model;
 pub use histogram::Histogram;
 pub use loops::{Call, Caused, CtlCounts, Item, ItemState, Loop, LoopKind, Phase, ThreadState};
 pub use process::{InCall, Process, Thread};
+pub use pyramid::Pyramid;
 pub use registration::{Drain, Kernel, Registration};
 pub use roles::{Role, RoleKind};
 

@@ -55,6 +55,7 @@ impl Model {
             event: at.number,
             loop_id: seat.loop_id,
             reg: Id::MAX,
+            role: 0,
             thread,
             turn: ts.turn,
             index: e.aux,
@@ -250,6 +251,7 @@ impl Model {
             l.caused_clipped += 1;
         }
         if let Some(reg) = self.regs.get_mut(open.slot) {
+            run.role = reg.role;
             reg.dispatched += 1;
             reg.run_ns = reg.run_ns.saturating_add(length);
             reg.run.record(length);

@@ -1,0 +1,80 @@
+//! Events folded a second on one core, from memory, nobody listening: `cargo bench --bench fold`.
+//!
+//! The aim is 10 million (docs/PERFORMANCE.md). Also shows what a checkpoint weighs at that number of connections.
+
+#[path = "common/synth.rs"]
+#[allow(dead_code)]
+mod synth;
+
+use std::time::Instant;
+
+use loopscope::model::{Model, Pyramid};
+use loopscope::record::event::Event;
+use synth::Synth;
+
+/// Events with the place of their text in one buffer.
+struct Stream {
+    events: Vec<(Event, u32, u16)>,
+    text: Vec<u8>,
+}
+
+fn stream(fds: usize, count: usize) -> Stream {
+    let mut all = Stream {
+        events: Vec::with_capacity(count + 4096),
+        text: Vec::new(),
+    };
+    let mut synth = Synth::new(1, fds);
+    let mut push = |e: &Event, text: &[u8]| {
+        all.events
+            .push((*e, all.text.len() as u32, text.len() as u16));
+        all.text.extend_from_slice(text);
+    };
+    synth.start(&mut push);
+    let mut synth_events = 0;
+    while synth_events < count {
+        synth.turn(&mut |e: &Event, text: &[u8]| {
+            synth_events += 1;
+            push(e, text);
+        });
+    }
+    all
+}
+
+fn main() {
+    const EVENTS: usize = 4_000_000;
+    println!(
+        "{:>8} {:>10} {:>14} {:>16} {:>14}",
+        "fds", "fold M/s", "with pyramid", "checkpoint bytes", "save + load ms"
+    );
+    for fds in [16, 1_000, 20_000] {
+        let stream = stream(fds, EVENTS);
+        let mut best = [0f64; 2];
+        let mut model = Model::default();
+        for round in 0..6 {
+            model = Model::default();
+            let mut pyramid = Pyramid::default();
+            let start = Instant::now();
+            for (number, (e, at, len)) in stream.events.iter().enumerate() {
+                let text = &stream.text[*at as usize..][..usize::from(*len)];
+                if round % 2 == 0 {
+                    model.apply(number as u64, e, text, &mut ());
+                } else {
+                    model.apply(number as u64, e, text, &mut pyramid);
+                }
+            }
+            let rate = stream.events.len() as f64 / start.elapsed().as_secs_f64() / 1e6;
+            best[round % 2] = best[round % 2].max(rate);
+        }
+        let start = Instant::now();
+        let mut saved = Vec::new();
+        model.save(&mut saved);
+        assert!(Model::load(&saved).is_some());
+        let took = start.elapsed().as_secs_f64() * 1e3;
+        println!(
+            "{fds:>8} {:>10.1} {:>14.1} {:>16} {took:>14.1}",
+            best[0],
+            best[1],
+            saved.len()
+        );
+    }
+}
