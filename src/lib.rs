@@ -10,7 +10,10 @@ extern crate self as loopscope;
 #[doc(hidden)]
 pub mod capture;
 mod instrument;
+#[doc(hidden)]
 pub mod model;
+#[doc(hidden)]
+pub mod query;
 pub mod record;
 pub mod trace;
 
