@@ -3,12 +3,11 @@
 
 use super::drain::Drain;
 use super::rendezvous::{Joined, Refused};
-use super::session::Error;
 use super::{drain, launch, procfs};
 use crate::record::event::{Kind, MAX_TEXT};
 use crate::record::wire::Rec;
-use crate::trace::Writer;
 use crate::trace::merge::Counts;
+use crate::trace::{self, Writer};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::ExitStatus;
@@ -19,7 +18,9 @@ use std::time::{Duration, Instant};
 pub(super) enum Message {
     Joined(Joined),
     Refused(Refused),
-    /// The launched child has ended.
+    /// A child has been launched: its end will be told.
+    Launched(u32),
+    /// It has ended.
     Child(u32, ExitStatus),
     /// A piece of what a program wrote to its terminal, with the terminal's size as `Output` carries it.
     Output(Vec<u8>, i32),
@@ -28,7 +29,7 @@ pub(super) enum Message {
 }
 
 /// How a recording went.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Outcome {
     /// Processes that joined by themselves; forked children that pushed are not counted.
     pub joined: u32,
@@ -38,6 +39,8 @@ pub struct Outcome {
     pub counts: Counts,
     /// Bytes of the recording.
     pub bytes: u64,
+    /// Why not everything could be written. What is in the file can be read.
+    pub failure: Option<trace::Error>,
 }
 
 /// How often a pass looks for processes that have ended.
@@ -52,6 +55,8 @@ pub(super) struct Collector<G> {
     told: u64,
     /// Processes whose end is awaited, with a descriptor that says so; none where the kernel refused one.
     alive: HashMap<u32, Option<OwnedFd>>,
+    /// The launched child: whoever waits for it tells its status.
+    child: Option<u32>,
     child_ended: bool,
     finish: bool,
     looked: Instant,
@@ -66,6 +71,7 @@ impl<G: Fn()> Collector<G> {
             grown,
             told: 0,
             alive: HashMap::new(),
+            child: None,
             child_ended: false,
             finish: false,
             looked: Instant::now(),
@@ -73,7 +79,7 @@ impl<G: Fn()> Collector<G> {
         }
     }
 
-    pub(super) fn run(mut self, inbox: &Receiver<Message>) -> Result<Outcome, Error> {
+    pub(super) fn run(mut self, inbox: &Receiver<Message>) -> Outcome {
         let mut next = Instant::now();
         while !self.over() {
             let wait = next.saturating_duration_since(Instant::now());
@@ -112,6 +118,7 @@ impl<G: Fn()> Collector<G> {
                 self.watch(pid);
             }
             Message::Refused(refused) => self.outcome.refused = Some(refused),
+            Message::Launched(pid) => self.child = Some(pid),
             Message::Child(pid, status) => {
                 // Its children may have joined in its last moments.
                 self.look_for_new();
@@ -180,6 +187,7 @@ impl<G: Fn()> Collector<G> {
 
     fn look_for_ended(&mut self) {
         let gone: Vec<u32> = (self.alive.iter())
+            .filter(|(pid, _)| Some(**pid) != self.child)
             .filter(|(_, pidfd)| pidfd.as_ref().is_none_or(|fd| is_readable(fd.as_fd())))
             .map(|(pid, _)| *pid)
             .collect();
@@ -188,13 +196,15 @@ impl<G: Fn()> Collector<G> {
         }
     }
 
-    fn end(mut self) -> Result<Outcome, Error> {
+    fn end(mut self) -> Outcome {
         let writer = &mut self.writer;
         self.outcome.counts = self.drain.finish(|event, text| writer.write(event, text));
-        let summary = self.writer.finish()?;
+        match self.writer.finish() {
+            Ok(summary) => self.outcome.bytes = summary.bytes,
+            Err(error) => self.outcome.failure = Some(error),
+        }
         (self.grown)();
-        self.outcome.bytes = summary.bytes;
-        Ok(self.outcome)
+        self.outcome
     }
 }
 

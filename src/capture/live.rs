@@ -66,6 +66,7 @@ impl Live {
                 return Err(error.into());
             }
         };
+        teller.child_launched(child.id());
         let unsaved = matches!(target, Target::Unnamed { .. });
         let handle = pty.as_ref().map(Pty::handle);
         let made = Control::new(child.id() as i32, pidfd, handle, session.path(), unsaved);

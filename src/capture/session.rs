@@ -85,7 +85,7 @@ pub struct Plan {
 pub struct Session {
     rendezvous: Arc<Rendezvous>,
     messages: SyncSender<Message>,
-    collector: JoinHandle<Result<Outcome, Error>>,
+    collector: JoinHandle<Outcome>,
     welcome: JoinHandle<()>,
     stop: Arc<OwnedFd>,
     file: File,
@@ -167,7 +167,7 @@ impl Session {
         let _ = write_one(&self.stop);
         // It ends by itself; its own panic would have been told on stderr.
         let _ = self.welcome.join();
-        Ok((outcome??, self.file))
+        Ok((outcome?, self.file))
     }
 }
 
@@ -178,6 +178,11 @@ pub struct Teller(SyncSender<Message>);
 impl Teller {
     // The collector outlives every use but the last moments of a session, when nobody needs to know any more: that a
     // message finds nobody is no error.
+
+    /// A child has been launched, and its end will be told.
+    pub fn child_launched(&self, pid: u32) {
+        let _ = self.0.send(Message::Launched(pid));
+    }
 
     /// The launched child has ended.
     pub fn child_ended(&self, pid: u32, status: ExitStatus) {

@@ -152,7 +152,7 @@ fn trace_failure(error: &trace::Error) -> anyhow::Error {
     }
 }
 
-/// The child's code if it is not 0; a recording without events is our failure.
+/// The child's code if it is not 0; a recording without events, or one that could not be written, is our failure.
 pub(super) fn exit_of(ended: &live::Ended, program: &str, ended_by_us: bool) -> Outcome {
     use std::os::unix::process::ExitStatusExt;
     let by_us = ended_by_us
@@ -163,17 +163,24 @@ pub(super) fn exit_of(ended: &live::Ended, program: &str, ended_by_us: bool) -> 
         Some(status) if !by_us => Exit::of_child(status),
         _ => Exit::OK,
     };
+    let ours = if exit == Exit::OK {
+        Exit::FAILURE
+    } else {
+        exit
+    };
+    if let Some(error) = &ended.outcome.failure {
+        let (what, cause) = (error.to_string(), std::error::Error::source(error));
+        let failure = Failure::new(what).exit(ours);
+        return Err(match cause {
+            Some(cause) => failure.because(cause.to_string()).into(),
+            None => failure.into(),
+        });
+    }
     if ended.outcome.counts.records > 0 {
         return Ok(exit);
     }
     let (why, advice) = nothing_because(&ended.outcome, program);
-    let failure = Failure::new(why).hint(advice);
-    Err(if exit == Exit::OK {
-        failure
-    } else {
-        failure.exit(exit)
-    }
-    .into())
+    Err(Failure::new(why).hint(advice).exit(ours).into())
 }
 
 /// Why a recording holds no event, and what to do about it.

@@ -1,9 +1,9 @@
 //! Signals to a recorder whose child has the terminal: ^C is the child's, TERM, HUP and QUIT are passed on to it, a
-//! second one ends the recording at once. Step: none of the pipeline; it ends it.
+//! second one ends the recording at once. A file that may not grow (ulimit -f) is no reason to die. Step: none of the pipeline; it ends it.
 
 use crate::capture::control::{ChildState, Control};
 use crate::capture::session::Teller;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::{Handle, Signals};
 use std::io;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ const SAME_WISH: Duration = Duration::from_millis(300);
 /// Handles them until the handle is closed.
 pub fn handle(control: Control, teller: Teller) -> io::Result<Handle> {
     // What nohup or a background job ignores stays ignored: a handler would make the child lose that.
-    let wanted = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
+    let wanted = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXFSZ]
         .into_iter()
         .filter(|s| !is_ignored(*s));
     let mut signals = Signals::new(wanted)?;
@@ -25,7 +25,7 @@ pub fn handle(control: Control, teller: Teller) -> io::Result<Handle> {
             let mut first: Option<Instant> = None;
             for signal in signals.forever() {
                 let child_lives = matches!(control.child(), ChildState::Running { .. });
-                if signal == SIGINT && child_lives {
+                if signal == SIGXFSZ || signal == SIGINT && child_lives {
                     continue;
                 }
                 match first {
