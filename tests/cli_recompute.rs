@@ -3,29 +3,9 @@
 
 mod common;
 
-use common::{Place, run};
+use common::{Place, recompute, run};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// Exports, reports, and lets the script compare them; returns what it said.
-fn recompute(place: &Place, recording: &str) -> String {
-    let export = run(&["export", recording, "--to", "ndjson"])
-        .exits(0)
-        .stdout;
-    let report = run(&["report", recording, "--json"]).exits(0).stdout;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recompute.py");
-    let files = [
-        place.file("events.ndjson", export),
-        place.file("report.json", report),
-    ];
-    let output = Command::new("python3").arg(script).args(files).output();
-    let output =
-        output.unwrap_or_else(|e| panic!("python3: {e}; tests/run installs what the tests need"));
-    let said = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{recording}:\n{said}");
-    said
-}
 
 #[test]
 fn a_synthetic_server_is_recomputed_exactly() {

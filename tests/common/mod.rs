@@ -119,3 +119,23 @@ pub fn recorded(place: &Place, name: &str) -> String {
     recording::write(&place.path(name), 7, 2_000);
     place.arg(name)
 }
+
+/// Exports, reports, and lets the script compare them; returns what it said.
+pub fn recompute(place: &Place, recording: &str) -> String {
+    let export = run(&["export", recording, "--to", "ndjson"])
+        .exits(0)
+        .stdout;
+    let report = run(&["report", recording, "--json"]).exits(0).stdout;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recompute.py");
+    let files = [
+        place.file("events.ndjson", export),
+        place.file("report.json", report),
+    ];
+    let output = Command::new("python3").arg(script).args(files).output();
+    let output =
+        output.unwrap_or_else(|e| panic!("python3: {e}; tests/run installs what the tests need"));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{recording}:\n{said}");
+    said
+}

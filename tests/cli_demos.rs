@@ -1,0 +1,170 @@
+//! The main job: each demo runs, broken and repaired, and everything that tells of its recording tells the same: the
+//! report as text and as JSON, the replay, a frame of the UI, and a script that computes the figures again.
+#![cfg(feature = "cli")]
+
+mod common;
+
+use common::{Place, recompute, run};
+use loopscope::when::Duration;
+use serde_json::Value;
+
+/// Runs one side of a demo and checks that all views of its recording agree; returns its report.
+fn demo(place: &Place, name: &str, fixed: bool) -> Value {
+    let side = if fixed { "fixed" } else { "broken" };
+    let file = place.arg(&format!("{name}-{side}.lscope"));
+    let mut args = vec!["demo", name, "--no-ui", "-o", &file];
+    args.extend(fixed.then_some("--fixed"));
+    let said = run(&args).exits(0);
+    assert!(
+        said.stdout.contains("claims of ") && !said.stdout.contains("\n  NO "),
+        "{}",
+        said.stdout
+    );
+    assert!(
+        said.stderr.contains(&format!("loopscope replay {file}")),
+        "{}",
+        said.stderr
+    );
+
+    // One text wherever it is asked for, and it is what the demo printed before its claims.
+    let text = run(&["report", &file]).exits(0).stdout;
+    assert_eq!(run(&["replay", &file]).exits(0).stdout, text);
+    assert!(
+        said.stdout.starts_with(&text),
+        "{}\n-- report:\n{text}",
+        said.stdout
+    );
+
+    let json = run(&["report", "--json", &file]).exits(0);
+    assert_eq!(json.stderr, "");
+    let report: Value = serde_json::from_str(&json.stdout).unwrap();
+    let recording = &report["recording"];
+    assert_eq!(
+        (&recording["lost"], &recording["complete"]),
+        (&0.into(), &true.into())
+    );
+    assert_eq!(recording["title"], format!("{name} {side}"));
+    assert!(recompute(place, &file).contains(" 0 differences"));
+
+    // The Fairness screen at the end shows the report's figures.
+    let frame = [
+        "snapshot", &file, "--at", "100%", "--view", "fairness", "--size", "120x40", "-o", "-",
+    ];
+    let screen = run(&frame).exits(0).stdout;
+    for fd in report["fds"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|f| f["ready"].as_u64() > Some(0))
+    {
+        let (number, name) = (fd["fd"].to_string(), fd["name"].as_str().unwrap());
+        let is_row = |l: &&str| {
+            let words: Vec<&str> = l.split_whitespace().collect();
+            words
+                .windows(2)
+                .any(|w| w[0] == number && w[1] == name.split(' ').next().unwrap())
+        };
+        let row = screen.lines().find(is_row);
+        let row =
+            row.unwrap_or_else(|| panic!("fd {number} {name} is not on the screen:\n{screen}"));
+        let longest = Duration(fd["wait_max_ns"].as_u64().unwrap()).to_string();
+        assert!(row.contains(&longest), "{longest}: {row}");
+        for column in ["ready", "dispatched"] {
+            assert!(
+                row.contains(&format!(" {} ", fd[column])),
+                "{column} {}: {row}",
+                fd[column]
+            );
+        }
+    }
+    assert!(
+        text.contains(&format!("{} ready events", report["loops"][0]["ready"])),
+        "{text}"
+    );
+    report
+}
+
+/// What the descriptors of these names waited behind others, in all.
+fn waited(report: &Value, names: &[&str]) -> u64 {
+    let fds = report["fds"].as_array().unwrap();
+    let named = fds
+        .iter()
+        .filter(|f| names.contains(&f["name"].as_str().unwrap()));
+    named.map(|f| f["behind_ns"]["sum"].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn greedy_fd() {
+    let place = Place::new();
+    let (broken, fixed) = (
+        demo(&place, "greedy-fd", false),
+        demo(&place, "greedy-fd", true),
+    );
+    let victims = ["ann", "bob", "cid", "dee"];
+    let (before, after) = (waited(&broken, &victims), waited(&fixed, &victims));
+    assert!(
+        before > 2 * after,
+        "{before} ns of waiting broken, {after} ns fixed"
+    );
+    assert!(broken["loops"][0]["fairness"].as_f64() < fixed["loops"][0]["fairness"].as_f64());
+}
+
+#[test]
+fn blocking_handler() {
+    let place = Place::new();
+    let (broken, fixed) = (
+        demo(&place, "blocking-handler", false),
+        demo(&place, "blocking-handler", true),
+    );
+    let longest = |report: &Value| report["loops"][0]["run_ns"]["max"].as_u64().unwrap();
+    assert!(
+        longest(&broken) >= 50_000_000,
+        "a handler that sleeps 50 ms ran {} ns",
+        longest(&broken)
+    );
+    assert!(longest(&fixed) < longest(&broken));
+}
+
+#[test]
+fn et_not_drained() {
+    let place = Place::new();
+    let (broken, fixed) = (
+        demo(&place, "et-not-drained", false),
+        demo(&place, "et-not-drained", true),
+    );
+    let states = |report: &Value| -> Vec<String> {
+        let fds = report["fds"].as_array().unwrap();
+        fds.iter()
+            .map(|f| f["state"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert!(!states(&fixed).contains(&"residual".to_owned()));
+    let read = |report: &Value| -> u64 {
+        report["fds"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|f| f["bytes_in"].as_u64().unwrap())
+            .sum()
+    };
+    assert!(
+        read(&broken) < read(&fixed),
+        "{} bytes read broken, {} fixed",
+        read(&broken),
+        read(&fixed)
+    );
+}
+
+#[test]
+fn the_list_is_what_there_is() {
+    let list = run(&["demo", "--list", "--json"]).exits(0).stdout;
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let names: Vec<&str> = list["demos"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| d["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["greedy-fd", "blocking-handler", "et-not-drained"]);
+    run(&["demo", "no-such-demo"]).fails(2, "greedy-fd");
+}

@@ -1,0 +1,152 @@
+//! The UI's commands in a real terminal: what is wrong is said before the terminal is taken, and it is given back as it
+//! was on every way out.
+#![cfg(feature = "cli")]
+
+mod common;
+
+use common::screen::Screen;
+use common::{Place, loopscope, recorded, run};
+
+/// Entering the alternate screen.
+const ENTERS: &[u8] = b"\x1b[?1049h";
+
+fn entered(screen: &Screen) -> bool {
+    screen.bytes().windows(ENTERS.len()).any(|w| w == ENTERS)
+}
+
+/// A replay that shows the Loop screen.
+fn replay(place: &Place, width: u16, height: u16) -> Screen {
+    let file = recorded(place, "a.lscope");
+    let screen = Screen::launch(&["replay", &file], width, height);
+    screen.wait_for("REPLAY");
+    screen
+}
+
+#[test]
+fn quitting_gives_the_terminal_back() {
+    let place = Place::new();
+    let mut screen = replay(&place, 80, 24);
+    assert!(screen.contents().contains("1 LOOP"));
+    screen.send("2").wait_for("2 TIMELINE");
+    screen.send("q");
+    assert_eq!(screen.exit_code(), 0);
+    assert!(entered(&screen));
+    screen.assert_intact();
+}
+
+#[test]
+fn every_deadly_signal_gives_the_terminal_back() {
+    let place = Place::new();
+    for signal in [libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+        let mut screen = replay(&place, 80, 24);
+        screen.signal(signal);
+        assert_eq!(screen.exit_code(), 128 + signal, "signal {signal}");
+        screen.assert_intact();
+        std::fs::remove_file(place.path("a.lscope")).unwrap();
+    }
+}
+
+#[test]
+fn a_terminal_too_small_says_so_until_it_is_not() {
+    let place = Place::new();
+    let file = recorded(&place, "a.lscope");
+    let mut screen = Screen::launch(&["replay", &file], 40, 10);
+    screen.wait_for("too small");
+    screen.resize(80, 24).wait_for("1 LOOP");
+    screen.resize(30, 5).wait_for("too small");
+    screen.send("q");
+    assert_eq!(screen.exit_code(), 0);
+    screen.assert_intact();
+}
+
+#[test]
+fn what_is_wrong_is_said_before_the_terminal_is_taken() {
+    let place = Place::new();
+    let file = recorded(&place, "a.lscope");
+    let text = place.file("text.lscope", "no recording\n".repeat(50));
+    let directory = common::text(&place.path(""));
+    let cases: [(&[&str], i32, &str); 9] = [
+        (&["replay", &file, "--view", "cinema"], 2, "timeline"),
+        (&["replay", &file, "--at", "soon"], 2, "mark:NAME"),
+        (&["replay", &file, "--at", "9h"], 2, "no instant"),
+        (&["replay", &file, "--fd", "4711"], 2, "4711"),
+        (&["replay", &file, "--speed", "fast"], 2, "1:100"),
+        (&["replay", &text], 125, "not a loopscope recording"),
+        (&["replay", &directory], 125, "not a regular file"),
+        (&["replay", &place.arg("missing")], 125, "No such file"),
+        (&["demo", "no-such-demo"], 2, "greedy-fd"),
+    ];
+    for (args, code, piece) in cases {
+        let mut screen = Screen::launch(args, 100, 30);
+        assert_eq!(screen.exit_code(), code, "{args:?}: {}", screen.contents());
+        let said = screen.contents().replace('\n', "");
+        assert!(
+            said.contains("error: ") && said.contains(piece),
+            "{args:?}: {said}"
+        );
+        assert!(!entered(&screen), "{args:?}");
+        screen.assert_intact();
+    }
+}
+
+#[test]
+fn without_a_terminal_the_report_is_printed() {
+    let place = Place::new();
+    let file = recorded(&place, "a.lscope");
+    let report = run(&["report", &file]).exits(0).stdout;
+    assert_eq!(run(&["replay", &file]).exits(0).stdout, report);
+    assert!(!report.contains('\u{1b}'));
+}
+
+#[test]
+fn without_arguments_there_is_something_to_choose() {
+    let place = Place::new();
+    recorded(&place, "mine.lscope");
+    let command = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_loopscope"));
+    let mut screen = Screen::spawn(command.current_dir(place.path("")), 80, 24);
+    screen.wait_for("greedy-fd");
+    screen.wait_for("mine.lscope");
+    // The last entry is the recording; Enter replays it.
+    screen.send("G").wait_for("loopscope replay mine.lscope");
+    screen.send("\r").wait_for("REPLAY");
+    screen.send("q");
+    assert_eq!(screen.exit_code(), 0);
+    screen.assert_intact();
+    // Nobody can choose without a terminal.
+    let output = loopscope().output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("Usage: loopscope"));
+}
+
+#[test]
+fn a_frame_is_drawn_without_a_terminal() {
+    let place = Place::new();
+    let file = recorded(&place, "a.lscope");
+    for view in ["loop", "timeline", "fairness", "fd", "events", "code"] {
+        let frame = [
+            "snapshot", &file, "--at", "50%", "--view", view, "--size", "100x30", "-o",
+        ];
+        let text = run(&[&frame[..], &["-"]].concat()).exits(0).stdout;
+        let capital = view.to_uppercase();
+        assert!(
+            text.contains(&capital) && text.lines().count() == 30,
+            "{view}:\n{text}"
+        );
+        assert!(
+            !text
+                .chars()
+                .any(|c| c != '\n' && loopscope::text::is_hidden(c))
+        );
+        let picture = place.arg(&format!("{view}.svg"));
+        run(&[&frame[..], &[&picture]].concat()).exits(0);
+        let svg = std::fs::read_to_string(&picture).unwrap();
+        assert!(
+            svg.starts_with("<svg ") && svg.ends_with("</svg>\n") && svg.contains("width=\"920\"")
+        );
+        run(&[&frame[..], &[&picture]].concat()).fails(125, "--force");
+    }
+    run(&["snapshot", &file, "-o", &place.arg("a.png")]).fails(2, ".svg or .txt");
+    run(&["snapshot", &file, "--size", "80", "-o", "-"]).exits(2);
+    run(&["snapshot", &file, "--at", "9h", "-o", "-"]).fails(2, "no instant");
+    run(&["snapshot", &file]).exits(2);
+}
