@@ -69,9 +69,9 @@ const LONG: &[(&str, usize)] = &[
     ("src/tui/app.rs", 900),
     ("src/tui/keymap.rs", 600),
     ("src/tui/view/theatre.rs", 600),
-    ("src/model/run.rs", 520),
-    ("src/model/states.rs", 520),
-    ("src/model/tables.rs", 590),
+    ("src/model/run.rs", 600),
+    ("src/model/states.rs", 600),
+    ("src/model/tables.rs", 650),
     ("src/model/wait.rs", 700),
 ];
 

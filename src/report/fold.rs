@@ -29,6 +29,7 @@ pub fn fold(reader: &mut Reader, progress: &mut dyn FnMut(f64)) -> Result<Summar
                 worst = Some(tell(&model, &ear, &run));
             }
         }
+        ear.forget(&model);
         progress((page + 1) as f64 / pages as f64);
     }
     model.settle();
@@ -75,6 +76,20 @@ impl Ear {
             .map(|s| s.end.min(run.start).saturating_sub(s.start.max(earliest)))
             .sum();
         wait.hi.saturating_sub(inside)
+    }
+}
+
+impl Ear {
+    /// Lets go of what the model has let go of, so that memory stays constant however long the recording is.
+    fn forget(&mut self, model: &Model) {
+        if self.waits.len() > 2 * model.regs_len() + 1024 {
+            self.waits.retain(|id, _| model.reg(*id).is_some());
+        }
+        if self.segments.len() > 64 {
+            let lives =
+                |id: &Id| (model.threads().get(*id as usize)).is_some_and(|t| t.ended.is_none());
+            self.segments.retain(|(_, thread), _| lives(thread));
+        }
     }
 }
 
