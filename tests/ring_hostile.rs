@@ -50,6 +50,7 @@ fn scribbling_on_the_rings_harms_nobody_else() {
     let passes = length(20_000);
     let mut events = 0u64;
     let mut t = 0;
+    let before = resident_bytes();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let producer = heap.claim(tid()).expect("a free ring");
@@ -87,4 +88,13 @@ fn scribbling_on_the_rings_harms_nobody_else() {
     // A record, its thread's and process's start and end, and what was damaged: a handful of events a slot.
     assert!(events <= passes * capacity * 8, "{events} events");
     assert!(events > 0);
+    let grown = resident_bytes().saturating_sub(before);
+    assert!(grown < 64 << 20, "grew by {grown} bytes");
+}
+
+/// Memory of this process that is in use.
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("a mounted /proc");
+    let pages = statm.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok());
+    pages.expect("the second field is a number") * 4096
 }
