@@ -239,7 +239,7 @@ impl Converter {
 
     /// Learns of a later anchor. Ticks before it convert as they did.
     ///
-    /// Where ticks and CLOCK_MONOTONIC disagree by more than [`JUMP`], one of them jumped: a suspend stops the clock
+    /// Where ticks and CLOCK_MONOTONIC disagree by more than 5%, one of them jumped: a suspend stops the clock
     /// and not every counter, or resets the counter. Then the rate stays as it was and the difference is never made
     /// good, because time may not stand still nor run backwards. `false` says that ticks went back: what is stamped
     /// from here on converts right, older stamps that were not converted yet no longer do.

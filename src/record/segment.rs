@@ -3,7 +3,7 @@
 //! | words                        | content                                                             |
 //! |------------------------------|---------------------------------------------------------------------|
 //! | 0–511                        | header: [`header`]                                                  |
-//! | 512 + 32 × ring              | control block of a ring ([`ring::control`](super::ring::control))   |
+//! | 512 + 32 × ring              | control block of a ring: [`ring::control`]                           |
 //! | after them, page-aligned     | slots of ring 0, ring 1, …                                          |
 //!
 //! Rings are numbered: the large ones, the small ones, last the overflow ring. A thread takes a free one by
