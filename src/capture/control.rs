@@ -42,6 +42,7 @@ struct Inner {
 struct State {
     ended: Option<ExitStatus>,
     leave: bool,
+    end_asked: bool,
     save: Option<(PathBuf, std::fs::File)>,
     listener: Option<Arc<dyn Fn() + Send + Sync>>,
 }
@@ -104,6 +105,7 @@ impl Control {
 
     /// Asks the child to end (TERM), and makes it end (KILL) when it has not after [`GRACE`].
     pub fn end(&self) {
+        self.state().end_asked = true;
         self.signal(libc::SIGTERM);
         let late = self.clone();
         // A failed spawn leaves the TERM standing; the next quit asks again.
@@ -113,6 +115,11 @@ impl Control {
                 std::thread::sleep(GRACE);
                 late.signal(libc::SIGKILL);
             });
+    }
+
+    /// Whether [`Control::end`] was called: TERM and KILL are then no failure of the child's.
+    pub fn end_asked(&self) -> bool {
+        self.state().end_asked
     }
 
     /// Sends the child a signal, if it still lives.

@@ -2,21 +2,26 @@
 //! Step: event → … → **view**, all of it on a program made to be looked at.
 
 use super::error::{Exit, Failure, Outcome};
-use super::output::{Output, create_file};
+use super::output::{Output, create_file, stdout_is_tty};
 use super::record;
+use super::run::unnamed;
 use super::seen::see;
+use super::watch::{Watch, first_size, watch};
 use crate::capture::launch::Streams;
 use crate::capture::live::{Ended, Live};
 use crate::capture::pty::Size;
 use crate::capture::session::{Plan, Target};
 use crate::demos::{self, Claim, Demo, Seen};
+use crate::export::svg;
 use crate::json::Json;
 use crate::report::{self, text};
 use crate::trace::{self, Reader};
+use crate::tui;
 use crate::when::Duration as Shown;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -51,6 +56,9 @@ pub struct Args {
     /// Replace the file if it exists
     #[arg(long)]
     force: bool,
+    /// Draw with ASCII only
+    #[arg(long)]
+    ascii: bool,
 }
 
 /// What the hidden command that is a demo's own process parses.
@@ -66,7 +74,6 @@ pub struct ProgramArgs {
 }
 
 /// How long a demo's clients go on when somebody watches.
-#[expect(dead_code)]
 const LIVE: Duration = Duration::from_secs(15);
 /// And when nobody does: twice, because a claim compares the broken program with the repaired one.
 const HEADLESS: Duration = Duration::from_millis(1800);
@@ -84,10 +91,33 @@ pub(super) fn run(args: Args) -> Outcome {
         return list(args.json);
     };
     let demo = demos::find(name).ok_or_else(|| unknown(name))?;
-    if args.recorded {
-        return recorded(demo, &args);
+    let headless_asked = args.no_ui || !stdout_is_tty() || !std::io::stdin().is_terminal();
+    match (args.recorded, headless_asked) {
+        (true, _) => recorded(demo, &args, headless_asked),
+        (false, true) => headless(demo, &args),
+        (false, false) => live(demo, &args),
     }
-    headless(demo, &args)
+}
+
+/// On the screen, as it happens.
+fn live(demo: &'static Demo, args: &Args) -> Outcome {
+    let target = match &args.output {
+        Some(path) => Target::File {
+            path: path.clone(),
+            options: options(args.force),
+        },
+        None => unnamed(),
+    };
+    let live = start(demo, args, args.fixed, target, LIVE, first_size())?;
+    watch(
+        live,
+        Watch {
+            name: title(demo, args.fixed),
+            path: args.output.clone(),
+            program: "the demo".to_owned(),
+            ascii: args.ascii,
+        },
+    )
 }
 
 /// The demo's own process.
@@ -144,8 +174,22 @@ fn headless(demo: &'static Demo, args: &Args) -> Outcome {
         },
         None => unnamed(),
     };
-    let asked = finish(start(demo, args, args.fixed, target, HEADLESS)?)?;
-    let other = finish(start(demo, args, !args.fixed, unnamed(), HEADLESS)?)?;
+    let asked = finish(start(
+        demo,
+        args,
+        args.fixed,
+        target,
+        HEADLESS,
+        Size::default(),
+    )?)?;
+    let other = finish(start(
+        demo,
+        args,
+        !args.fixed,
+        unnamed(),
+        HEADLESS,
+        Size::default(),
+    )?)?;
     let mut asked = reader(asked.file, demo)?;
     let mut other = reader(other.file, demo)?;
     let exit = judge(demo, args, &mut asked, &mut other)?;
@@ -206,7 +250,7 @@ fn verdicts(demo: &Demo, claims: &[Claim], other: Shown, fixed: bool) -> String 
 }
 
 /// A recording that ships, on the screen, as a report, or copied to a file.
-fn recorded(demo: &'static Demo, args: &Args) -> Outcome {
+fn recorded(demo: &'static Demo, args: &Args, headless: bool) -> Outcome {
     let Some((_, broken, fixed)) = SHIPPED.iter().find(|(name, ..)| *name == demo.name) else {
         return Err(Failure::new(format!(
             "no recording of {} ships with this build",
@@ -226,7 +270,22 @@ fn recorded(demo: &'static Demo, args: &Args) -> Outcome {
         tell_next(path);
         return Ok(Exit::OK);
     }
-    let mut mine = reader(unnamed_file(mine)?, demo)?;
+    let mine = unnamed_file(mine)?;
+    if !headless {
+        let options = tui::Options {
+            name: title(demo, args.fixed),
+            ascii: args.ascii,
+            picture: Some(svg::to_svg),
+            ..tui::Options::default()
+        };
+        let path = PathBuf::from(format!("/proc/self/fd/{}", mine.as_raw_fd()));
+        let source = tui::Source::Replay {
+            path,
+            follow: false,
+        };
+        return Ok(super::replay::exit_of(tui::run(&source, options)?));
+    }
+    let mut mine = reader(mine, demo)?;
     let mut theirs = reader(unnamed_file(theirs)?, demo)?;
     judge(demo, args, &mut mine, &mut theirs)
 }
@@ -238,6 +297,7 @@ fn start(
     fixed: bool,
     target: Target,
     time: Duration,
+    size: Size,
 ) -> anyhow::Result<Live> {
     let program = std::env::current_exe()
         .map_err(|e| Failure::new("cannot find the loopscope program itself").because(e))?;
@@ -266,14 +326,14 @@ fn start(
             ("lesson.md".to_owned(), demo.lesson.as_bytes().to_vec()),
         ],
     };
-    let live = record::start(plan, &argv, Streams::Pty(Size::default()), true)?;
+    let live = record::start(plan, &argv, Streams::Pty(size), true)?;
     crate::capture::live::end_after(time + STUCK, live.control().clone(), live.teller())?;
     Ok(live)
 }
 
 fn finish(live: Live) -> anyhow::Result<Ended> {
     let ended = live.join().map_err(record::explain)?;
-    let exit = record::exit_of(&ended, "the demo", false)?;
+    let exit = record::exit_of(&ended, "the demo")?;
     if exit != Exit::OK {
         let words = ended
             .control
@@ -293,13 +353,6 @@ fn options(force: bool) -> trace::Options {
     trace::Options {
         force,
         ..trace::Options::default()
-    }
-}
-
-fn unnamed() -> Target {
-    Target::Unnamed {
-        directory: std::env::temp_dir(),
-        options: options(false),
     }
 }
 

@@ -20,10 +20,12 @@ mod progress;
 mod record;
 mod replay;
 mod report;
+mod run;
 mod seen;
 mod signals;
 mod snapshot;
 mod start;
+mod watch;
 
 pub use error::{Exit, Failure, Outcome};
 
@@ -44,6 +46,7 @@ const EXIT_CODES: &str = "Exit codes: 0, or that of the launched program (128+N 
 #[derive(Subcommand, Debug)]
 enum Command {
     Demo(demo::Args),
+    Run(run::Args),
     Record(record::Args),
     Replay(replay::Args),
     Report(report::Args),
@@ -74,6 +77,7 @@ impl Command {
             Command::Doctor(args) => doctor::run(args),
             Command::DemoProgram(args) => demo::run_program(args),
             Command::KeepPty => keep_pty(),
+            Command::Run(args) => run::run(args),
             Command::Record(args) => record::run(args),
             Command::Replay(args) => replay::run(args),
             Command::Snapshot(args) => snapshot::run(args),

@@ -31,6 +31,9 @@ pub struct Args {
     /// Replace the file if it exists
     #[arg(long)]
     force: bool,
+    /// Keep the file below this size by dropping the oldest part: 64MiB, 1GB (at least 256KiB)
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    max_size: Option<u64>,
     /// End the program (TERM) and the recording after this time: 1.5s, 2min
     #[arg(long = "for", value_name = "D", value_parser = parse_duration)]
     duration: Option<Duration>,
@@ -51,6 +54,33 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a time is a number and a unit, like 1.5s, 300ms, 2min".to_owned())
 }
 
+fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || "a size is a number and a unit, like 512KiB, 64MiB, 1GB".to_owned();
+    let at = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let scale = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "k" | "kib" => 1 << 10,
+        "mb" => 1_000_000,
+        "m" | "mib" => 1 << 20,
+        "gb" => 1_000_000_000,
+        "g" | "gib" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    let bytes = number
+        .parse::<u64>()
+        .ok()
+        .and_then(|n| n.checked_mul(scale))
+        .ok_or_else(wrong)?;
+    match bytes {
+        ..trace::Options::LEAST_SIZE => Err("the smallest size that works is 256KiB".to_owned()),
+        _ => Ok(bytes),
+    }
+}
+
 pub(super) fn run(args: Args) -> Outcome {
     let to_stdout = args.output.as_deref() == Some(Path::new("-"));
     if to_stdout && stdout_is_tty() {
@@ -60,7 +90,7 @@ pub(super) fn run(args: Args) -> Outcome {
     }
     let options = trace::Options {
         force: args.force,
-        ..trace::Options::default()
+        max_size: args.max_size,
     };
     let path =
         (args.output).unwrap_or_else(|| PathBuf::from(default_name(&program_name(&args.command))));
@@ -89,11 +119,7 @@ pub(super) fn run(args: Args) -> Outcome {
     if to_stdout {
         copy_to_stdout(&ended.file)?;
     }
-    let exit = exit_of(
-        &ended,
-        &program_name(&args.command),
-        args.duration.is_some(),
-    )?;
+    let exit = exit_of(&ended, &program_name(&args.command))?;
     if !to_stdout && std::io::stderr().is_terminal() && ended.outcome.counts.records > 0 {
         tell(&ended.outcome, &path, "replay");
     }
@@ -153,9 +179,9 @@ fn trace_failure(error: &trace::Error) -> anyhow::Error {
 }
 
 /// The child's code if it is not 0; a recording without events, or one that could not be written, is our failure.
-pub(super) fn exit_of(ended: &live::Ended, program: &str, ended_by_us: bool) -> Outcome {
+pub(super) fn exit_of(ended: &live::Ended, program: &str) -> Outcome {
     use std::os::unix::process::ExitStatusExt;
-    let by_us = ended_by_us
+    let by_us = ended.control.end_asked()
         && ended
             .status
             .is_some_and(|s| matches!(s.signal(), Some(libc::SIGTERM | libc::SIGKILL)));
@@ -280,7 +306,6 @@ pub(super) fn copy(file: &std::fs::File, to: &mut impl Write) -> std::io::Result
     to.flush()
 }
 
-#[expect(dead_code)]
 /// Where a recording without a name goes, and keeping it under the name the view asked for.
 pub(super) fn save(file: &std::fs::File, control: &Control) -> anyhow::Result<Option<PathBuf>> {
     let Some((path, mut to)) = control.take_save() else {
@@ -307,6 +332,24 @@ mod tests {
         assert!(!name.contains('/'));
         let time = stem.rsplit_once('-').unwrap().1;
         assert_eq!(time.len(), 6, "{name}");
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_size("64MiB"), Ok(64 << 20));
+        assert_eq!(parse_size("1gb"), Ok(1_000_000_000));
+        assert_eq!(parse_size("300k"), Ok(300 << 10));
+        for wrong in [
+            "",
+            "x",
+            "1TB",
+            "-5MB",
+            "100",
+            "1.5MiB",
+            "99999999999999999999GB",
+        ] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

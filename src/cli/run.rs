@@ -1,0 +1,96 @@
+//! `loopscope run -- CMD…`: launches a program in a terminal pane of its own and watches it live.
+//! Step: event → ring → trace → model → **view**, all at once.
+
+use super::error::Outcome;
+use super::output::stdout_is_tty;
+use super::record;
+use super::watch::{Watch, first_size, print_report, watch};
+use crate::capture::launch::Streams;
+use crate::capture::session::Target;
+use crate::trace;
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+/// Launch a program and watch it live
+///
+/// The program, or a child of it, must call loopscope::Recorder::from_env(). It gets a terminal of its own (screen 8),
+/// what it writes there is recorded too. Without -o the recording has no name; on quitting it can be saved.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Keep the recording
+    #[arg(short, long, value_name = "F")]
+    output: Option<PathBuf>,
+    /// Replace the file if it exists
+    #[arg(long)]
+    force: bool,
+    /// Do not record what the program writes to its terminal
+    #[arg(long)]
+    no_output: bool,
+    /// Draw with ASCII only
+    #[arg(long)]
+    ascii: bool,
+    /// The program and its arguments
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "CMD"
+    )]
+    command: Vec<OsString>,
+}
+
+pub(super) fn run(args: Args) -> Outcome {
+    let program = record::program_name(&args.command);
+    let options = trace::Options {
+        force: args.force,
+        ..trace::Options::default()
+    };
+    let target = match &args.output {
+        Some(path) => Target::File {
+            path: path.clone(),
+            options,
+        },
+        None => unnamed(),
+    };
+    let plan = record::plan(target, &args.command);
+    if !stdout_is_tty() || !std::io::stdin().is_terminal() {
+        // Nobody to show it to: the program runs as under `record`, then the text report.
+        let live = record::start(plan, &args.command, Streams::StdoutToStderr, false)?;
+        let handle = super::signals::handle(live.control().clone(), live.teller())?;
+        let ended = live.join().map_err(record::explain)?;
+        handle.close();
+        let exit = record::exit_of(&ended, &program)?;
+        let name = args.output.map_or(program, |p| p.display().to_string());
+        print_report(ended.file, &name)?;
+        return Ok(exit);
+    }
+    let streams = Streams::Pty(first_size());
+    let live = record::start(plan, &args.command, streams, !args.no_output)?;
+    watch(
+        live,
+        Watch {
+            name: args
+                .output
+                .as_ref()
+                .map_or_else(|| program.clone(), |p| p.display().to_string()),
+            path: args.output,
+            program,
+            ascii: args.ascii,
+        },
+    )
+}
+
+/// The most a recording without a name may grow to: the oldest part goes first.
+const CAP: u64 = 1 << 30;
+
+/// A file without a name in TMPDIR.
+pub(super) fn unnamed() -> Target {
+    Target::Unnamed {
+        directory: std::env::temp_dir(),
+        options: trace::Options {
+            max_size: Some(CAP),
+            ..trace::Options::default()
+        },
+    }
+}

@@ -1,0 +1,95 @@
+//! A launched program under the UI: what `run` and a live `demo` share. Step: trace → model → **view**, live.
+
+use super::error::{Exit, Outcome};
+use super::output::Output;
+use super::record::{self, exit_of, explain, tell};
+use crate::capture::control::ChildState;
+use crate::capture::live::Live;
+use crate::capture::pty::Size;
+use crate::export::svg;
+use crate::report::{self, text};
+use crate::trace::Reader;
+use crate::tui::{self, Leave, Source, View};
+use signal_hook::consts::SIGHUP;
+use std::fs::File;
+use std::path::PathBuf;
+
+/// How to show it.
+pub(super) struct Watch {
+    /// The recording's name on screen.
+    pub name: String,
+    /// Where it is recorded; nothing for a file without a name.
+    pub path: Option<PathBuf>,
+    /// The program's name, for errors.
+    pub program: String,
+    /// Only ASCII.
+    pub ascii: bool,
+}
+
+/// Shows a live recording until the person leaves, then completes it and keeps it if asked.
+pub(super) fn watch(live: Live, watch: Watch) -> Outcome {
+    let control = live.control().clone();
+    let options = tui::Options {
+        name: watch.name.clone(),
+        view: View::default(),
+        ascii: watch.ascii,
+        picture: Some(svg::to_svg),
+        ..tui::Options::default()
+    };
+    let shown = tui::run(&Source::Live(control.clone()), options);
+    let running = || matches!(control.child(), ChildState::Running { .. });
+    let teller = live.teller();
+    match &shown {
+        Ok(tui::Outcome::Left(Leave::Leave)) => {
+            control.leave();
+            teller.finish();
+        }
+        Ok(tui::Outcome::Left(_)) if running() => control.end(),
+        Ok(tui::Outcome::Left(_)) => {}
+        // A signal to us is one to the child, as without a UI; nobody is left to say another one.
+        Ok(tui::Outcome::Signalled(signal)) => {
+            control.signal(*signal);
+            control.end();
+        }
+        Ok(tui::Outcome::HungUp) => {
+            control.signal(SIGHUP);
+            control.end();
+        }
+        Err(_) => control.end(),
+    }
+    let ended = live.join().map_err(explain)?;
+    let shown = shown?;
+    let saved = record::save(&ended.file, &ended.control)?;
+    let exit = exit_of(&ended, &watch.program)?;
+    if let Some(path) = saved.or(watch.path) {
+        tell(&ended.outcome, &path, "replay");
+    }
+    Ok(match shown {
+        tui::Outcome::Left(_) => exit,
+        tui::Outcome::Signalled(signal) => Exit(128 + signal as u8),
+        tui::Outcome::HungUp => Exit(128 + SIGHUP as u8),
+    })
+}
+
+/// The text report of a recording that may have no name.
+pub(super) fn print_report(file: File, name: &str) -> anyhow::Result<()> {
+    let mut reader = Reader::from_file(file, name)?;
+    let summary = report::fold(&mut reader, &mut |_| ())?;
+    let mut out = Output::stdout();
+    let options = text::Options {
+        top: super::report::TOP,
+        file: name,
+    };
+    out.text(&report::to_text(&summary, &options))?;
+    out.finish()
+}
+
+/// The size a child's terminal starts with: ours; its pane tells it better once it is drawn.
+pub(super) fn first_size() -> Size {
+    crossterm::terminal::size()
+        .map(|(cols, rows)| Size {
+            rows: rows.max(1),
+            cols: cols.max(1),
+        })
+        .unwrap_or_default()
+}
