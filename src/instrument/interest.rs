@@ -30,7 +30,7 @@ bits! {
     RDHUP = EPOLLRDHUP,
     /// Report a change once instead of a state for as long as it lasts (edge-triggered).
     EDGE = EPOLLET,
-    /// Report once, then be quiet until [`Epoll::modify`].
+    /// Report once, then be quiet until [`modify`](crate::epoll::Epoll::modify).
     ONESHOT = EPOLLONESHOT,
     /// Of several epoll descriptions that watch this file, wake as few as possible.
     EXCLUSIVE = EPOLLEXCLUSIVE,
