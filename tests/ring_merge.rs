@@ -56,10 +56,9 @@ proptest! {
             for (ring, step, held) in pushes {
                 now += step;
                 let stamp = now.saturating_sub(if *held > 100 { *held } else { 0 });
-                let key = stamp.max(newest[*ring]);
-                let late = key < released_to;
+                let late = stamp < released_to;
                 expected_late += late as u64;
-                newest[*ring] = if late { released_to } else { key };
+                newest[*ring] = stamp.max(newest[*ring]).max(released_to);
                 let number = pushed.len() as u64;
                 merge.collect(*ring, who(*ring as u64 + 1, 7), &rec(Kind::Mark, stamp, number), &[], now, &mut ());
                 pushed.push((newest[*ring], *ring, number, late));
@@ -153,9 +152,17 @@ fn a_late_record_is_written_where_the_order_stands() {
     merge.collect(0, who(1, 7), &rec(Kind::Mark, 100, 1), &[], 100, &mut ());
     assert_eq!(released(&mut merge, 150).len(), 1);
     merge.collect(1, who(2, 7), &rec(Kind::Mark, 120, 2), &[], 160, &mut ());
-    let late = released(&mut merge, 200);
-    assert_eq!((late[0].t, late[0].flags), (150, flags::LATE));
-    assert_eq!(merge.counts().late, 1);
+    merge.collect(1, who(2, 7), &rec(Kind::Mark, 130, 3), &[], 160, &mut ());
+    merge.collect(1, who(2, 7), &rec(Kind::Mark, 155, 4), &[], 160, &mut ());
+    let got: Vec<_> = released(&mut merge, 200)
+        .iter()
+        .map(|e| (e.t, e.arg, e.flags))
+        .collect();
+    assert_eq!(
+        got,
+        [(150, 2, flags::LATE), (150, 3, flags::LATE), (155, 4, 0)]
+    );
+    assert_eq!(merge.counts().late, 2);
 }
 
 #[test]

@@ -386,11 +386,9 @@ impl Merge {
         let Some(queue) = self.queues.get_mut(ring) else {
             return;
         };
-        let mut key = rec.ticks.min(latest).max(queue.last_key);
-        let late = key < self.released_to;
-        if late {
-            key = self.released_to;
-        }
+        let stamp = rec.ticks.min(latest);
+        let late = stamp < self.released_to;
+        let key = stamp.max(queue.last_key).max(self.released_to);
         queue.last_key = key;
         queue.text.extend(text);
         queue.items.push_back(Item {
