@@ -8,7 +8,6 @@ use super::terminal::Terminal;
 use super::{Look, Options, Source, keymap, view};
 use crate::capture::control::ChildState;
 use anyhow::{Context, anyhow};
-use ratatui::buffer::Buffer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -58,7 +57,6 @@ pub fn run(source: &Source, options: Options) -> anyhow::Result<Outcome> {
         ticked: Instant::now(),
         looked: Instant::now(),
         cost: Cost::start(),
-        last: Buffer::default(),
     };
     // Data that came before the listener was there.
     app_data(&mut main)?;
@@ -87,7 +85,6 @@ struct Main {
     ticked: Instant,
     looked: Instant,
     cost: Cost,
-    last: Buffer,
 }
 
 impl Main {
@@ -198,14 +195,14 @@ impl Main {
             self.dirty = true;
             match effect {
                 Effect::Copy(text) => self.terminal.copy(&text)?,
-                Effect::Redraw => self.terminal.forget()?,
+                Effect::Redraw => self.terminal.forget(),
                 Effect::Suspend => {
                     self.terminal.suspend()?;
                     self.ticked = Instant::now();
                 }
                 Effect::Picture => {
                     let said = match self.app.options.picture {
-                        Some(picture) => save_picture(&picture(&self.last)),
+                        Some(picture) => save_picture(&picture(self.terminal.shown())),
                         None => continue,
                     };
                     self.app.say(said);
@@ -224,12 +221,8 @@ impl Main {
             self.app.cost = Some(cost);
         }
         let more = self.app.prepare(width, height)?;
-        let (app, last) = (&self.app, &mut self.last);
-        let shown = self.terminal.show(|area, buffer| {
-            view::draw(app, buffer);
-            debug_assert_eq!(area, buffer.area);
-            last.clone_from(buffer);
-        });
+        let app = &self.app;
+        let shown = (self.terminal).show((width, height), |buffer| view::draw(app, buffer));
         self.drawn = Some(Instant::now());
         // Long work goes on with the next round: a key can interrupt it.
         self.dirty = more;

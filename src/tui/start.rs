@@ -104,7 +104,8 @@ pub fn choose(entries: &[Entry], ascii: bool) -> std::io::Result<Option<usize>> 
     let mut chosen = 0;
     let last = entries.len().saturating_sub(1);
     let answer = loop {
-        terminal.show(|_, buffer| draw(entries, chosen, look, buffer))?;
+        let size = terminal.size()?;
+        terminal.show(size, |buffer| draw(entries, chosen, look, buffer))?;
         match events.recv() {
             Ok(Event::Key(key)) => match (key.code, key.modifiers) {
                 (KeyCode::Char('c'), KeyModifiers::CONTROL)

@@ -9,12 +9,11 @@ use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-    disable_raw_mode, enable_raw_mode,
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
+    LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{execute, queue};
-use ratatui::Terminal as Screen;
-use ratatui::backend::CrosstermBackend;
+use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -23,8 +22,13 @@ static HELD: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
 /// The terminal in raw mode on its alternate screen, until dropped.
+///
+/// Frames are compared here and not by ratatui's own `Terminal`: that one asks the terminal where its cursor is whenever
+/// the size changes, and the answer would go to the keyboard thread.
 pub struct Terminal {
-    screen: Screen<CrosstermBackend<io::BufWriter<Stdout>>>,
+    backend: CrosstermBackend<io::BufWriter<Stdout>>,
+    /// What the screen shows; of another size than the screen when nobody knows.
+    shown: Buffer,
 }
 
 impl Terminal {
@@ -33,8 +37,10 @@ impl Terminal {
         HOOK.call_once(chain_panic_hook);
         enter()?;
         let out = io::BufWriter::with_capacity(1 << 16, io::stdout());
-        let screen = Screen::new(CrosstermBackend::new(out)).inspect_err(|_| restore())?;
-        Ok(Terminal { screen })
+        Ok(Terminal {
+            backend: CrosstermBackend::new(out),
+            shown: Buffer::default(),
+        })
     }
 
     /// Its size now.
@@ -43,26 +49,36 @@ impl Terminal {
     }
 
     /// Shows a frame; only what differs from the last one is written, in one synchronized update.
-    pub fn show(&mut self, draw: impl FnOnce(Rect, &mut Buffer)) -> io::Result<()> {
-        queue!(self.screen.backend_mut(), BeginSynchronizedUpdate)?;
-        self.screen.draw(|frame| {
-            let area = frame.area();
-            draw(area, frame.buffer_mut());
-        })?;
-        execute!(self.screen.backend_mut(), EndSynchronizedUpdate)
+    pub fn show(
+        &mut self,
+        (width, height): (u16, u16),
+        draw: impl FnOnce(&mut Buffer),
+    ) -> io::Result<()> {
+        let mut frame = Buffer::empty(Rect::new(0, 0, width, height));
+        draw(&mut frame);
+        queue!(self.backend, BeginSynchronizedUpdate)?;
+        if self.shown.area != frame.area {
+            queue!(self.backend, Clear(ClearType::All))?;
+            self.shown = Buffer::empty(frame.area);
+        }
+        self.backend.draw(self.shown.diff(&frame).into_iter())?;
+        self.shown = frame;
+        execute!(self.backend, EndSynchronizedUpdate)
+    }
+
+    /// The frame last shown.
+    pub fn shown(&self) -> &Buffer {
+        &self.shown
     }
 
     /// Forgets what the screen shows: the next frame is written whole.
-    pub fn forget(&mut self) -> io::Result<()> {
-        self.screen.clear()
+    pub fn forget(&mut self) {
+        self.shown = Buffer::default();
     }
 
     /// Puts text on the clipboard of the terminal in front of the person, also over ssh (OSC 52).
     pub fn copy(&mut self, text: &str) -> io::Result<()> {
-        execute!(
-            self.screen.backend_mut(),
-            CopyToClipboard::to_clipboard_from(text)
-        )
+        execute!(self.backend, CopyToClipboard::to_clipboard_from(text))
     }
 
     /// Gives the terminal back, stops us as ^Z does, and takes it again when somebody continues us.
@@ -76,8 +92,8 @@ impl Terminal {
     /// Takes the terminal again after a stop we did not see coming.
     pub fn resume(&mut self) -> io::Result<()> {
         restore();
-        enter()?;
-        self.forget()
+        self.forget();
+        enter()
     }
 }
 

@@ -12,13 +12,15 @@ pub use facts::Facts;
 pub use folder::{Folder, Until};
 pub use window::{Key, Window};
 
-use crate::model::{Id, Model};
+use crate::model::{Id, Model, Run, Sink};
 use crate::record::event::{Event, Kind};
 use crate::trace::{Error, Events, Progress, Reader};
 use saved::Checkpoints;
 
 /// Events folded in one go before the UI looks at the keyboard again: some milliseconds.
 pub const PIECE: u64 = 150_000;
+/// Recordings with at most so many events are searched whole, in well under a second.
+const SCANNED: u64 = 3_000_000;
 /// Events folded before the instant asked for, so that the last turns are known there.
 const RUN_UP: u64 = 16_384;
 
@@ -297,6 +299,20 @@ impl Player {
         Ok((folder, facts))
     }
 
+    /// The finished run of a loop that waited longest, in the whole recording; only of what is behind the cursor
+    /// when the recording is very long.
+    pub fn worst(&mut self, loop_id: Id) -> Result<Option<Run>, Error> {
+        let mut worst = Worst { loop_id, run: None };
+        if self.reader.len() <= SCANNED {
+            let mut folder = Folder::start();
+            let until = Until::event(u64::MAX);
+            while !folder.run(&mut self.reader, until, u64::MAX, &mut worst)? {}
+        } else {
+            self.tail.runs.iter().for_each(|r| worst.run(r));
+        }
+        Ok(worst.run)
+    }
+
     /// Events around a number, for the log: up to `before` before it and `after` from it on.
     pub fn around(&mut self, number: u64, before: usize, after: usize) -> Result<Vec<Row>, Error> {
         let from = number
@@ -315,6 +331,21 @@ impl Player {
             });
         }
         Ok(rows)
+    }
+}
+
+/// Keeps the run that waited longest.
+struct Worst {
+    loop_id: Id,
+    run: Option<Run>,
+}
+
+impl Sink for Worst {
+    fn run(&mut self, run: &Run) {
+        let wait = |r: &Run| r.wait().map_or(r.queue(), |w| w.hi);
+        if run.loop_id == self.loop_id && self.run.as_ref().is_none_or(|w| wait(run) > wait(w)) {
+            self.run = Some(*run);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Blame: what ran between an event's becoming ready and its handler's start, as sentences and as a box.
 //! Step: model → **view**.
 
-use super::timeline::run_at;
+use super::detail::run_at;
 use crate::model::{Fidelity, Part, Range, Run, Segment, blame};
 use crate::record::event::Space;
 use crate::tui::app::App;
@@ -119,7 +119,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         return;
     };
     let parts = parts(app, &run);
-    let mut rows = vec![super::timeline::chain(&run), String::new()];
+    let mut rows = vec![super::detail::chain(&run), String::new()];
     let most = parts.iter().map(|p| p.1.hi).max().unwrap_or(1).max(1);
     let width = parts
         .iter()

@@ -1,6 +1,6 @@
 //! Screen 5, one fd: what it is, where its time went, how it came to its state. Step: model → **view**.
 
-use super::{blame, fairness, kernel, timeline};
+use super::{blame, detail, fairness, kernel};
 use crate::model::{Fidelity, Histogram, Registration, Transition, Why, Word};
 use crate::text::names::mask;
 use crate::tui::app::App;
@@ -220,9 +220,9 @@ fn history(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
     let rows = pen.height();
     let mut y = 0;
     if rows >= 8
-        && let Some(run) = timeline::run_at(app)
+        && let Some(run) = detail::run_at(app)
     {
-        pen.put(1, 0, &timeline::chain(&run), theme::plain());
+        pen.put(1, 0, &detail::chain(&run), theme::plain());
         let line = blame::lines(app, &run)
             .into_iter()
             .next()

@@ -8,6 +8,7 @@
 
 pub mod blame;
 pub mod code;
+pub mod detail;
 pub mod events;
 pub mod explain;
 pub mod fairness;
@@ -15,6 +16,7 @@ pub mod fd;
 pub mod kernel;
 pub mod palette;
 pub mod popup;
+pub mod program;
 pub mod story;
 pub mod strip;
 pub mod theatre;
@@ -124,7 +126,10 @@ fn header(pen: &mut Pen<'_>, app: &App) {
     };
     let mut right = String::new();
     if app.loops() > 1 || w >= 70 {
-        right = format!("loop {}/{}  ", app.loop_id + 1, app.loops());
+        right = match app.loops() {
+            0 => format!("loop {ABSENT}  "),
+            n => format!("loop {}/{n}  ", app.loop_id + 1),
+        };
     }
     if let Some(filter) = &app.filter {
         right = format!("filter on  {right}");

@@ -2,7 +2,8 @@
 //! What is inferred says so, what is bounded says "at most", what is not known is not told. Step: model → **view**.
 
 use super::kernel;
-use super::theatre::{age, in_call, late_ones};
+use super::program::{in_call, late_ones};
+use super::theatre::age;
 use crate::model::{ItemState, Phase, Registration, ThreadState, Word};
 use crate::tui::app::App;
 use crate::tui::widget::text::{bytes, count, list, plural, time};
@@ -28,6 +29,9 @@ pub fn tell(app: &App) -> Vec<String> {
         out.push(format!("The program has {ended}; this is its last moment."));
     }
     let Some(thread) = kernel::thread(app) else {
+        if app.player.next() <= app.player.reader().first() {
+            out.push("The recording begins here. Space plays it, x goes to the worst wait, ? shows all keys.".to_owned());
+        }
         out.push(
             "No loop has waited yet: the program has not called epoll_wait, poll or select."
                 .to_owned(),

@@ -1,8 +1,8 @@
 //! Screen 2, the timeline: one lane an fd, one column a stretch of time, and the event at the cursor in full.
 //! Step: model → **view**.
 
-use super::blame;
-use crate::model::{Fidelity, Id, Run, Word};
+use super::detail;
+use crate::model::Id;
 use crate::tui::app::App;
 use crate::tui::player::{Cell, Cells};
 use crate::tui::theme::{self, ABSENT, ARMED, MORE, QUEUED, READY, RUN};
@@ -24,7 +24,7 @@ const SHARE: usize = 9;
 
 /// Columns of the timeline on a screen this wide.
 pub fn columns(width: usize) -> usize {
-    width.saturating_sub(label(width) + SHARE + 2)
+    width.saturating_sub(label(width) + SHARE + 4)
 }
 
 /// The next round number of nanoseconds: 1, 2 or 5 times a power of ten.
@@ -88,16 +88,33 @@ fn glyph(cell: Cell) -> (char, Style) {
 /// Draws the screen.
 pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let (w, h) = (pen.width(), pen.height());
+    let details = detail_rows(h);
+    let rows = h.saturating_sub(details + 5).max(1);
+    let mut y = chart(pen, app, 0, rows);
+    if h >= 18 {
+        legend(&mut pen.part(1, y, w - 2, 2));
+        y += 2;
+    }
+    let rest = h.saturating_sub(y);
+    let (first, second) = match rest {
+        0..15 => (rest, 0),
+        _ => (9, rest - 9),
+    };
+    detail::draw(&mut pen.part(0, y, w, first), app);
+    detail::worst(&mut pen.part(0, y + first, w, second), app);
+}
+
+/// Draws ruler and lanes from column `left` on, at most `rows` lanes; the row after them.
+pub fn chart(pen: &mut Pen<'_>, app: &App, left: usize, rows: usize) -> usize {
     let Some(window) = app.player.window() else {
         pen.put(1, 1, "folding…", theme::quiet());
-        return;
+        return 2;
     };
     let cells = window.painted();
-    let details = detail_rows(h);
-    let chart_rows = h.saturating_sub(details + 5).max(1);
-    let (shown, hidden) = lanes(app, chart_rows);
-    let used = shown.len().min(chart_rows) + usize::from(hidden > 0);
-    let (x0, cols) = (label(w) + 1, cells.cols.min(columns(w)));
+    let (shown, hidden) = lanes(app, rows);
+    let used = shown.len().min(rows) + usize::from(hidden > 0);
+    let full = app.size.0 as usize;
+    let (x0, cols) = (left + label(full) + 1, cells.cols.min(columns(full)));
     let line = theme::quiet();
     ruler(pen, &cells, x0, cols);
     boxes::down(pen, x0 - 1, 1, used + 3, line);
@@ -119,12 +136,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         let told = format!(" folding {:.0}% ", window.progress() * 100.0);
         pen.put(x0 + 1, 1, &told, theme::chosen());
     }
-    let mut y = used + 4;
-    if h >= 18 {
-        legend(&mut pen.part(1, y, w - 2, 2));
-        y += 2;
-    }
-    detail(&mut pen.part(0, y, w, h.saturating_sub(y)), app);
+    used + 4
 }
 
 fn detail_rows(h: usize) -> usize {
@@ -242,9 +254,17 @@ fn lane(
             start + cells.width <= reg.registered_ns || reg.closed_ns.is_some_and(|c| c < start);
         let c = if outside && c == ARMED { ' ' } else { c };
         any |= c != ARMED && c != ' ';
-        if cells.col(app.t()) == Some(col) && chosen {
+        let here = cells.col(app.t()) == Some(col);
+        if here && chosen {
             look = look.patch(theme::chosen());
+        } else if here && matches!(c, ARMED | ' ') {
+            look = theme::cursor();
         }
+        let c = if here && matches!(c, ARMED | ' ') {
+            '│'
+        } else {
+            c
+        };
         pen.glyph(x0 + col, y, c, look);
     }
     let run = cells.run_ns(id);
@@ -299,113 +319,6 @@ fn legend(pen: &mut Pen<'_>) {
             ("running: letter of the fd served", quiet),
         ],
     );
-}
-
-/// The run of the chosen fd that the cursor stands in or before; the last one before it otherwise.
-pub fn run_at(app: &App) -> Option<Run> {
-    let id = app.chosen?;
-    let t = app.t();
-    let window = app.player.window();
-    let ahead = window.into_iter().flat_map(|w| w.facts.runs_of(id));
-    let behind = app.tail().runs_of(id);
-    let begin = |r: &Run| r.ready.map_or(r.wakeup, |x| x.lo).min(r.wakeup);
-    let all: Vec<&Run> = ahead.chain(behind).collect();
-    let inside = all.iter().filter(|r| begin(r) <= t && t <= r.end);
-    // The narrowest that holds the cursor; else the last that ended before it.
-    let found = inside.min_by_key(|r| r.end - begin(r));
-    let last = || all.iter().filter(|r| r.end <= t).max_by_key(|r| r.end);
-    found.or_else(last).map(|r| **r)
-}
-
-/// The event of the chosen fd at the cursor, in full.
-fn detail(pen: &mut Pen<'_>, app: &App) {
-    let w = pen.width();
-    boxes::across(pen, 0, theme::quiet());
-    let Some(reg) = app.chosen() else {
-        boxes::title(pen, 1, 0, w - 2, "the event at the cursor", theme::quiet());
-        pen.put(
-            1,
-            1,
-            "↑↓ chooses an fd: its event at the cursor is shown here in full",
-            theme::quiet(),
-        );
-        return;
-    };
-    let name = app.names.name(reg.id);
-    let title = format!("fd {} {name}: the event at the cursor, in full", reg.fd);
-    boxes::title(pen, 1, 0, w - 2, &title, theme::strong());
-    let Some(run) = run_at(app) else {
-        let since = time(app.t().saturating_sub(reg.since));
-        let told = match reg.word {
-            Word::Armed => format!("armed for {since}: nothing has happened to it yet"),
-            word => format!("{} for {since}", theme::word(word)),
-        };
-        pen.put(1, 1, &told, theme::plain());
-        return;
-    };
-    pen.put(1, 1, &chain(&run), theme::plain());
-    proportions(&mut pen.part(1, 2, w - 2, 1), &run);
-    let lines = blame::lines(app, &run);
-    let mut y = 3;
-    for line in lines {
-        for wrapped in text::wrap(&line, w - 2) {
-            pen.put(1, y, &wrapped, theme::plain());
-            y += 1;
-        }
-    }
-}
-
-/// `ready 90.16 ─notice 4.06─► told 94.22 ─queue 0.07─► runs 94.29 ─run 0.01─► done`, all in milliseconds.
-pub fn chain(run: &Run) -> String {
-    let ms = |ns: u64| format!("{:.2}", ns as f64 / 1e6);
-    let notice = match (run.notice, run.notice_fidelity) {
-        (Some(n), Fidelity::Measured) => ms(n.hi),
-        (Some(n), Fidelity::Inferred) => format!("~{}", ms(n.hi)),
-        (Some(n), _) if n.lo == 0 => format!("<={}", ms(n.hi)),
-        (Some(n), _) => format!("{} to {}", ms(n.lo), ms(n.hi)),
-        (None, _) => ABSENT.to_string(),
-    };
-    let ready = match run.ready {
-        Some(r) if r.lo == r.hi => ms(r.lo),
-        Some(r) => format!("{} to {}", ms(r.lo), ms(r.hi)),
-        None => ABSENT.to_string(),
-    };
-    format!(
-        "ready {ready} ─notice {notice}─► told {} ─queue {}─► runs {} ─run {}─► done",
-        ms(run.wakeup),
-        ms(run.queue()),
-        ms(run.start),
-        ms(run.run())
-    )
-}
-
-/// The three parts as lengths of one bar.
-fn proportions(pen: &mut Pen<'_>, run: &Run) {
-    let notice = run.notice.map_or(0, |n| n.hi);
-    let total = (notice + run.queue() + run.run()).max(1);
-    let said = match run.notice {
-        Some(n) if n.lo < n.hi => format!(" total at most {}", time(total)),
-        Some(_) => format!(" total {}, the sum", time(total)),
-        None => format!(" queue and run {}", time(total)),
-    };
-    let cells = pen.width().saturating_sub(text::width(&said) + 1);
-    let part = |ns: u64| match ns {
-        0 => 0,
-        ns => ((ns as u128 * cells as u128 / u128::from(total)) as usize).max(1),
-    };
-    let (n, q) = (part(notice), part(run.queue()));
-    let r = cells.saturating_sub(n + q).max(1);
-    let fill = |c: char, n: usize| std::iter::repeat_n(c, n).collect::<String>();
-    let x = pen.puts(
-        0,
-        0,
-        &[
-            (&fill(READY, n), theme::ready()),
-            (&fill(QUEUED, q), theme::queued()),
-            (&fill(RUN, r), theme::running()),
-        ],
-    );
-    pen.put(x, 0, &said, theme::plain());
 }
 
 #[cfg(test)]

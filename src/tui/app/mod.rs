@@ -1,10 +1,15 @@
 //! The UI's whole state. It changes in [`App::update`] (a [`Message`]), [`App::tick`] (time passes while playing) and
 //! [`App::data`] (the recording has grown), and nowhere else; screens are drawn from `&App`.
 
+mod line;
+mod rows;
+mod span;
+mod time;
+
 use super::filter::Filter;
 use super::hold::Held;
 use super::message::{Ask, Leave, Message, Pace, View};
-use super::player::{Facts, Key, Player, Row};
+use super::player::{Facts, Player, Row};
 use super::theme::Look;
 use super::{Options, keymap, live::Live, names::Names};
 use crate::model::{Id, Loop, Model, Registration};
@@ -416,414 +421,6 @@ impl App {
         self.note = Some(text);
     }
 
-    /// A journey in time: stops play, follow and hold first.
-    fn travel(&mut self, go: impl FnOnce(&mut Player) -> Result<(), Error>) -> Result<(), Error> {
-        if let Some(held) = self.held.take() {
-            self.player.seek_event(held.event)?;
-            self.player.finish()?;
-        }
-        self.playing = false;
-        self.following = false;
-        self.log_at = None;
-        go(&mut self.player)
-    }
-
-    fn play(&mut self) -> Result<(), Error> {
-        if let Some(held) = &self.held {
-            // Keep what is held: the cursor moves there.
-            let event = held.event;
-            self.travel(|p| p.seek_event(event))?;
-            self.say("kept: the recording goes on, Space follows it again".to_owned());
-        } else if self.player.interrupt() || self.following || self.playing {
-            self.playing = false;
-            self.following = false;
-        } else if self.player.at_end() && self.is_live() {
-            self.following = true;
-            self.player.seek_end()?;
-        } else if self.player.at_end() {
-            self.say("the recording ends here; g goes to its start".to_owned());
-        } else {
-            self.playing = true;
-        }
-        Ok(())
-    }
-
-    /// Time passes while playing: so many nanoseconds of ours.
-    pub fn tick(&mut self, ns: u64) -> Result<(), Error> {
-        if !self.playing {
-            return Ok(());
-        }
-        let (recorded, shown) = SPEEDS[self.speed];
-        let passed = (u128::from(ns) * u128::from(recorded) / u128::from(shown)) as u64;
-        match self.pace {
-            Pace::Event => {
-                // At 1:1 a hundred events a second.
-                let events = (passed / 10_000_000).max(1);
-                self.player.step(events as i64)?;
-            }
-            Pace::Clock | Pace::Skip => {
-                let mut to = self.player.t() + passed.max(1);
-                if self.pace == Pace::Skip
-                    && let Some(next) = self.player.next_instant()?
-                {
-                    to = to.max(next);
-                }
-                self.player.advance(to);
-            }
-        }
-        if self.player.at_end() {
-            self.playing = false;
-            self.following = self.is_live();
-        }
-        Ok(())
-    }
-
-    /// The recording has grown.
-    pub fn data(&mut self) -> Result<(), Error> {
-        let grown = self.player.refresh()?;
-        if self.following {
-            if grown || self.player.ended() {
-                self.player.seek_end()?;
-            }
-            if self.player.ended() {
-                self.following = false;
-            }
-        }
-        Ok(())
-    }
-
-    fn show(&mut self, view: View) {
-        if view != self.view {
-            self.before.push(self.view);
-            self.view = view;
-            self.pane = 0;
-            if self.before.len() > 32 {
-                self.before.remove(0);
-            }
-        }
-        self.held = None;
-        if !matches!(self.mode, Mode::Leaving) {
-            self.mode = Mode::Normal;
-        }
-    }
-
-    fn popup(&mut self, popup: Popup) {
-        self.mode = match self.mode {
-            Mode::Popup(open) if open == popup => Mode::Normal,
-            _ => Mode::Popup(popup),
-        };
-        self.scroll = 0;
-    }
-
-    fn back(&mut self) {
-        if self.mode != Mode::Normal {
-            self.mode = Mode::Normal;
-            self.wrong = None;
-        } else if self.player.interrupt() {
-            self.say("stopped on the way".to_owned());
-        } else if self.left.take().is_some() || self.log_at.take().is_some() {
-        } else if let Some(view) = self.before.pop() {
-            self.view = view;
-            self.pane = 0;
-        } else {
-            self.filter = None;
-        }
-    }
-
-    fn row(&mut self, by: i64) -> Result<(), Error> {
-        match self.mode {
-            Mode::Popup(_) | Mode::Asking(_) => {
-                self.scroll = self.scroll.saturating_add_signed(by as isize);
-            }
-            _ if self.view == View::Events => {
-                let at = self.log_at.unwrap_or(self.player.next());
-                let reader = self.player.reader();
-                let at = at.saturating_add_signed(by);
-                self.log_at = Some(at.clamp(reader.first(), reader.end()));
-            }
-            _ => {
-                let rows = super::view::rows(self);
-                let at = rows.iter().position(|id| Some(*id) == self.chosen);
-                let to = match at {
-                    Some(at) => (at as i64 + by).clamp(0, rows.len() as i64 - 1) as usize,
-                    None => 0,
-                };
-                self.chosen = rows.get(to).copied();
-            }
-        }
-        Ok(())
-    }
-
-    fn open_row(&mut self) -> Result<(), Error> {
-        if self.view == View::Events {
-            if let Some(at) = self.log_at {
-                self.travel(|p| p.seek_event(at + 1))?;
-                self.show(View::Loop);
-            }
-            return Ok(());
-        }
-        if self.chosen.is_none() {
-            self.row(1)?;
-        }
-        if self.chosen.is_some() {
-            self.show(View::Fd);
-        }
-        Ok(())
-    }
-
-    /// The time a screen can show across; the whole recording.
-    fn whole(&self) -> u64 {
-        self.player.duration().max(1_000)
-    }
-
-    /// Five turns around the cursor, in round numbers.
-    fn turn_span(&self) -> u64 {
-        let turns = self.tail().turns_of(self.loop_id).take(5);
-        let (mut from, mut to, mut n) = (u64::MAX, 0, 0);
-        for turn in turns {
-            from = from.min(turn.start);
-            to = to.max(turn.end);
-            n += 1;
-        }
-        let span = if n > 0 {
-            (to - from).saturating_mul(2)
-        } else {
-            self.whole()
-        };
-        span.clamp(1_000, self.whole())
-    }
-
-    fn zoom(&mut self, by: i32) {
-        let key = self.window_key();
-        let span = key.to() - key.from();
-        let span = if by > 0 {
-            span / 2
-        } else {
-            span.saturating_mul(2)
-        };
-        self.span = Some(span.clamp(200, self.whole().saturating_mul(2)));
-        // Around the cursor when it is in view, else around the middle.
-        let t = self.t();
-        if self.left.is_some() {
-            let middle = if (key.from()..key.to()).contains(&t) {
-                t
-            } else {
-                (key.from() + key.to()) / 2
-            };
-            self.left = Some(middle.saturating_sub(span / 2));
-        }
-    }
-
-    /// Columns of the timeline at this size.
-    pub fn columns(&self) -> usize {
-        super::view::timeline::columns(self.size.0 as usize)
-    }
-
-    /// The window of time that the screen shows.
-    pub fn window_key(&self) -> Key {
-        let cols = self.columns().max(1);
-        let follow = self.following && self.is_live();
-        let span = match self.span {
-            Some(span) => span,
-            None if follow => 2_000_000_000,
-            None => self.turn_span(),
-        };
-        let width = super::view::timeline::round_width(span.div_ceil(cols as u64));
-        let t = self.t();
-        let left = match self.left {
-            Some(left) => left,
-            None if follow => t.saturating_sub(width * (cols as u64 - 1)),
-            // The cursor stands at two thirds; the window moves by eighths, so that it is not folded anew every step.
-            None => {
-                let lead = width * cols as u64 * 2 / 3;
-                let step = (width * cols as u64 / 8).max(1);
-                t.saturating_sub(lead).div_ceil(step) * step
-            }
-        };
-        Key {
-            loop_id: self.loop_id,
-            width,
-            first: if follow && self.left.is_none() {
-                self.follow_from(width, cols)
-            } else {
-                left / width
-            },
-            cols,
-            follow: follow && self.left.is_none(),
-        }
-    }
-
-    /// A window that follows keeps the place it started from: it scrolls by itself.
-    fn follow_from(&self, width: u64, cols: usize) -> u64 {
-        let fresh = (self.t() / width + 1).saturating_sub(cols as u64);
-        match self.player.window().map(|w| w.key) {
-            Some(k)
-                if k.follow && k.width == width && k.cols == cols && k.loop_id == self.loop_id =>
-            {
-                k.first
-            }
-            _ => fresh,
-        }
-    }
-
-    fn worst(&mut self) -> Result<(), Error> {
-        let in_window = self
-            .player
-            .window()
-            .and_then(|w| w.painted().worst().copied());
-        let wait = |r: &crate::model::Run| r.wait().map_or(r.queue(), |w| w.hi);
-        let mine = self
-            .tail()
-            .runs
-            .iter()
-            .filter(|r| r.loop_id == self.loop_id);
-        let found = match self.view {
-            View::Timeline => in_window,
-            _ => mine.max_by_key(|r| wait(r)).copied(),
-        };
-        let Some(run) = found else {
-            self.say("no finished run in view".to_owned());
-            return Ok(());
-        };
-        self.travel(|p| p.seek_event(run.event))?;
-        self.chosen = Some(run.reg);
-        self.say(format!(
-            "the worst wait in view: {}; b shows what ran meanwhile",
-            super::widget::text::time(wait(&run))
-        ));
-        Ok(())
-    }
-
-    fn next_match(&mut self, by: i64) -> Result<(), Error> {
-        let Some(filter) = &self.filter else {
-            return Ok(());
-        };
-        match filter.find(&mut self.player, by)? {
-            Some((event, reg)) => {
-                self.travel(|p| p.seek_event(event + 1))?;
-                self.chosen = Some(reg);
-            }
-            None => self.say("no further run matches the filter".to_owned()),
-        }
-        Ok(())
-    }
-
-    fn ask(&mut self, ask: Ask, text: String) {
-        self.mode = Mode::Asking(ask);
-        self.input = Input::new(text);
-        self.scroll = 0;
-        self.wrong = None;
-    }
-
-    fn edited(&mut self) {
-        self.scroll = 0;
-        self.wrong = match self.mode {
-            Mode::Asking(Ask::Filter) => Filter::check(self.input.value()),
-            _ => None,
-        };
-    }
-
-    fn answer(&mut self) -> Result<(), Error> {
-        let Mode::Asking(ask) = self.mode else {
-            return Ok(());
-        };
-        let text = self.input.value().trim().to_owned();
-        match ask {
-            Ask::Filter if text.is_empty() => self.filter = None,
-            Ask::Filter => match Filter::parse(&text) {
-                Ok(filter) => self.filter = Some(filter),
-                Err(wrong) => {
-                    self.wrong = Some(wrong);
-                    return Ok(());
-                }
-            },
-            Ask::Time => match self.instant(&text)? {
-                Ok(t) => self.travel(|p| match t {
-                    super::when::To::Time(t) => p.seek(t),
-                    super::when::To::Event(n) => p.seek_event(n + 1),
-                })?,
-                Err(why) => {
-                    self.wrong = Some((why, 0));
-                    return Ok(());
-                }
-            },
-            Ask::Palette => {
-                let found = super::view::palette::matches(self)
-                    .into_iter()
-                    .nth(self.scroll);
-                self.mode = Mode::Normal;
-                return match found {
-                    Some(action) => self.update((action.messages)(0)),
-                    None => Ok(()),
-                };
-            }
-            Ask::Save => {
-                let saved = match &self.live {
-                    Some(live) if !text.is_empty() => live.control.save_as(text.as_ref()),
-                    _ => Ok(()),
-                };
-                if let Err(error) = saved {
-                    self.wrong = Some((format!("cannot create {text}: {error}"), 0));
-                    return Ok(());
-                }
-                self.left_with = Some(Leave::Now);
-            }
-        }
-        self.mode = Mode::Normal;
-        Ok(())
-    }
-
-    fn instant(&mut self, text: &str) -> Result<Result<super::when::To, String>, Error> {
-        super::when::resolve(&mut self.player, text)
-    }
-
-    fn quit(&mut self) {
-        if self.live.as_ref().is_some_and(Live::is_running) {
-            self.mode = Mode::Leaving;
-        } else {
-            self.leave(Leave::Now);
-        }
-    }
-
-    fn leave(&mut self, answer: Leave) {
-        match (answer, &self.live) {
-            (Leave::Cancel, _) => {
-                self.mode = Mode::Normal;
-                return;
-            }
-            (Leave::Leave, Some(live)) => live.control.leave(),
-            (Leave::End, Some(live)) => live.control.end(),
-            _ => {}
-        }
-        if self.live.as_ref().is_some_and(|l| l.control.unsaved()) {
-            self.ask(Ask::Save, String::new());
-        } else {
-            self.left_with = Some(answer);
-        }
-    }
-
-    /// The command that shows this very view.
-    pub fn command(&self) -> String {
-        let mut words = vec![
-            "loopscope".to_owned(),
-            "replay".to_owned(),
-            shell(&self.options.name),
-        ];
-        // Down to the event: several may share an instant.
-        words.push(format!(
-            "--at event:{}",
-            self.player.next().saturating_sub(1)
-        ));
-        words.push(format!("--view {}", self.view.name()));
-        if let Some(reg) = self.chosen() {
-            words.push(format!("--fd {}", reg.fd));
-        }
-        if let Some(filter) = &self.filter {
-            words.push(format!("--filter {}", shell(&filter.text)));
-        }
-        words.join(" ")
-    }
-
     /// Gets ready what the screen needs before it is drawn at this size; true while there is more to do.
     pub fn prepare(&mut self, width: u16, height: u16) -> Result<bool, Error> {
         self.size = (width, height);
@@ -838,7 +435,11 @@ impl App {
             self.chosen = regs.first().map(|r| r.id);
         }
         // The window waits until the cursor has arrived.
-        if matches!(self.view, View::Timeline | View::Fairness | View::Fd) && !more {
+        if self.span.is_none() && !self.following && self.player.tail().turns.len() > 4 {
+            // Chosen once: a window that changed with every step would be folded anew with every step.
+            self.span = Some(self.turn_span());
+        }
+        if self.needs_window() && !more {
             let key = self.window_key();
             more |= self.player.want(key)?;
         }
@@ -856,6 +457,15 @@ impl App {
         Ok(more)
     }
 
+    /// The screen shows a window of time.
+    fn needs_window(&self) -> bool {
+        match self.view {
+            View::Timeline | View::Fairness | View::Fd => true,
+            View::Loop => self.held.is_none() && self.size.1 >= 36,
+            _ => false,
+        }
+    }
+
     fn hold(&mut self) -> Result<(), Error> {
         let wanted = self.view == View::Loop
             && self.following
@@ -868,14 +478,5 @@ impl App {
                 Ok(())
             }
         }
-    }
-}
-
-/// A word for the shell, quoted if it must be.
-fn shell(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }

@@ -1,0 +1,106 @@
+//! Which stretch of time the timeline shows, and how zooming and panning move it. Step: model → **view**.
+
+use super::App;
+use crate::tui::player::Key;
+
+/// Nanoseconds across the timeline while it follows a program.
+const FOLLOWED: u64 = 2_000_000_000;
+
+impl App {
+    /// The time a screen can show across; the whole recording.
+    pub(super) fn whole(&self) -> u64 {
+        self.player.duration().max(1_000)
+    }
+
+    /// Five turns around the cursor, in round numbers.
+    pub(super) fn turn_span(&self) -> u64 {
+        let turns = self.tail().turns_of(self.loop_id).take(5);
+        let (mut from, mut to, mut n) = (u64::MAX, 0, 0);
+        for turn in turns {
+            from = from.min(turn.start);
+            to = to.max(turn.end);
+            n += 1;
+        }
+        let span = if n > 0 {
+            (to - from).saturating_mul(2)
+        } else {
+            self.whole()
+        };
+        span.clamp(1_000, self.whole())
+    }
+
+    pub(super) fn zoom(&mut self, by: i32) {
+        let key = self.window_key();
+        let span = key.to() - key.from();
+        let span = if by > 0 {
+            span / 2
+        } else {
+            span.saturating_mul(2)
+        };
+        self.span = Some(span.clamp(200, self.whole().saturating_mul(2)));
+        // Around the cursor when it is in view, else around the middle.
+        let t = self.t();
+        if self.left.is_some() {
+            let middle = if (key.from()..key.to()).contains(&t) {
+                t
+            } else {
+                (key.from() + key.to()) / 2
+            };
+            self.left = Some(middle.saturating_sub(span / 2));
+        }
+    }
+
+    /// Columns of the timeline at this size.
+    pub fn columns(&self) -> usize {
+        crate::tui::view::timeline::columns(self.size.0 as usize)
+    }
+
+    /// The window of time that the screen shows.
+    pub fn window_key(&self) -> Key {
+        let cols = self.columns().max(1);
+        let follow = self.following && self.is_live();
+        let span = match self.span {
+            Some(span) => span,
+            None if follow => FOLLOWED,
+            None => self.turn_span(),
+        };
+        let width = crate::tui::view::timeline::round_width(span.div_ceil(cols as u64));
+        let t = self.t();
+        let left = match self.left {
+            Some(left) => left,
+            None if follow => t.saturating_sub(width * (cols as u64 - 1)),
+            // The cursor stands at two thirds; the window moves by eighths, so that it is not folded anew every step.
+            // Near the recording's ends it stays inside.
+            None => {
+                let lead = width * cols as u64 * 2 / 3;
+                let step = (width * cols as u64 / 8).max(1);
+                let last = (self.player.duration() + width).saturating_sub(width * cols as u64);
+                (t.saturating_sub(lead).div_ceil(step) * step).min(last)
+            }
+        };
+        Key {
+            loop_id: self.loop_id,
+            width,
+            first: if follow && self.left.is_none() {
+                self.follow_from(width, cols)
+            } else {
+                left / width
+            },
+            cols,
+            follow: follow && self.left.is_none(),
+        }
+    }
+
+    /// A window that follows keeps the place it started from: it scrolls by itself.
+    pub(super) fn follow_from(&self, width: u64, cols: usize) -> u64 {
+        let fresh = (self.t() / width + 1).saturating_sub(cols as u64);
+        match self.player.window().map(|w| w.key) {
+            Some(k)
+                if k.follow && k.width == width && k.cols == cols && k.loop_id == self.loop_id =>
+            {
+                k.first
+            }
+            _ => fresh,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Moving in time: journeys, play, following a growing recording. Step: model → **view**.
+
+use super::App;
+use crate::trace::Error;
+use crate::tui::app::SPEEDS;
+use crate::tui::message::{Pace, View};
+use crate::tui::player::Player;
+use crate::tui::widget::text;
+
+impl App {
+    /// A journey in time: stops play, follow and hold first.
+    pub(super) fn travel(
+        &mut self,
+        go: impl FnOnce(&mut Player) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if let Some(held) = self.held.take() {
+            self.player.seek_event(held.event)?;
+            self.player.finish()?;
+        }
+        self.playing = false;
+        self.following = false;
+        self.log_at = None;
+        go(&mut self.player)
+    }
+
+    pub(super) fn play(&mut self) -> Result<(), Error> {
+        if let Some(held) = &self.held {
+            // Keep what is held: the cursor moves there.
+            let event = held.event;
+            self.travel(|p| p.seek_event(event))?;
+            self.say("kept: the recording goes on, Space follows it again".to_owned());
+        } else if self.player.interrupt() || self.following || self.playing {
+            self.playing = false;
+            self.following = false;
+        } else if self.player.at_end() && self.is_live() {
+            self.following = true;
+            self.player.seek_end()?;
+        } else if self.player.at_end() {
+            self.say("the recording ends here; g goes to its start".to_owned());
+        } else {
+            self.playing = true;
+        }
+        Ok(())
+    }
+
+    /// Time passes while playing: so many nanoseconds of ours.
+    pub fn tick(&mut self, ns: u64) -> Result<(), Error> {
+        if !self.playing {
+            return Ok(());
+        }
+        let (recorded, shown) = SPEEDS[self.speed];
+        let passed = (u128::from(ns) * u128::from(recorded) / u128::from(shown)) as u64;
+        match self.pace {
+            Pace::Event => {
+                // At 1:1 a hundred events a second.
+                let events = (passed / 10_000_000).max(1);
+                self.player.step(events as i64)?;
+            }
+            Pace::Clock | Pace::Skip => {
+                let mut to = self.player.t() + passed.max(1);
+                if self.pace == Pace::Skip
+                    && let Some(next) = self.player.next_instant()?
+                {
+                    to = to.max(next);
+                }
+                self.player.advance(to);
+            }
+        }
+        if self.player.at_end() {
+            self.playing = false;
+            self.following = self.is_live();
+        }
+        Ok(())
+    }
+
+    /// The recording has grown.
+    pub fn data(&mut self) -> Result<(), Error> {
+        let grown = self.player.refresh()?;
+        if self.following {
+            if grown || self.player.ended() {
+                self.player.seek_end()?;
+            }
+            if self.player.ended() {
+                self.following = false;
+            }
+        }
+        Ok(())
+    }
+
+    /// To the worst wait: of the window on the timeline, else of the whole recording.
+    pub(super) fn worst(&mut self) -> Result<(), Error> {
+        let found = match self.view {
+            View::Timeline => self
+                .player
+                .window()
+                .and_then(|w| w.painted().worst().copied()),
+            _ => self.player.worst(self.loop_id)?,
+        };
+        let Some(run) = found else {
+            self.say("no run has ended here".to_owned());
+            return Ok(());
+        };
+        let wait = run.wait().map_or(run.queue(), |w| w.hi);
+        self.travel(|p| p.seek_event(run.event))?;
+        self.chosen = Some(run.reg);
+        let place = match self.view {
+            View::Timeline => "in view",
+            _ => "of all",
+        };
+        let most = if run.wait().is_some_and(|w| w.lo < w.hi) {
+            "at most "
+        } else {
+            ""
+        };
+        self.say(format!(
+            "the worst wait {place}: {most}{}; b shows what ran meanwhile",
+            text::time(wait)
+        ));
+        Ok(())
+    }
+
+    pub(super) fn next_match(&mut self, by: i64) -> Result<(), Error> {
+        let Some(filter) = &self.filter else {
+            return Ok(());
+        };
+        match filter.find(&mut self.player, by)? {
+            Some((event, reg)) => {
+                self.travel(|p| p.seek_event(event + 1))?;
+                self.chosen = Some(reg);
+            }
+            None => self.say("no further run matches the filter".to_owned()),
+        }
+        Ok(())
+    }
+}

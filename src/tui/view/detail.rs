@@ -1,0 +1,170 @@
+//! One event in full: when it became ready, was told, ran, was done; and the worst waits in view. Step: model → **view**.
+
+use super::blame;
+use crate::model::{Fidelity, Run, Word};
+use crate::tui::app::App;
+use crate::tui::theme::{self, ABSENT, QUEUED, READY, RUN};
+use crate::tui::widget::pen::Pen;
+use crate::tui::widget::text::{self, range, time};
+use crate::tui::widget::{bar, boxes};
+
+/// The run of the chosen fd that the cursor stands in or before; the last one before it otherwise.
+pub fn run_at(app: &App) -> Option<Run> {
+    let id = app.chosen?;
+    let t = app.t();
+    let window = app.player.window();
+    let ahead = window.into_iter().flat_map(|w| w.facts.runs_of(id));
+    let behind = app.tail().runs_of(id);
+    let begin = |r: &Run| r.ready.map_or(r.wakeup, |x| x.lo).min(r.wakeup);
+    let all: Vec<&Run> = ahead.chain(behind).collect();
+    let inside = all.iter().filter(|r| begin(r) <= t && t <= r.end);
+    // The narrowest that holds the cursor; else the last that ended before it.
+    let found = inside.min_by_key(|r| r.end - begin(r));
+    let last = || all.iter().filter(|r| r.end <= t).max_by_key(|r| r.end);
+    found.or_else(last).map(|r| **r)
+}
+
+/// The event of the chosen fd at the cursor, in full.
+pub fn draw(pen: &mut Pen<'_>, app: &App) {
+    let w = pen.width();
+    boxes::across(pen, 0, theme::quiet());
+    let Some(reg) = app.chosen() else {
+        boxes::title(pen, 1, 0, w - 2, "the event at the cursor", theme::quiet());
+        pen.put(
+            1,
+            1,
+            "↑↓ chooses an fd: its event at the cursor is shown here in full",
+            theme::quiet(),
+        );
+        return;
+    };
+    let name = app.names.name(reg.id);
+    let title = format!("fd {} {name}: the event at the cursor, in full", reg.fd);
+    boxes::title(pen, 1, 0, w - 2, &title, theme::strong());
+    let Some(run) = run_at(app) else {
+        let since = time(app.t().saturating_sub(reg.since));
+        let told = match reg.word {
+            Word::Armed => format!("armed for {since}: nothing has happened to it yet"),
+            word => format!("{} for {since}", theme::word(word)),
+        };
+        pen.put(1, 1, &told, theme::plain());
+        return;
+    };
+    pen.put(1, 1, &chain(&run), theme::plain());
+    proportions(&mut pen.part(1, 2, w - 2, 1), &run);
+    let lines = blame::lines(app, &run);
+    let mut y = 3;
+    for line in lines {
+        for wrapped in text::wrap(&line, w - 2) {
+            pen.put(1, y, &wrapped, theme::plain());
+            y += 1;
+        }
+    }
+}
+
+/// `ready 90.16 ─notice 4.06─► told 94.22 ─queue 0.07─► runs 94.29 ─run 0.01─► done`, all in milliseconds.
+pub fn chain(run: &Run) -> String {
+    let ms = |ns: u64| format!("{:.2}", ns as f64 / 1e6);
+    let notice = match (run.notice, run.notice_fidelity) {
+        (Some(n), Fidelity::Measured) => ms(n.hi),
+        (Some(n), Fidelity::Inferred) => format!("~{}", ms(n.hi)),
+        (Some(n), _) if n.lo == 0 => format!("<={}", ms(n.hi)),
+        (Some(n), _) => format!("{} to {}", ms(n.lo), ms(n.hi)),
+        (None, _) => ABSENT.to_string(),
+    };
+    let ready = match run.ready {
+        Some(r) if r.lo == r.hi => ms(r.lo),
+        Some(r) => format!("{} to {}", ms(r.lo), ms(r.hi)),
+        None => ABSENT.to_string(),
+    };
+    format!(
+        "ready {ready} ─notice {notice}─► told {} ─queue {}─► runs {} ─run {}─► done",
+        ms(run.wakeup),
+        ms(run.queue()),
+        ms(run.start),
+        ms(run.run())
+    )
+}
+
+/// The three parts as lengths of one bar.
+fn proportions(pen: &mut Pen<'_>, run: &Run) {
+    let notice = run.notice.map_or(0, |n| n.hi);
+    let total = (notice + run.queue() + run.run()).max(1);
+    let said = match run.notice {
+        Some(n) if n.lo < n.hi => format!(" total at most {}", time(total)),
+        Some(_) => format!(" total {}, the sum", time(total)),
+        None => format!(" queue and run {}", time(total)),
+    };
+    let cells = pen.width().saturating_sub(text::width(&said) + 1);
+    let part = |ns: u64| match ns {
+        0 => 0,
+        ns => ((ns as u128 * cells as u128 / u128::from(total)) as usize).max(1),
+    };
+    let (n, q) = (part(notice), part(run.queue()));
+    let r = cells.saturating_sub(n + q).max(1);
+    let fill = |c: char, n: usize| std::iter::repeat_n(c, n).collect::<String>();
+    let x = pen.puts(
+        0,
+        0,
+        &[
+            (&fill(READY, n), theme::ready()),
+            (&fill(QUEUED, q), theme::queued()),
+            (&fill(RUN, r), theme::running()),
+        ],
+    );
+    pen.put(x, 0, &said, theme::plain());
+}
+
+/// The runs in the window that waited longest, one line each.
+pub fn worst(pen: &mut Pen<'_>, app: &App) {
+    let (w, h) = (pen.width(), pen.height());
+    let Some(window) = app.player.window().filter(|_| h >= 3) else {
+        return;
+    };
+    boxes::across(pen, 0, theme::quiet());
+    boxes::title(
+        pen,
+        1,
+        0,
+        w - 2,
+        "the worst waits in view (x goes to the first)",
+        theme::strong(),
+    );
+    let (from, to) = (window.key.from(), window.key.to());
+    let wait = |r: &Run| r.wait().map_or(r.queue(), |w| w.hi);
+    let mut runs: Vec<&Run> = window
+        .facts
+        .runs
+        .iter()
+        .filter(|r| r.loop_id == app.loop_id)
+        .collect();
+    runs.retain(|r| r.end >= from && r.start < to);
+    runs.sort_by_key(|r| (std::cmp::Reverse(wait(r)), r.event));
+    let most = runs.first().map_or(1, |r| wait(r).max(1));
+    for (i, run) in runs.iter().take(h - 1).enumerate() {
+        let y = i + 1;
+        let fd = window.model().reg(run.reg).map_or(-1, |r| r.fd);
+        let wait_text = run.wait().map_or_else(|| time(run.queue()), range);
+        let behind = blame::parts(app, run).into_iter().next();
+        let behind =
+            behind.map_or_else(String::new, |(who, r)| format!("behind {who} {}", range(r)));
+        let x = pen.put(
+            1,
+            y,
+            &text::left(&super::instant(run.start), 11),
+            theme::quiet(),
+        );
+        let x = pen.put(x, y, &text::right(&fd.to_string(), 3), theme::plain());
+        let x = pen.put(
+            x + 1,
+            y,
+            &text::left(app.names.name(run.reg), 14),
+            theme::strong(),
+        );
+        let x = pen.put(x, y, &text::left(&wait_text, 14), theme::plain());
+        let bar_w = (w / 6).min(24);
+        let bar = bar::share(wait(run) as f64 / most as f64, bar_w);
+        pen.put(x, y, &bar, theme::queued());
+        pen.put(x + bar_w + 2, y, &behind, theme::quiet());
+    }
+}
