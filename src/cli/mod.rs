@@ -102,8 +102,17 @@ fn definition() -> clap::Command {
     Cli::command()
 }
 
+/// Makes a file size limit (`ulimit -f`) an error of the write that meets it, not our death. A handler and not "ignore":
+/// a handler does not outlive exec, so a launched program meets its limit as it would without us.
+fn survive_file_size_limit() {
+    let seen = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    // Without the handler the limit kills us, as it does most programs.
+    let _ = signal_hook::flag::register(libc::SIGXFSZ, seen);
+}
+
 /// Parses, runs, tells a failure once, and returns the exit code.
 pub fn main() -> Exit {
+    survive_file_size_limit();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -58,6 +58,7 @@ impl Output {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 failure.hint("free some space or write elsewhere")
             }
+            io::ErrorKind::FileTooLarge => failure.hint("raise the file size limit (ulimit -f)"),
             _ => failure,
         };
         failure.because(error).into()

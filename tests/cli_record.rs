@@ -1,0 +1,133 @@
+//! `record` from outside: exit codes are the program's or say what kept us from recording it, nothing is written over,
+//! and a disk that is full is told.
+#![cfg(feature = "cli")]
+
+mod common;
+
+use common::screen::Screen;
+use common::{Ended, Place, loopscope, run};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_loopscope");
+
+/// A program that joins the recording: a short run of a demo's server.
+const SERVER: [&str; 4] = [PROGRAM, "demo-program", "greedy-fd", "--ms=300"];
+
+fn record(options: &[&str], program: &[&str]) -> Ended {
+    run(&[&["record"], options, &["--"], program].concat())
+}
+
+#[test]
+fn a_recording_is_made_and_the_next_command_said() {
+    let place = Place::new();
+    let file = place.arg("a.lscope");
+    let ended = record(&["-o", &file], &SERVER).exits(0);
+    // Nobody watches: quiet.
+    assert_eq!(ended.stderr, "");
+    assert_eq!(
+        place
+            .path("a.lscope")
+            .metadata()
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o600
+    );
+    let report = run(&["report", "--json", &file]).exits(0).stdout;
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["recording"]["complete"], true);
+    assert_eq!(report["recording"]["command"][1], "demo-program");
+    assert!(report["loops"][0]["wakeups"].as_u64() > Some(0));
+    // Never over it unasked.
+    record(&["-o", &file], &SERVER).fails(125, "--force");
+    record(&["-o", &file, "--force"], &SERVER).exits(0);
+}
+
+#[test]
+fn stdout_takes_a_recording_and_the_program_writes_to_stderr() {
+    let place = Place::new();
+    let output = loopscope()
+        .args(["record", "-o", "-", "--"])
+        .args(SERVER)
+        .output()
+        .unwrap();
+    assert!(output.status.success() && output.stdout.starts_with(b"\x89LSCOPE\n"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("five clients"));
+    let file = place.file("copy.lscope", output.stdout);
+    assert!(run(&["info", &file]).exits(0).stdout.contains("complete"));
+}
+
+#[test]
+fn exit_codes_are_the_programs_or_say_why_not() {
+    let place = Place::new();
+    let file = place.arg("a.lscope");
+    let options = ["--force", "-o", &file];
+    record(&options, &["true"]).fails(125, "nothing was recorded");
+    record(&options, &["false"]).exits(1);
+    record(&options, &["sh", "-c", "exit 42"]).exits(42);
+    record(&options, &["sh", "-c", "kill -9 $$"]).exits(128 + 9);
+    record(&options, &["no-such-program-here"]).fails(127, "no such program");
+    record(&options, &["/etc/passwd"]).fails(126, "not executable");
+    run(&["record"]).exits(2);
+    run(&["record", "--bogus", "--", "true"]).exits(2);
+    record(&options, &["sh", "-c", "exit $#", "sh", "--force", "-o"]).exits(2);
+    run(&["record", "--force", "-o", &file, "sh", "-c", "exit 7"]).exits(7);
+    record(&["-o", &place.arg("no/such/dir")], &SERVER).fails(125, "No such file");
+}
+
+#[test]
+fn a_file_size_limit_is_told_and_is_not_our_death() {
+    let place = Place::new();
+    // The rings' shared memory is a file too: a limit below its size is met before anything is launched.
+    let limited = format!(
+        "ulimit -f 4; exec {PROGRAM} record -o {} -- true",
+        place.arg("a.lscope")
+    );
+    let ended = Ended::of(
+        Command::new("bash")
+            .args(["-c", &limited])
+            .output()
+            .unwrap(),
+    );
+    ended.fails(125, "File too large");
+    // And an export meets it while it writes.
+    let file = common::recorded(&place, "whole.lscope");
+    let limited = format!(
+        "ulimit -f 4; exec {PROGRAM} export {file} --to ndjson -o {}",
+        place.arg("out")
+    );
+    let ended = Ended::of(
+        Command::new("bash")
+            .args(["-c", &limited])
+            .output()
+            .unwrap(),
+    );
+    ended.fails(125, "File too large");
+}
+
+#[test]
+fn the_default_name_is_new_every_time_and_the_terminal_stays_the_programs() {
+    let place = Place::new();
+    let command = pty_process::blocking::Command::new(PROGRAM).current_dir(place.path(""));
+    let mut screen = Screen::spawn(command.args(["record", "--"]).args(SERVER), 100, 24);
+    assert_eq!(screen.exit_code(), 0, "{}", screen.contents());
+    screen.assert_intact();
+    let names: Vec<String> = std::fs::read_dir(place.path(""))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let [name] = &names[..] else {
+        panic!("{names:?}")
+    };
+    assert!(
+        name.starts_with("loopscope-20") && name.ends_with(".lscope"),
+        "{name}"
+    );
+    assert!(
+        screen.contents().replace('\n', "").contains(name),
+        "{}",
+        screen.contents()
+    );
+}
