@@ -150,3 +150,70 @@ fn a_frame_is_drawn_without_a_terminal() {
     run(&["snapshot", &file, "--at", "9h", "-o", "-"]).fails(2, "no instant");
     run(&["snapshot", &file]).exits(2);
 }
+
+#[test]
+fn a_terminal_that_goes_away_ends_the_program() {
+    let place = Place::new();
+    let mut screen = replay(&place, 80, 24);
+    screen.hang_up();
+    assert_eq!(screen.exit_code(), 128 + libc::SIGHUP);
+}
+
+#[test]
+fn a_demo_is_watched_live_and_kept() {
+    let place = Place::new();
+    let command = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_loopscope"));
+    let command = command
+        .args(["demo", "greedy-fd"])
+        .current_dir(place.path(""));
+    let mut screen = Screen::spawn(command, 80, 24);
+    screen.wait_for("LIVE");
+    screen.wait_for("flood");
+    screen.send("2").wait_for("2 TIMELINE");
+    screen.send(" ").wait_for("frozen");
+    screen.send("q").wait_for("the program still runs");
+    screen.send("e").wait_for("keep the recording?");
+    screen.send("kept.lscope").wait_for("kept.lscope");
+    screen.send("\r");
+    assert_eq!(screen.exit_code(), 0, "{}", screen.contents());
+    screen.assert_intact();
+    let report = run(&["report", &place.arg("kept.lscope")]).exits(0).stdout;
+    assert!(report.starts_with("greedy-fd broken: "), "{report}");
+}
+
+#[test]
+fn a_program_is_watched_live_and_ended() {
+    let place = Place::new();
+    let program = env!("CARGO_BIN_EXE_loopscope");
+    let command = pty_process::blocking::Command::new(program).current_dir(place.path(""));
+    let args = [
+        "run",
+        "-o",
+        "a.lscope",
+        "--",
+        program,
+        "demo-program",
+        "greedy-fd",
+        "--ms=60000",
+    ];
+    let mut screen = Screen::spawn(command.args(args), 80, 24);
+    screen.wait_for("LIVE");
+    screen.wait_for("flood");
+    // What the program prints stands in its pane.
+    screen.send("8").wait_for("five clients");
+    screen.send("q").wait_for("the program still runs");
+    screen.send("e");
+    let code = screen.exit_code();
+    assert!(
+        [0, 128 + libc::SIGTERM, 128 + libc::SIGHUP].contains(&code),
+        "{code}: {}",
+        screen.contents()
+    );
+    screen.assert_intact();
+    assert!(
+        run(&["info", &place.arg("a.lscope")])
+            .exits(0)
+            .stdout
+            .contains("complete")
+    );
+}

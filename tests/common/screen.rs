@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Child;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -95,7 +95,7 @@ impl Screen {
     pub fn wait_until(&self, what: &str, look: impl Fn(&vt100::Screen) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;
         let (lock, changed) = &*self.shared;
-        let mut shared = lock.lock().unwrap();
+        let mut shared = lock.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if look(shared.parser.screen()) {
                 return shared.parser.screen().contents();
@@ -110,7 +110,10 @@ impl Screen {
                 !left.is_zero(),
                 "no {what} within {PATIENCE:?}; the screen:\n{picture}"
             );
-            shared = changed.wait_timeout(shared, left).unwrap().0;
+            shared = changed
+                .wait_timeout(shared, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 
@@ -183,12 +186,12 @@ impl Screen {
     }
 
     pub fn contents(&self) -> String {
-        self.shared.0.lock().unwrap().parser.screen().contents()
+        locked(&self.shared).parser.screen().contents()
     }
 
     /// Every byte the program wrote.
     pub fn bytes(&self) -> Vec<u8> {
-        self.shared.0.lock().unwrap().bytes.clone()
+        locked(&self.shared).bytes.clone()
     }
 
     /// Asserts that the terminal is as it was: settings, main screen, cursor, mouse and paste modes.
@@ -201,7 +204,7 @@ impl Screen {
             flags(&self.before),
             "terminal settings changed"
         );
-        let shared = self.shared.0.lock().unwrap();
+        let shared = locked(&self.shared);
         let screen = shared.parser.screen();
         assert!(!screen.alternate_screen(), "still on the alternate screen");
         assert!(!screen.hide_cursor(), "cursor still hidden");
@@ -231,6 +234,11 @@ impl Drop for Screen {
     }
 }
 
+/// A test that failed while it held the screen has said why; the others go on.
+fn locked(shared: &(Mutex<Shared>, Condvar)) -> MutexGuard<'_, Shared> {
+    shared.0.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn read_screen(master: &Pty, shared: &(Mutex<Shared>, Condvar), stopped: &OwnedFd) {
     let mut buffer = [0u8; 1 << 16];
     loop {
@@ -252,7 +260,7 @@ fn read_screen(master: &Pty, shared: &(Mutex<Shared>, Condvar), stopped: &OwnedF
             let Ok(n @ 1..) = (&mut &*master).read(&mut buffer) else {
                 break;
             };
-            let mut state = shared.0.lock().unwrap();
+            let mut state = locked(shared);
             state.parser.process(&buffer[..n]);
             state.bytes.extend_from_slice(&buffer[..n]);
             shared.1.notify_all();
@@ -261,7 +269,7 @@ fn read_screen(master: &Pty, shared: &(Mutex<Shared>, Condvar), stopped: &OwnedF
             break;
         }
     }
-    shared.0.lock().unwrap().ended = true;
+    locked(shared).ended = true;
     shared.1.notify_all();
 }
 
