@@ -6,6 +6,8 @@
 //!     watchdog thread  --HungUp-->  main loop
 //!     collector        --Data-->  main loop
 
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
+use signal_hook::iterator::Signals;
 use std::io::IsTerminal;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,8 +59,11 @@ pub fn send(event: Event) {
 pub fn listen(to: Sender<Event>) {
     *target() = Some(to);
     THREADS.call_once(|| {
+        // Here and not in the thread: a signal that comes right after the first frame must find its handler.
+        if let Ok(signals) = Signals::new(SIGNALS) {
+            spawn("signals", move || forward(signals));
+        }
         spawn("keyboard", keyboard);
-        spawn("signals", signals);
         if let Some(tty) = tty() {
             spawn("watchdog", move || watchdog(&tty));
         }
@@ -109,16 +114,15 @@ fn keyboard() {
     }
 }
 
-fn signals() {
-    use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
-    let all = [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGCONT, SIGTSTP];
-    let Ok(mut signals) = signal_hook::iterator::Signals::new(all) else {
-        return;
-    };
+/// The last: crossterm hears of a new size too, but only once its reader waits.
+const SIGNALS: [i32; 7] = [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGCONT, SIGTSTP, SIGWINCH];
+
+fn forward(mut signals: Signals) {
     for signal in signals.forever() {
         match signal {
             SIGCONT => send(Event::Resumed),
             SIGTSTP => send(Event::Suspend),
+            SIGWINCH => send(Event::Resize),
             other => send(Event::Ended(other)),
         }
     }

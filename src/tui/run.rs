@@ -44,8 +44,9 @@ pub fn run(source: &Source, options: Options) -> anyhow::Result<Outcome> {
         }
         Source::Replay { follow, .. } => polls = *follow,
     }
-    let terminal = Terminal::take().context("cannot set up the terminal")?;
+    // First: a signal that comes while the terminal is being set up must not end us with it half set up.
     event::listen(to);
+    let terminal = Terminal::take().context("cannot set up the terminal")?;
     let mut main = Main {
         app,
         terminal,

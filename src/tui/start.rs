@@ -99,8 +99,9 @@ pub fn draw(entries: &[Entry], chosen: usize, look: Look, buffer: &mut Buffer) {
 pub fn choose(entries: &[Entry], ascii: bool) -> std::io::Result<Option<usize>> {
     let look = Look::detect(ascii, |name| std::env::var(name).ok());
     let (to, events) = channel();
-    let mut terminal = Terminal::take()?;
+    // First: a signal that comes while the terminal is being set up must not end us with it half set up.
     event::listen(to);
+    let mut terminal = Terminal::take()?;
     let mut chosen = 0;
     let last = entries.len().saturating_sub(1);
     let answer = loop {
