@@ -5,6 +5,8 @@
 //! plus its histograms. Reading trusts nothing: what would let the fold loop or go astray is refused.
 //! Step: **model**.
 
+use std::sync::Arc;
+
 use super::codec::{Codec, Cursor, codec, codec_enum, put};
 use super::facts::{Fidelity, Part, Range, Run, Word};
 use super::loops::{
@@ -14,8 +16,8 @@ use super::loops::{
 use super::process::{InCall, Process, Seat, Thread, Work};
 use super::registration::{Drain, Kernel, Link, Registration, State};
 use super::roles::{Role, RoleKind};
-use super::{Config, Map, Model, NONE, data::DataMap};
-use crate::record::event::Op;
+use super::{Config, Histogram, Map, Model, NONE, data::DataMap};
+use crate::record::event::{FdKind, Op};
 
 codec!(Range { lo, hi });
 codec_enum!(Fidelity { 0 => Measured, 1 => Bounded, 2 => Inferred, 3 => Absent });
@@ -140,8 +142,6 @@ codec!(State {
     of_loop,
     of_desc,
     of_data,
-    fair_run,
-    fair_queue,
     window,
     window_run,
     window_queue,
@@ -163,46 +163,125 @@ codec!(Role {
     caused_lo,
     caused_hi,
 });
-codec!(Registration {
-    id,
-    loop_id,
-    process,
-    fd,
-    generation,
-    name,
-    addr,
-    kind,
-    role,
-    interest,
-    data,
-    word,
-    fidelity,
-    since,
-    registered_ns,
-    closed_ns,
-    ready,
-    dispatched,
-    skipped,
-    stale,
-    bytes_in,
-    bytes_out,
-    run_ns,
-    notice_lo,
-    notice_hi,
-    queue,
-    run,
-    tail,
-    bypassed_max,
-    caused_lo,
-    caused_hi,
-    unread,
-    unread_fidelity,
-    ready_since,
-    handler,
-    handler_process,
-    wait_max,
-    s,
-});
+/// Its name, addresses and kind are its description's as long as it has one, and then written there only.
+impl Codec for Registration {
+    fn put(&self, out: &mut Vec<u8>) {
+        let own =
+            (self.s.desc == NONE).then(|| (self.name.clone(), (self.addr.clone(), self.kind)));
+        own.put(out);
+        self.id.put(out);
+        self.loop_id.put(out);
+        self.process.put(out);
+        self.fd.put(out);
+        self.generation.put(out);
+        self.role.put(out);
+        self.interest.put(out);
+        self.data.put(out);
+        self.word.put(out);
+        self.fidelity.put(out);
+        self.since.put(out);
+        self.registered_ns.put(out);
+        self.closed_ns.put(out);
+        self.ready.put(out);
+        self.skipped.put(out);
+        self.stale.put(out);
+        self.bytes_in.put(out);
+        self.bytes_out.put(out);
+        self.notice_lo.put(out);
+        self.notice_hi.put(out);
+        self.queue.put(out);
+        self.run.put(out);
+        self.tail.put(out);
+        self.bypassed_max.put(out);
+        self.caused_lo.put(out);
+        self.caused_hi.put(out);
+        self.unread.put(out);
+        self.unread_fidelity.put(out);
+        self.ready_since.put(out);
+        self.handler.put(out);
+        self.handler_process.put(out);
+        self.wait_max.put(out);
+        self.s.put(out);
+    }
+    fn get(c: &mut Cursor<'_>) -> Option<Self> {
+        let own: Option<(Arc<str>, (Arc<str>, FdKind))> = Codec::get(c)?;
+        let (name, (addr, kind)) = own.unwrap_or_else(|| ("".into(), ("".into(), FdKind::Unknown)));
+        let id = Codec::get(c)?;
+        let loop_id = Codec::get(c)?;
+        let process = Codec::get(c)?;
+        let fd = Codec::get(c)?;
+        let generation = Codec::get(c)?;
+        let role = Codec::get(c)?;
+        let interest = Codec::get(c)?;
+        let data = Codec::get(c)?;
+        let word = Codec::get(c)?;
+        let fidelity = Codec::get(c)?;
+        let since = Codec::get(c)?;
+        let registered_ns = Codec::get(c)?;
+        let closed_ns = Codec::get(c)?;
+        let ready = Codec::get(c)?;
+        let skipped = Codec::get(c)?;
+        let stale = Codec::get(c)?;
+        let bytes_in = Codec::get(c)?;
+        let bytes_out = Codec::get(c)?;
+        let notice_lo = Codec::get(c)?;
+        let notice_hi = Codec::get(c)?;
+        let queue = Codec::get(c)?;
+        let run: Histogram = Codec::get(c)?;
+        let (run_ns, dispatched) = (run.sum(), run.count());
+        let tail = Codec::get(c)?;
+        let bypassed_max = Codec::get(c)?;
+        let caused_lo = Codec::get(c)?;
+        let caused_hi = Codec::get(c)?;
+        let unread = Codec::get(c)?;
+        let unread_fidelity = Codec::get(c)?;
+        let ready_since = Codec::get(c)?;
+        let handler = Codec::get(c)?;
+        let handler_process = Codec::get(c)?;
+        let wait_max = Codec::get(c)?;
+        let s = Codec::get(c)?;
+        Some(Self {
+            name,
+            addr,
+            kind,
+            id,
+            loop_id,
+            process,
+            fd,
+            generation,
+            role,
+            interest,
+            data,
+            word,
+            fidelity,
+            since,
+            registered_ns,
+            closed_ns,
+            ready,
+            dispatched,
+            skipped,
+            stale,
+            bytes_in,
+            bytes_out,
+            run_ns,
+            notice_lo,
+            notice_hi,
+            queue,
+            run,
+            tail,
+            bypassed_max,
+            caused_lo,
+            caused_hi,
+            unread,
+            unread_fidelity,
+            ready_since,
+            handler,
+            handler_process,
+            wait_max,
+            s,
+        })
+    }
+}
 
 impl Codec for Op {
     fn put(&self, out: &mut Vec<u8>) {
@@ -345,6 +424,14 @@ impl Model {
         }
         for (at, account) in self.accounts.places() {
             self.account_of.insert(account.key.clone(), at);
+        }
+        let (regs, descs) = (&mut self.regs, &self.descs);
+        for reg in regs.iter_mut() {
+            if let Some(desc) = descs.get(reg.s.desc) {
+                reg.name = desc.name.clone();
+                reg.addr = desc.addr.clone();
+                reg.kind = desc.kind;
+            }
         }
         for (slot, reg) in self.regs.places() {
             if reg.s.slot != slot || self.by_id.insert(reg.id, slot).is_some() {

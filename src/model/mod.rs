@@ -286,7 +286,7 @@ impl Model {
             .iter()
             .filter(|r| r.loop_id == loop_id && r.dispatched > 0)
         {
-            sums.add(reg.s.fair_run, reg.s.fair_queue);
+            sums.add(reg.run.sum(), reg.queue.sum());
         }
         sums.index()
     }

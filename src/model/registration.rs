@@ -185,9 +185,7 @@ pub(super) struct State {
     pub of_loop: Link,
     pub of_desc: Link,
     pub of_data: Link,
-    /// Sums for fairness.
-    pub fair_run: u64,
-    pub fair_queue: u64,
+    /// Sums for the fairness window `window`.
     pub window: u64,
     pub window_run: u64,
     pub window_queue: u64,

@@ -265,8 +265,6 @@ impl Model {
             reg.bypassed_max = reg.bypassed_max.max(run.bypassed);
             reg.s.running = reg.s.running.saturating_sub(1);
             reg.s.pins = reg.s.pins.saturating_sub(1);
-            reg.s.fair_run = reg.s.fair_run.saturating_add(length);
-            reg.s.fair_queue = reg.s.fair_queue.saturating_add(queue);
             reg.s.last_run = Some((seat.at, run.start, run.end));
         }
         sink.run(&open.facts);

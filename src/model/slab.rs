@@ -57,6 +57,10 @@ impl<T> Slab<T> {
         self.places.iter().flatten()
     }
 
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.places.iter_mut().flatten()
+    }
+
     /// Every taken place with its number.
     pub fn places(&self) -> impl Iterator<Item = (u32, &T)> {
         let all = self.places.iter().enumerate();

@@ -469,7 +469,7 @@ impl Model {
         if let Some(l) = self.loops.get_mut(reg.loop_id as usize)
             && reg.dispatched > 0
         {
-            l.fair.add(reg.s.fair_run, reg.s.fair_queue);
+            l.fair.add(reg.run.sum(), reg.queue.sum());
         }
         let Some(role) = self.roles.get_mut(reg.role as usize) else {
             return;

@@ -98,15 +98,18 @@ impl Model {
 
     /// The loop an epoll descriptor stands for; one never seen created is a loop all the same.
     pub(super) fn loop_at(&mut self, process: Id, epfd: i32, t: u64) -> Option<Id> {
-        let (desc, _) = self.desc_at(process, epfd)?;
-        let known = self.descs.get(desc)?.loop_id;
+        let (epoll, _) = self.desc_at(process, epfd)?;
+        let known = self.descs.get(epoll)?.loop_id;
         let id = match known {
             Some(id) => id,
             None => {
                 let id = self.new_loop(process, LoopKind::Epoll, t)?;
-                let desc = self.descs.get_mut(desc)?;
+                let desc = self.descs.get_mut(epoll)?;
                 desc.loop_id = Some(id);
                 desc.kind = FdKind::Epoll;
+                for slot in self.regs_of(epoll) {
+                    self.name_from_desc(slot);
+                }
                 id
             }
         };
