@@ -163,6 +163,9 @@ codec!(Role {
     caused_lo,
     caused_hi,
 });
+/// Name, addresses, kind.
+type Own = (Arc<str>, (Arc<str>, FdKind));
+
 /// Its name, addresses and kind are its description's as long as it has one, and then written there only.
 impl Codec for Registration {
     fn put(&self, out: &mut Vec<u8>) {
@@ -204,7 +207,7 @@ impl Codec for Registration {
         self.s.put(out);
     }
     fn get(c: &mut Cursor<'_>) -> Option<Self> {
-        let own: Option<(Arc<str>, (Arc<str>, FdKind))> = Codec::get(c)?;
+        let own: Option<Own> = Codec::get(c)?;
         let (name, (addr, kind)) = own.unwrap_or_else(|| ("".into(), ("".into(), FdKind::Unknown)));
         let id = Codec::get(c)?;
         let loop_id = Codec::get(c)?;

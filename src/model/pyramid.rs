@@ -307,7 +307,7 @@ impl Pyramid {
 impl Sink for Pyramid {
     fn run(&mut self, run: &Run) {
         let (role, reg) = ((run.loop_id, run.role), (run.loop_id, run.reg));
-        let mut both = |p: &mut Self, start, end, field: fn(&mut Cell) -> &mut u64| {
+        let both = |p: &mut Self, start, end, field: fn(&mut Cell) -> &mut u64| {
             p.spread(start, end, |bucket, ns| {
                 *field(cell(&mut bucket.roles, role)) += ns;
                 *field(cell(&mut bucket.regs, reg)) += ns;

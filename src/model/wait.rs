@@ -182,15 +182,12 @@ impl Model {
         at: At,
         sink: &mut S,
     ) {
-        if let Some(since) = self
-            .threads
-            .get_mut(thread as usize)
-            .and_then(|t| t.work.nested_poll.take())
+        let nested = self.threads.get_mut(thread as usize);
+        if let Some(since) = nested.and_then(|t| t.work.nested_poll.take())
+            && Self::is_polling(e)
         {
-            if Self::is_polling(e) {
-                self.in_call(thread, at.t.saturating_sub(since));
-                return;
-            }
+            self.in_call(thread, at.t.saturating_sub(since));
+            return;
         }
         let Some(seat) = self.wait_seat(thread, process, e) else {
             return;
