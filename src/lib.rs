@@ -98,6 +98,8 @@ extern crate self as loopscope;
 
 #[doc(hidden)]
 pub mod capture;
+#[doc(hidden)]
+pub mod derive;
 mod instrument;
 #[doc(hidden)]
 pub mod model;

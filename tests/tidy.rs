@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("preload", &["record"]),
     ("trace", &["record"]),
     ("model", &["record"]),
+    ("derive", &["record", "trace", "model"]),
     ("query", &["record", "model"]),
     ("findings", &["record", "model"]),
     ("text", &["record"]),
@@ -38,7 +39,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "tui",
         &[
-            "record", "trace", "model", "query", "findings", "capture", "text", "json", "when",
+            "record", "trace", "derive", "model", "query", "findings", "capture", "text", "json",
+            "when",
         ],
     ),
     ("demos", &["instrument", "mio"]),
@@ -47,6 +49,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "record",
             "trace",
+            "derive",
             "model",
             "query",
             "findings",

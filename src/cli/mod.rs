@@ -12,6 +12,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod export;
+mod index;
 mod info;
 mod look;
 mod man;

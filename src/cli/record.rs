@@ -115,6 +115,9 @@ pub(super) fn run(args: Args) -> Outcome {
         copy_to_stdout(&ended.file)?;
     }
     let exit = exit_of(&ended, &program_name(&args.command))?;
+    if !to_stdout {
+        super::index::index(&path);
+    }
     if !to_stdout && std::io::stderr().is_terminal() && ended.outcome.counts.records > 0 {
         tell(&ended.outcome, &path, "replay");
     }

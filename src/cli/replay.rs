@@ -2,7 +2,7 @@
 
 use super::open::warn;
 use super::output::stdout_is_tty;
-use super::{Exit, Outcome, look, open, report};
+use super::{Exit, Outcome, index, look, open, report};
 use crate::tui::{self, Source};
 use std::path::PathBuf;
 
@@ -35,8 +35,9 @@ pub(super) fn run(args: Args) -> Outcome {
         args.look
             .app(&args.file, options.clone(), tui::Look::default())?;
     }
-    let reader = open::open(&args.file)?;
-    drop(reader);
+    if !args.follow {
+        index::index(&args.file);
+    }
     let source = Source::Replay {
         path: args.file.clone(),
         follow: args.follow,

@@ -76,6 +76,11 @@ impl Appender {
         })
     }
 
+    /// How large the file is so far, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.pages.at
+    }
+
     /// Adds bytes that a version of the model computed from `events`.
     pub fn derived(
         &mut self,

@@ -2,6 +2,7 @@
 //! Step: **model** → view.
 
 use super::folder::Folder;
+use crate::derive;
 use crate::model::Model;
 use crate::trace::{Error, Reader};
 
@@ -70,6 +71,12 @@ impl Checkpoints {
     /// The latest place at or before event `early`, ready to go on; the beginning if there is none.
     pub fn before(&self, early: u64, reader: &mut Reader) -> Result<Folder, Error> {
         let found = self.saved.iter().rev().find(|s| s.next <= early);
+        let here = found.map_or(0, |s| s.next);
+        // One of the recording's own may stand closer.
+        let stored = derive::checkpoint_at(reader, early).filter(|at| *at > here);
+        if let Some((model, next)) = stored.and_then(|_| derive::checkpoint(reader, early)) {
+            return Ok(Folder::resume(model, next, reader));
+        }
         Ok(match found {
             Some(s) => Folder::resume(s.model.clone(), s.next, reader),
             None => Folder::start(),
@@ -77,8 +84,12 @@ impl Checkpoints {
     }
 
     /// Whether going to event `early` from a checkpoint saves much against going on from `here`.
-    pub fn shortens(&self, here: u64, early: u64, _reader: &Reader) -> bool {
+    pub fn shortens(&self, here: u64, early: u64, reader: &Reader) -> bool {
         let found = self.saved.iter().rev().find(|s| s.next <= early);
-        found.is_some_and(|s| s.next > here + SPACING)
+        let stored = derive::checkpoint_at(reader, early);
+        found
+            .map(|s| s.next)
+            .max(stored)
+            .is_some_and(|at| at > here + SPACING)
     }
 }
