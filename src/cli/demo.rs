@@ -84,7 +84,23 @@ const STUCK: Duration = Duration::from_secs(30);
 const DOES_NOT_HOLD: Exit = Exit(1);
 
 /// The recordings that ship: (demo, broken, fixed).
-const SHIPPED: &[(&str, &[u8], &[u8])] = &[];
+const SHIPPED: &[(&str, &[u8], &[u8])] = &[
+    (
+        "greedy-fd",
+        include_bytes!("../../recordings/greedy-fd.lscope"),
+        include_bytes!("../../recordings/greedy-fd-fixed.lscope"),
+    ),
+    (
+        "blocking-handler",
+        include_bytes!("../../recordings/blocking-handler.lscope"),
+        include_bytes!("../../recordings/blocking-handler-fixed.lscope"),
+    ),
+    (
+        "et-not-drained",
+        include_bytes!("../../recordings/et-not-drained.lscope"),
+        include_bytes!("../../recordings/et-not-drained-fixed.lscope"),
+    ),
+];
 
 pub(super) fn run(args: Args) -> Outcome {
     let Some(name) = &args.name else {

@@ -1,0 +1,121 @@
+//! Every demo's claim holds: on fresh recordings of the broken and the repaired program, and on those that ship.
+#![cfg(feature = "cli")]
+
+mod common;
+mod session_support;
+
+use common::{Ended, loopscope, run};
+use loopscope::demos;
+use session_support::rounds;
+
+fn demo(args: &[&str]) -> Ended {
+    Ended::of(loopscope().arg("demo").args(args).output().unwrap())
+}
+
+/// Both programs of each demo run one after the other, so that no demo is another one's load.
+#[test]
+fn fresh_recordings() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..rounds(1, 100) {
+        for demo in demos::ALL {
+            let file = dir.path().join(format!("{}-{round}.lscope", demo.name));
+            let name = file.to_str().unwrap();
+            let ended = self::demo(&[demo.name, "--no-ui", "-o", name]).exits(0);
+            assert!(!ended.stdout.contains("  NO  "), "{}", ended.stdout);
+            assert!(ended.stdout.contains("  yes  "), "{}", ended.stdout);
+            assert!(
+                ended.stderr.contains("loopscope replay"),
+                "{}",
+                ended.stderr
+            );
+            // What the demo printed is what a report of its recording says.
+            let report = run(&["report", name]).exits(0);
+            assert!(
+                ended.stdout.starts_with(&report.stdout),
+                "{}\n{}",
+                ended.stdout,
+                report.stdout
+            );
+            let info = run(&["info", name]).exits(0);
+            assert!(info.stdout.contains(demo.file), "{}", info.stdout);
+        }
+    }
+}
+
+#[test]
+fn shipped_recordings() {
+    for demo in demos::ALL {
+        for fixed in [&[][..], &["--fixed"]] {
+            let args = [&[demo.name, "--recorded", "--no-ui"], fixed].concat();
+            let ended = self::demo(&args).exits(0);
+            assert!(!ended.stdout.contains("  NO  "), "{}", ended.stdout);
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("copy.lscope");
+        self::demo(&[demo.name, "--recorded", "-o", file.to_str().unwrap()]).exits(0);
+        let bytes = std::fs::metadata(&file).unwrap().len();
+        assert!(bytes <= 100_000, "{} has {bytes} bytes", demo.name);
+        // Never over another file.
+        self::demo(&[demo.name, "--recorded", "-o", file.to_str().unwrap()]).exits(125);
+    }
+}
+
+#[test]
+fn the_repaired_program_shows_the_cure() {
+    // On the recordings that ship: on a busy machine a fresh run's worst wait is the scheduler's.
+    for (name, at_most) in [("greedy-fd", 0.2), ("blocking-handler", 0.1)] {
+        let broken = summary(name, false);
+        let fixed = summary(name, true);
+        let worst = |s: &loopscope::report::Summary| -> f64 {
+            let victims = s
+                .fds
+                .iter()
+                .filter(|fd| ["ann", "bob", "cid", "dee"].contains(&&*fd.name));
+            // At least: a stamp that came late leaves the upper bound wide.
+            victims
+                .map(|fd| fd.notice.map_or(0, |n| n.lo.max) + fd.queue.map_or(0, |q| q.max))
+                .fold(0.0, |worst, waited| worst.max(waited as f64))
+        };
+        assert!(
+            worst(&fixed) < at_most * worst(&broken),
+            "{name}: {} {}",
+            worst(&broken),
+            worst(&fixed)
+        );
+        let fairness = |s: &loopscope::report::Summary| s.loops[0].fairness.unwrap();
+        assert!(
+            fairness(&fixed) > fairness(&broken),
+            "{name}: {} {}",
+            fairness(&broken),
+            fairness(&fixed)
+        );
+    }
+}
+
+fn summary(name: &str, fixed: bool) -> loopscope::report::Summary {
+    let end = if fixed { "-fixed" } else { "" };
+    let path = format!(
+        "{}/recordings/{name}{end}.lscope",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let mut reader = loopscope::trace::Reader::open(path).unwrap();
+    loopscope::report::fold(&mut reader, &mut |_| ()).unwrap()
+}
+
+#[test]
+fn an_unknown_demo_is_wrong_usage_and_the_list_helps() {
+    let ended = demo(&["gredy-fd"]).exits(2);
+    assert!(
+        ended.stderr.contains("hint: the demos are greedy-fd"),
+        "{}",
+        ended.stderr
+    );
+    for args in [&[][..], &["--list"]] {
+        let ended = demo(args).exits(0);
+        assert!(demos::ALL.iter().all(|d| ended.stdout.contains(d.name)));
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&demo(&["--list", "--json"]).exits(0).stdout).unwrap();
+    assert_eq!(json["schema"], 1);
+    assert_eq!(json["demos"].as_array().unwrap().len(), demos::ALL.len());
+}
