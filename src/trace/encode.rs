@@ -312,7 +312,7 @@ fn fixed_width(values: &[u64]) -> (u64, usize) {
         .max()
         .unwrap_or(0);
     // Without need of a base the bytes are the values themselves, and alike in lanes with different ranges.
-    match base.checked_add(most).unwrap_or(u64::MAX) {
+    match base.saturating_add(most) {
         0..=0xff => (0, 1),
         0x100..=0xffff => (0, 2),
         _ => match most {

@@ -1,10 +1,12 @@
 //! What wakes the UI: one closed enum, one channel, and the threads that feed it. None of them ever polls: with
 //! nothing to tell, nothing wakes.
 //!
-//!     keyboard thread  --Key, Paste, Resize-->  main loop
-//!     signal thread    --Ended, Resumed, Suspend-->  main loop
-//!     watchdog thread  --HungUp-->  main loop
-//!     collector        --Data-->  main loop
+//! ```text
+//! keyboard thread  --Key, Paste, Resize-->  main loop
+//! signal thread    --Ended, Resumed, Suspend-->  main loop
+//! watchdog thread  --HungUp-->  main loop
+//! collector        --Data-->  main loop
+//! ```
 
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::iterator::Signals;

@@ -1,8 +1,10 @@
 //! The terminal UI: live and replay through the same code, the last step of event → ring → trace → model → **view**.
 //!
-//!     keyboard, signals, collector ─Event─▶ run ─keymap─▶ Message ─▶ App::update ─▶ view::draw(&App)
+//! ```text
+//! keyboard, signals, collector ─Event─▶ run ─keymap─▶ Message ─▶ App::update ─▶ view::draw(&App)
+//! ```
 //!
-//! [`run`] needs a terminal; [`frame`] draws one picture without any.
+//! [`run()`] needs a terminal; [`frame`] draws one picture without any.
 
 pub mod app;
 pub mod event;

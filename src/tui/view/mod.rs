@@ -1,10 +1,12 @@
 //! The screens: free functions of `(pen, &App)`, one screen a file, the frame around them here. Views format what the
 //! model knows; they compute no statistics. Step: model → **view**.
 //!
-//!     header   greedy-fd broken  REPLAY ► 1:100  0.0940 of 5 s  loop 1/1  lost 0  cost 0.4%
-//!     tabs     1 LOOP  2 Timeline  3 Fairness  5 Fd  7 Events  8 Code
-//!     …        the screen
-//!     footer   Space play  ←→ event  Shift ←→ turn  b blame  i what is this  ? keys
+//! ```text
+//! header   greedy-fd broken  REPLAY ► 1:100  0.0940 of 5 s  loop 1/1  lost 0  cost 0.4%
+//! tabs     1 LOOP  2 Timeline  3 Fairness  5 Fd  7 Events  8 Code
+//! …        the screen
+//! footer   Space play  ←→ event  Shift ←→ turn  b blame  i what is this  ? keys
+//! ```
 
 pub mod blame;
 pub mod code;

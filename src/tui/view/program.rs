@@ -245,7 +245,7 @@ fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
     // Those that will not, and hold bytes, come first: they are the ones to learn from.
     regs.sort_by_key(|r| {
         let wakes = kernel::will_wake(r).1;
-        (wakes, !(r.unread.is_some_and(|n| n > 0)), r.fd)
+        (wakes, r.unread.is_none_or(|n| n == 0), r.fd)
     });
     let mut y = 2;
     for (i, reg) in regs.iter().enumerate() {

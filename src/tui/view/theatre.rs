@@ -1,13 +1,15 @@
 //! Screen 1, the batch theatre: the kernel's lists on the left, the program's batch on the right, what it means below.
 //! Step: model → **view**.
 //!
-//!     ┌ KERNEL: interest list ───┬ ready list ──────┬ PROGRAM: turn 330 ─────────────┐
-//!     │ fd name   wants    unread│ next in line:    │ epoll_wait returned 3 events:  │
-//!     ├ three questions ─────────┴──────────────────┴────────────────────────────────┤
-//!     ├ this turn ───────────────────────────────────────────────────────────────────┤
-//!     ├ the last 60 turns: who ran longest, and for how long ────────────────────────┤
-//!     ├ what you see ────────────────────────────────────────────────────────────────┤
-//!     └──────────────────────────────────────────────────────────────────────────────┘
+//! ```text
+//! ┌ KERNEL: interest list ───┬ ready list ──────┬ PROGRAM: turn 330 ─────────────┐
+//! │ fd name   wants    unread│ next in line:    │ epoll_wait returned 3 events:  │
+//! ├ three questions ─────────┴──────────────────┴────────────────────────────────┤
+//! ├ this turn ───────────────────────────────────────────────────────────────────┤
+//! ├ the last 60 turns: who ran longest, and for how long ────────────────────────┤
+//! ├ what you see ────────────────────────────────────────────────────────────────┤
+//! └──────────────────────────────────────────────────────────────────────────────┘
+//! ```
 
 use super::{kernel, program, story, strip, timeline};
 use crate::model::{Part, Phase, Range};

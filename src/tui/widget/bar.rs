@@ -10,7 +10,7 @@ pub fn share(part: f64, cells: usize) -> String {
     }
     let eighths = ((part.min(1.0) * cells as f64 * 8.0).round() as usize).max(1);
     let mut out: String = std::iter::repeat_n('█', eighths / 8).collect();
-    if eighths % 8 > 0 {
+    if !eighths.is_multiple_of(8) {
         out.push(EIGHTHS[eighths % 8 - 1]);
     }
     out
