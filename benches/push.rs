@@ -10,9 +10,10 @@ use loopscope::record::event::Kind;
 use loopscope::record::ring::{Consumer, Producer};
 use loopscope::record::segment::{Layout, Limit, Segment};
 use loopscope::record::wire::Rec;
+use loopscope::trace::{Meta, Options, Writer};
 use std::hint::black_box;
-use std::sync::atomic::AtomicU64;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Pushes a round: fewer slots than the ring has, so that none is full.
 const ROUND: u64 = 4096;
@@ -114,6 +115,9 @@ fn main() {
         "clock + call word set and cleared",
         "clock + push into the overflow ring",
         "push without clock",
+        "an empty loop",
+        "a hook that is off: mark!",
+        "a hook that is off: call()",
     ];
     let mut times: Vec<Vec<f64>> = names.iter().map(|_| Vec::new()).collect();
     let mut drained = Vec::new();
@@ -174,6 +178,16 @@ fn main() {
             time(|i| {
                 black_box(producer.push(&rec(Kind::RunBegin, i, i)));
             }),
+            time(|i| {
+                black_box(i);
+            }),
+            time(|i| {
+                loopscope::mark!("off", number = i);
+                black_box(i);
+            }),
+            time(|i| {
+                black_box(loopscope::call("off", || black_box(i)));
+            }),
         ];
         for (all, one) in times.iter_mut().zip(round) {
             all.push(one);
@@ -201,6 +215,70 @@ fn main() {
         "collector: drain and merge, a record",
         merge()
     );
+    sustained();
+}
+
+/// One thread pushes two records a call, three million calls a second for two seconds, while another drains, merges,
+/// encodes, compresses and writes them. Says what was lost, and the writing thread's CPU an event.
+fn sustained() {
+    let (segment, producer) = segment();
+    let clock = segment.clock();
+    let file = std::env::temp_dir().join(format!("loopscope-bench-{}.lscope", std::process::id()));
+    let mut drain = Drain::new(segment);
+    let mut writer = match Writer::create(&file, &Meta::default(), Options::default()) {
+        Ok(writer) => writer,
+        Err(error) => return println!("sustained: {error}"),
+    };
+    let second = drain.segment().clock().now();
+    std::thread::sleep(Duration::from_millis(100));
+    let second = (clock.now() - second) * 10;
+    let done = AtomicU64::new(0);
+    let done = &done;
+    let calls = 6_000_000u64;
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let (began, mut passes) = (Instant::now(), 0u64);
+            while done.load(Ordering::Acquire) == 0 {
+                let pass = drain.pass(|e, text| writer.write(e, text));
+                writer.tick(pass.now);
+                passes += 1;
+                std::thread::sleep(pass.pause);
+            }
+            let counts = drain.finish(|e, text| writer.write(e, text));
+            let bytes = writer.finish().map_or(0, |summary| summary.bytes);
+            println!(
+                "sustained: {} events, {} lost, {} late, {passes} passes; collector had {:.0}% of a core, took {:.1} ns CPU and {:.2} bytes an event",
+                counts.events,
+                counts.lost(),
+                counts.late,
+                cpu_ns() as f64 / began.elapsed().as_nanos() as f64 * 100.0,
+                cpu_ns() as f64 / counts.events as f64,
+                bytes as f64 / counts.events as f64,
+            );
+        });
+        let start = clock.now();
+        for call in 0..calls {
+            let due = start + (u128::from(call) * u128::from(second) / 3_000_000) as u64;
+            while clock.now() < due {
+                std::hint::spin_loop();
+            }
+            producer.push(&rec(Kind::CallBegin, 0, clock.now()));
+            producer.push(&rec(Kind::CallEnd, 0, clock.now()));
+        }
+        done.store(1, Ordering::Release);
+    });
+    let _ = std::fs::remove_file(file);
+}
+
+/// The calling thread's CPU time.
+fn cpu_ns() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: a live timespec.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 /// Nanoseconds a record for drain, order, numbering and conversion, from one ring.

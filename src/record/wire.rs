@@ -259,10 +259,10 @@ impl Payload {
             len: 0,
         };
         if let Some(who) = who {
-            p.put(&who.to_le_bytes());
+            p.put_word(who);
         }
         if let Some(y) = y {
-            p.put(&y.to_le_bytes());
+            p.put_word(y);
         }
         let len = cut(text, MAX_TEXT);
         p.put(&(len as u16).to_le_bytes());
@@ -302,10 +302,28 @@ impl Payload {
         words
     }
 
+    /// Forgets what was read into it.
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+
     /// Appends the words 1–3 of the next continuation slot.
     pub fn push_part(&mut self, words: [u64; 3]) {
         for word in words {
-            self.put(&word.to_le_bytes());
+            self.put_word(word);
+        }
+    }
+
+    /// `put` of eight bytes, without a call to memcpy.
+    #[inline(always)]
+    fn put_word(&mut self, word: u64) {
+        let room = self
+            .bytes
+            .get_mut(self.len..)
+            .and_then(|r| r.first_chunk_mut());
+        if let Some(room) = room {
+            *room = word.to_le_bytes();
+            self.len += 8;
         }
     }
 

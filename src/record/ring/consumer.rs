@@ -189,6 +189,7 @@ impl Consumer {
         let mut published = 0;
         // Dead writer: inside a run of slots that its death left uncommitted.
         let mut torn = false;
+        let mut payload = Payload::empty();
         while done.slots < length {
             let position = start.wrapping_add(done.slots);
             // Acquire: pairs with the Release of the commit.
@@ -247,8 +248,8 @@ impl Consumer {
                         });
                     }
                 }
-                Ok(rec) => match self.gather(position, parts) {
-                    Some(payload) => match payload.read(self.shared, head.has_y()) {
+                Ok(rec) if self.gather(position, parts, &mut payload) => {
+                    match payload.read(self.shared, head.has_y()) {
                         Some((who, y, text)) => {
                             done.records += 1;
                             let y = if head.has_y() { y } else { rec.y };
@@ -259,14 +260,14 @@ impl Consumer {
                             });
                         }
                         None => rejected = true,
-                    },
-                    // Not what the front slot says: what follows may be records of their own.
-                    None => {
-                        done.rejected += 1;
-                        done.slots += 1;
-                        continue;
                     }
-                },
+                }
+                // Not what the front slot says: what follows may be records of their own.
+                Ok(_) => {
+                    done.rejected += 1;
+                    done.slots += 1;
+                    continue;
+                }
                 Err(_newer) => done.newer += 1,
             }
             done.rejected += rejected as u64;
@@ -284,18 +285,19 @@ impl Consumer {
         done
     }
 
-    /// Reads the continuation slots; nothing if one of them is not what the front slot says.
-    fn gather(&self, position: u64, parts: u64) -> Option<Payload> {
-        let mut payload = Payload::empty();
+    /// Reads the continuation slots; `false` if one of them is not what the front slot says.
+    #[inline]
+    fn gather(&self, position: u64, parts: u64, payload: &mut Payload) -> bool {
+        payload.clear();
         for i in 0..parts {
             let at = position.wrapping_add(1 + i);
             let expected = wire::part_word(i as usize) | self.ring.lap(at) as u64;
             if self.ring.slot(at, 0).load(Ordering::Relaxed) != expected {
-                return None;
+                return false;
             }
             payload
                 .push_part([1, 2, 3].map(|word| self.ring.slot(at, word).load(Ordering::Relaxed)));
         }
-        Some(payload)
+        true
     }
 }
