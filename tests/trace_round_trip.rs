@@ -88,6 +88,28 @@ proptest! {
         round_trip(&written, page);
     }
 
+    /// Columns with a shape: a base, a step, a little noise, one field at a time; each has a width and a coding of its own.
+    #[test]
+    fn shaped_columns_round_trip(
+        base in number(), step in number(), noise in prop::sample::select(vec![1u64, 2, 200, 256, 300, 60_000, 1 << 33]),
+        draws in prop::collection::vec(any::<u64>(), 1..200), field in 0usize..6, kind in prop::sample::select(Kind::ALL.to_vec()),
+    ) {
+        let written: Vec<_> = draws.iter().zip(0u64..).map(|(draw, i)| {
+            let value = base.wrapping_add(step.wrapping_mul(i)).wrapping_add(draw % noise);
+            let mut e = Event { kind, ..Event::default() };
+            match field {
+                0 => e.arg = value,
+                1 => e.y = value,
+                2 => e.fd = value as i32,
+                3 => e.x = value as i32,
+                4 => e.t = value,
+                _ => e.aux = value as u16,
+            }
+            (e, Vec::new())
+        }).collect();
+        round_trip(&written, usize::MAX);
+    }
+
     #[test]
     fn any_meta_round_trips(command in prop::collection::vec(".{0,40}", 0..20), title in ".{0,20}", started_ns: u64) {
         let meta = Meta { command, title, started_ns, ..Meta::default() };

@@ -92,7 +92,7 @@ impl Decoder {
                 site: input.small()?,
                 ..Event::default()
             };
-            let n: usize = input.small()?;
+            let n = input.small().filter(|&n: &usize| n <= count)?;
             for field in FIELDS {
                 if mask & field.bit() != 0 {
                     field.set(&mut event, unzigzag(input.varint()?));

@@ -44,3 +44,28 @@ pub use reader::Reader;
 pub use stored::{Options, Summary};
 pub use table::{PageInfo, State};
 pub use writer::Writer;
+
+/// Decodes any bytes as the payload of a page; for fuzz/.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn fuzz_page(data: &[u8]) {
+    let Some((count, raw)) = data.split_first_chunk::<2>() else {
+        return;
+    };
+    let (mut events, mut text) = (Vec::new(), Vec::new());
+    let count = usize::from(u16::from_le_bytes(*count));
+    let mut decoder = decode::Decoder::default();
+    if decoder.decode(raw, count, &mut events, &mut text).is_some() {
+        assert_eq!(events.len(), count);
+        // What decodes can be said again, and is the same then.
+        let (mut again, mut more, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        encode::Encoder::default().encode(&events, &text, &mut again);
+        assert!(
+            decoder
+                .decode(&again, count, &mut more, &mut others)
+                .is_some()
+                && more == events
+                && others == text
+        );
+    }
+}

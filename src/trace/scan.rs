@@ -83,7 +83,8 @@ pub(crate) fn walk(file: &File, range: Range<u64>, id: u64) -> io::Result<Walk> 
 
 /// The first position in `range` where a whole page starts.
 pub(crate) fn next_header(file: &File, range: Range<u64>, id: u64) -> io::Result<Option<u64>> {
-    let mut window = vec![0; 256 * 1024];
+    let len = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+    let mut window = vec![0; len.min(256 * 1024)];
     let mut at = range.start;
     while at < range.end {
         let want = window
