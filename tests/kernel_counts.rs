@@ -1,0 +1,72 @@
+//! The counts are the kernel's: what a recording says a program called is what perf counted at the same time, exactly.
+//! Needs perf and the right to use tracepoints, so `.ci/run` runs it as root.
+#![cfg(feature = "cli")]
+
+mod common;
+
+use common::{Ended, loopscope};
+use loopscope::demos;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// perf's `-x,` lines: the event's name and its count.
+fn counted(stderr: &str) -> BTreeMap<String, u64> {
+    let line = |line: &str| {
+        let fields: Vec<&str> = line.split(',').collect();
+        let name = fields.get(2)?.strip_prefix("syscalls:")?.to_owned();
+        Some((name, fields.first()?.parse().ok()?))
+    };
+    stderr.lines().filter_map(line).collect()
+}
+
+#[test]
+#[ignore = "root"]
+fn a_recording_counts_what_the_kernel_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    for demo in demos::ALL {
+        for fixed in [&[][..], &["--fixed"]] {
+            let file = dir
+                .path()
+                .join(format!("{}{}.lscope", demo.name, fixed.len()));
+            let name = file.to_str().unwrap();
+            let mut record = loopscope();
+            record.args(["record", "-o", name, "--", "perf", "stat", "-x,", "-e"]);
+            record.arg("syscalls:sys_exit_epoll_*,syscalls:sys_enter_epoll_ctl");
+            record.arg(env!("CARGO_BIN_EXE_loopscope"));
+            record
+                .args(["demo-program", demo.name, "--ms", "1000"])
+                .args(fixed);
+            let ended = Ended::of(record.output().unwrap()).exits(0);
+            let kernel = counted(&ended.stderr);
+            assert!(
+                kernel.contains_key("sys_exit_epoll_wait"),
+                "{}",
+                ended.stderr
+            );
+
+            let report = common::run(&["report", "--json", name]).exits(0);
+            let report: Value = serde_json::from_str(&report.stdout).unwrap();
+            assert_eq!(report["recording"]["lost"], 0);
+            let loops = report["loops"].as_array().unwrap();
+            let sum = |of: &dyn Fn(&Value) -> u64| loops.iter().map(of).sum::<u64>();
+            let waits = sum(&|l| l["waits"].as_u64().unwrap() + l["unfinished"].as_u64().unwrap());
+            let ctl = sum(&|l| {
+                ["add", "mod", "del", "failed"]
+                    .iter()
+                    .map(|op| l["ctl"][op].as_u64().unwrap())
+                    .sum()
+            });
+            let exits: u64 = ["wait", "pwait", "pwait2"]
+                .iter()
+                .filter_map(|call| kernel.get(&format!("sys_exit_epoll_{call}")))
+                .sum();
+            assert_eq!(waits, exits, "{} {fixed:?}", demo.name);
+            assert_eq!(
+                ctl, kernel["sys_enter_epoll_ctl"],
+                "{} {fixed:?}",
+                demo.name
+            );
+            assert!(waits > 0 && ctl > 0);
+        }
+    }
+}
