@@ -330,14 +330,12 @@ impl Model {
             // A new edge, and its data, came during the run and were read by it: the re-check finds nothing.
             self.set_kernel(open.slot, Kernel::Armed);
         }
-        if self
-            .regs
-            .get(open.slot)
-            .is_some_and(|r| r.s.kernel == Kernel::Ghost)
-        {
-            // It was reported after its number had been closed: that is no guess.
-            fidelity = Fidelity::Measured;
-        }
+        let (why, fidelity) = match self.regs.get(open.slot).map(|r| r.s.kernel) {
+            // Closed by its own handler, or by somebody while that ran; a ghost was reported, that is no guess.
+            Some(Kernel::Gone) => (Why::Close, Fidelity::Measured),
+            Some(Kernel::Ghost) => (Why::CloseWithAlias, Fidelity::Measured),
+            _ => (why, fidelity),
+        };
         self.show(open.slot, at, why, fidelity, sink);
     }
 

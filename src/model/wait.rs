@@ -591,6 +591,7 @@ impl Model {
 
     /// Lost events: forget what the thread was doing on this loop.
     pub(super) fn abandon<S: Sink + ?Sized>(&mut self, seat: Seat, at: At, sink: &mut S) {
+        self.give_blame(seat, 0, true);
         let Some(ts) = self.seat(seat) else { return };
         ts.phase = Phase::Unknown;
         ts.call = None;
