@@ -60,12 +60,12 @@ pub fn fuzz_page(data: &[u8]) {
         // What decodes can be said again, and is the same then.
         let (mut again, mut more, mut others) = (Vec::new(), Vec::new(), Vec::new());
         encode::Encoder::default().encode(&events, &text, &mut again);
-        assert!(
-            decoder
-                .decode(&again, count, &mut more, &mut others)
-                .is_some()
-                && more == events
-                && others == text
-        );
+        let read = decoder.decode(&again, count, &mut more, &mut others);
+        assert!(read.is_some() && more.len() == count);
+        for (a, b) in events.iter().zip(&more) {
+            // Texts of newer kinds are not handed out: what follows stands elsewhere then.
+            assert_eq!(a.text.of(&text), b.text.of(&others));
+            assert_eq!(*a, crate::record::event::Event { text: a.text, ..*b });
+        }
     }
 }
