@@ -105,7 +105,11 @@ impl Control {
 
     /// Asks the child to end (TERM), and makes it end (KILL) when it has not after [`GRACE`].
     pub fn end(&self) {
-        self.state().end_asked = true;
+        {
+            let mut state = self.state();
+            state.end_asked = true;
+            state.leave = false;
+        }
         self.signal(libc::SIGTERM);
         let late = self.clone();
         // A failed spawn leaves the TERM standing; the next quit asks again.

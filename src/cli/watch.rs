@@ -9,7 +9,7 @@ use crate::capture::pty::Size;
 use crate::export::svg;
 use crate::report::{self, text};
 use crate::trace::Reader;
-use crate::tui::{self, Leave, Source, View};
+use crate::tui::{self, Source, View};
 use signal_hook::consts::SIGHUP;
 use std::fs::File;
 use std::path::PathBuf;
@@ -40,10 +40,8 @@ pub(super) fn watch(live: Live, watch: Watch) -> Outcome {
     let running = || matches!(control.child(), ChildState::Running { .. });
     let teller = live.teller();
     match &shown {
-        Ok(tui::Outcome::Left(Leave::Leave)) => {
-            control.leave();
-            teller.finish();
-        }
+        // Chosen before the recording's name was asked for.
+        Ok(tui::Outcome::Left(_)) if running() && control.left() => teller.finish(),
         Ok(tui::Outcome::Left(_)) if running() => control.end(),
         Ok(tui::Outcome::Left(_)) => {}
         // A signal to us is one to the child, as without a UI; nobody is left to say another one.
