@@ -14,6 +14,7 @@ use loopscope::{Recorder, io as traced, trace};
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -229,6 +230,15 @@ fn cpu() {
     let mut plain = main[0].clone();
     plain.sort_by(f64::total_cmp);
     let request = plain[PAIRS / 2];
+    let (stream, _) = std::os::unix::net::UnixStream::pair().expect("a pair");
+    println!(
+        "off: {:.2} ns a run (two hooks), {:.2} ns a call (one)",
+        nanoseconds(|| drop(loopscope::dispatch(black_box(1_u64))))
+            - nanoseconds(|| drop(black_box(1_u64))),
+        nanoseconds(|| drop(traced::op(black_box(&stream), Op::Read, 64, || Ok(
+            black_box(64)
+        )))) - nanoseconds(|| drop(black_box(stream.as_fd()))),
+    );
     let hooks = hooks();
     println!(
         "mio's request: {request:.0} ns of CPU; {events_per_request:.2} events a request, {lost} lost"

@@ -1,5 +1,5 @@
 // The server that is measured, included twice: once with `mio` being mio itself, once the mirror. One request is one
-// wait, one event, one read, one write and the read that finds nothing more.
+// wait, one event, one read, the read that finds nothing more, and one write.
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
@@ -29,17 +29,18 @@ fn rounds(poll: &mut Poll, events: &mut Events, client: &mut TcpStream) -> io::R
             if event.token() != Token(1) {
                 continue;
             }
+            // All there is, then the answer: the client waits for it, so that every request takes the same path.
+            let mut filled = 0;
             loop {
-                match client.read(&mut buffer) {
+                match client.read(&mut buffer[filled..]) {
                     Ok(0) => return Ok(messages),
-                    Ok(n) => {
-                        client.write(&buffer[..n])?;
-                        messages += 1;
-                    }
+                    Ok(n) => filled += n,
                     Err(e) if e.kind() == ErrorKind::WouldBlock => break,
                     Err(e) => return Err(e),
                 }
             }
+            client.write_all(&buffer[..filled])?;
+            messages += 1;
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::record::wire::Rec;
 const CHUNK: usize = 512;
 
 /// Room for the events of one wait, and what the last wait put into it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Batch {
     events: Vec<libc::epoll_event>,
     /// The descriptor of the last wait that was recorded, −1 before.
@@ -54,40 +54,53 @@ impl Batch {
     }
 
     /// Makes the wait: `call` gets the memory and maxevents, and returns what the kernel returned.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wait(
         &mut self,
         waiting: impl FnOnce() -> Waiting,
         call: impl FnOnce(*mut libc::epoll_event, libc::c_int) -> libc::c_int,
     ) -> io::Result<()> {
-        self.events.clear();
-        let room = self.events.as_mut_ptr();
-        let maxevents = self.events.capacity() as libc::c_int;
-        if !state::is_on() {
-            let n = call(room, maxevents);
-            return self.returned(n);
+        if state::is_on() {
+            return self.recorded(waiting(), call);
         }
-        let waiting = waiting();
-        self.epfd = waiting.epfd;
-        entry(&waiting, maxevents);
-        let n = call(room, maxevents);
-        let result = self.returned(n);
-        let code = match &result {
-            Ok(()) => n,
-            Err(e) => -e.raw_os_error().unwrap_or(libc::EIO),
-        };
-        exit(&waiting, code, &self.events);
-        result
+        self.plain(call)
     }
 
-    #[inline]
-    fn returned(&mut self, n: libc::c_int) -> io::Result<()> {
+    #[inline(always)]
+    fn plain(
+        &mut self,
+        call: impl FnOnce(*mut libc::epoll_event, libc::c_int) -> libc::c_int,
+    ) -> io::Result<()> {
+        self.events.clear();
+        let n = call(
+            self.events.as_mut_ptr(),
+            self.events.capacity() as libc::c_int,
+        );
         if n < 0 {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the kernel has written the first `n` events of the room, `n` ≤ maxevents = the capacity.
         unsafe { self.events.set_len(n as usize) };
         Ok(())
+    }
+
+    // Apart and cold, here and in the other wrappers: what a hook does when on must not cost registers when off.
+    #[cold]
+    #[inline(never)]
+    fn recorded(
+        &mut self,
+        waiting: Waiting,
+        call: impl FnOnce(*mut libc::epoll_event, libc::c_int) -> libc::c_int,
+    ) -> io::Result<()> {
+        self.epfd = waiting.epfd;
+        entry(&waiting, self.events.capacity() as libc::c_int);
+        let result = self.plain(call);
+        let code = match &result {
+            Ok(()) => self.events.len() as i32,
+            Err(e) => -e.raw_os_error().unwrap_or(libc::EIO),
+        };
+        exit(&waiting, code, &self.events);
+        result
     }
 }
 
@@ -160,66 +173,78 @@ fn index(i: usize) -> u16 {
 /// dropped after the batch was used again.
 #[derive(Debug)]
 pub(crate) struct Walk {
-    epfd: RawFd,
-    at: &'static Location<'static>,
-    /// Events of the batch.
-    len: usize,
-    /// Of these, not reached yet.
-    left: usize,
-    running: bool,
+    /// The loop whose run is open, −1 none.
+    running: RawFd,
+    /// Events behind the one that runs.
+    left: u32,
 }
 
 impl Walk {
+    /// A walk that has not begun.
     #[inline(always)]
-    pub(crate) fn new(batch: &Batch, at: &'static Location<'static>) -> Self {
+    pub(crate) fn new() -> Self {
         Walk {
-            epfd: batch.epfd,
-            at,
-            len: batch.events.len(),
+            running: -1,
             left: 0,
-            running: false,
         }
     }
 
     /// The program takes the next event: whatever ran has ended, this one's handler starts. `left` events follow it.
+    /// `at` is where the walk began; nothing for one that only looks.
     #[inline(always)]
-    pub(crate) fn step(&mut self, next: Option<&libc::epoll_event>, left: usize) {
-        if state::is_on() {
-            match next {
-                Some(event) => self.begin(event, left),
-                None => self.end(0),
-            }
+    pub(crate) fn step(
+        &mut self,
+        at: Option<&'static Location<'static>>,
+        batch: &Batch,
+        next: Option<&libc::epoll_event>,
+        left: usize,
+    ) {
+        match next {
+            Some(event) if state::is_on() => self.begin(at, batch, event, left),
+            None if self.running >= 0 => self.end(0),
+            _ => {}
         }
     }
 
+    #[cold]
     #[inline(never)]
-    fn begin(&mut self, event: &libc::epoll_event, left: usize) {
-        let Some(here) = state::here() else { return };
-        self.left = left;
-        self.running = true;
-        run_begin(
-            &here,
-            self.epfd,
-            index(self.len.saturating_sub(left + 1)),
-            event.u64,
-            0,
-            self.at,
-        );
+    fn begin(
+        &mut self,
+        at: Option<&'static Location<'static>>,
+        batch: &Batch,
+        event: &libc::epoll_event,
+        left: usize,
+    ) {
+        let (Some(at), Some(here)) = (at, state::here()) else {
+            return;
+        };
+        self.left = left as u32;
+        self.running = batch.epfd;
+        let index = index(batch.events.len().saturating_sub(left + 1));
+        run_begin(&here, batch.epfd, index, event.u64, 0, at);
     }
 
+    #[cold]
     #[inline(never)]
     fn end(&mut self, flags: u8) {
-        if std::mem::take(&mut self.running) {
-            run_end(self.epfd, flags);
+        let epfd = std::mem::replace(&mut self.running, -1);
+        if epfd >= 0 {
+            run_end(epfd, flags);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn dropped(&mut self) {
+        self.end(if self.left > 0 { flags::LEFT } else { 0 });
     }
 }
 
 impl Drop for Walk {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        if self.running {
-            self.end(if self.left > 0 { flags::LEFT } else { 0 });
+        if self.running >= 0 {
+            self.dropped();
         }
     }
 }

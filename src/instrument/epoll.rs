@@ -96,7 +96,9 @@ impl Events {
     pub fn iter(&self) -> Iter<'_> {
         Iter {
             rest: self.unmarked(),
-            walk: Walk::new(&self.0, Location::caller()),
+            batch: &self.0,
+            at: Some(Location::caller()),
+            walk: Walk::new(),
         }
     }
 
@@ -131,6 +133,8 @@ impl<'a> IntoIterator for &'a Events {
 #[derive(Debug)]
 pub struct Iter<'a> {
     rest: std::slice::Iter<'a, Event>,
+    batch: &'a Batch,
+    at: Option<&'static Location<'static>>,
     walk: Walk,
 }
 
@@ -140,7 +144,12 @@ impl<'a> Iterator for Iter<'a> {
     #[inline]
     fn next(&mut self) -> Option<&'a Event> {
         let next = self.rest.next();
-        self.walk.step(next.map(|event| &event.0), self.rest.len());
+        self.walk.step(
+            self.at,
+            self.batch,
+            next.map(|event| &event.0),
+            self.rest.len(),
+        );
         next
     }
 
@@ -264,7 +273,7 @@ impl Epoll {
     ) -> io::Result<()> {
         let epfd = self.as_raw_fd();
         op::changing(
-            || Changing {
+            move || Changing {
                 op,
                 epfd,
                 fd,
@@ -297,14 +306,14 @@ impl Epoll {
         let (at, epfd) = (Location::caller(), self.as_raw_fd());
         let ms = milliseconds(timeout);
         events.0.wait(
-            || Waiting {
+            move || Waiting {
                 call: Wait::Epoll,
                 epfd,
                 timeout_ns: milliseconds_ns(ms),
                 at,
             },
             // SAFETY: the batch gives room for `maxevents` events.
-            |room, maxevents| unsafe { libc::epoll_wait(epfd, room, maxevents, ms) },
+            move |room, maxevents| unsafe { libc::epoll_wait(epfd, room, maxevents, ms) },
         )
     }
 
@@ -323,14 +332,14 @@ impl Epoll {
         let (at, epfd) = (Location::caller(), self.as_raw_fd());
         let ms = milliseconds(timeout);
         events.0.wait(
-            || Waiting {
+            move || Waiting {
                 call: Wait::Pwait,
                 epfd,
                 timeout_ns: milliseconds_ns(ms),
                 at,
             },
             // SAFETY: the batch gives room for `maxevents` events; the mask is live.
-            |room, maxevents| unsafe { libc::epoll_pwait(epfd, room, maxevents, ms, mask) },
+            move |room, maxevents| unsafe { libc::epoll_pwait(epfd, room, maxevents, ms, mask) },
         )
     }
 
@@ -348,7 +357,7 @@ impl Epoll {
         });
         let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         events.0.wait(
-            || Waiting {
+            move || Waiting {
                 call: Wait::Pwait2,
                 epfd,
                 timeout_ns: timeout.map(|t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX - 1)),
@@ -356,7 +365,7 @@ impl Epoll {
             },
             // glibc before 2.35 lacks the function, so the call is made by number.
             // SAFETY: the batch gives room for `maxevents` events, the time is live or null, no mask is passed.
-            |room, maxevents| unsafe {
+            move |room, maxevents| unsafe {
                 libc::syscall(
                     libc::SYS_epoll_pwait2,
                     epfd,

@@ -39,7 +39,7 @@ fn check(result: libc::ssize_t) -> io::Result<usize> {
 pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
     let (at, raw, asked) = (Location::caller(), fd.as_fd().as_raw_fd(), buffer.len());
     op::bytes(
-        || Calling {
+        move || Calling {
             op: Op::Read,
             fd: raw,
             asked,
@@ -70,7 +70,7 @@ pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
 pub fn write(fd: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     let (at, raw, asked) = (Location::caller(), fd.as_fd().as_raw_fd(), bytes.len());
     op::bytes(
-        || Calling {
+        move || Calling {
             op: Op::Write,
             fd: raw,
             asked,
@@ -108,7 +108,7 @@ pub fn recv(fd: impl AsFd, buffer: &mut [u8], flags: i32) -> io::Result<usize> {
         Op::Peek
     };
     op::bytes(
-        || Calling {
+        move || Calling {
             op,
             fd: raw,
             asked,
@@ -139,7 +139,7 @@ pub fn recv(fd: impl AsFd, buffer: &mut [u8], flags: i32) -> io::Result<usize> {
 pub fn send(fd: impl AsFd, bytes: &[u8], flags: i32) -> io::Result<usize> {
     let (at, raw, asked) = (Location::caller(), fd.as_fd().as_raw_fd(), bytes.len());
     op::bytes(
-        || Calling {
+        move || Calling {
             op: Op::Send,
             fd: raw,
             asked,
@@ -185,7 +185,7 @@ pub fn accept(listener: impl AsFd, nonblocking: bool) -> io::Result<OwnedFd> {
         known |= op::NONBLOCKING;
     }
     let accepted = op::result(
-        || Calling {
+        move || Calling {
             op: Op::Accept,
             fd: raw,
             asked: 0,
@@ -288,7 +288,7 @@ pub fn op(
 ) -> io::Result<usize> {
     let (at, raw) = (Location::caller(), fd.as_fd().as_raw_fd());
     op::bytes(
-        || Calling {
+        move || Calling {
             op,
             fd: raw,
             asked,

@@ -88,13 +88,22 @@ pub(crate) fn result<T>(
     call: impl FnOnce() -> io::Result<T>,
     value: impl FnOnce(&T) -> i64,
 ) -> io::Result<T> {
-    if !state::is_on() {
-        return call();
+    if state::is_on() {
+        return recorded(&calling(), call, value);
     }
-    let calling = calling();
-    let begun = begin(&calling);
+    call()
+}
+
+#[cold]
+#[inline(never)]
+fn recorded<T>(
+    calling: &Calling,
+    call: impl FnOnce() -> io::Result<T>,
+    value: impl FnOnce(&T) -> i64,
+) -> io::Result<T> {
+    let begun = begin(calling);
     let result = call();
-    end(&calling, begun, code(&result, value));
+    end(calling, begun, code(&result, value));
     result
 }
 

@@ -65,13 +65,13 @@ impl<T: AsRawFd> Traced<T> {
         call: impl FnOnce(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
         op::bytes(
-            || Calling {
+            move || Calling {
                 op,
                 fd: self.inner.as_raw_fd(),
                 asked,
                 at,
             },
-            || call(&self.inner),
+            move || call(&self.inner),
         )
     }
 
@@ -83,7 +83,7 @@ impl<T: AsRawFd> Traced<T> {
     ) -> io::Result<(Traced<S>, A)> {
         let listener = self.inner.as_raw_fd();
         let (stream, address) = op::result(
-            || Calling {
+            move || Calling {
                 op: Op::Accept,
                 fd: listener,
                 asked: 0,
@@ -172,8 +172,8 @@ where
     #[track_caller]
     fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         let at = Location::caller();
-        whole::read(buffer, |rest| {
-            self.moved(Op::Read, rest.len(), at, |mut inner| inner.read(rest))
+        whole::read(buffer, move |rest| {
+            self.moved(Op::Read, rest.len(), at, move |mut inner| inner.read(rest))
         })
     }
 
@@ -230,8 +230,10 @@ where
     #[track_caller]
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let at = Location::caller();
-        whole::write(bytes, |rest| {
-            self.moved(Op::Write, rest.len(), at, |mut inner| inner.write(rest))
+        whole::write(bytes, move |rest| {
+            self.moved(Op::Write, rest.len(), at, move |mut inner| {
+                inner.write(rest)
+            })
         })
     }
 

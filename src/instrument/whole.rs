@@ -4,6 +4,7 @@
 use std::io;
 
 /// Writes all of `bytes` by as many calls as it takes.
+#[cold]
 pub(super) fn write(
     mut bytes: &[u8],
     mut once: impl FnMut(&[u8]) -> io::Result<usize>,
@@ -25,6 +26,7 @@ pub(super) fn write(
 }
 
 /// Fills `buffer` by as many calls as it takes.
+#[cold]
 pub(super) fn read(
     mut buffer: &mut [u8],
     mut once: impl FnMut(&mut [u8]) -> io::Result<usize>,

@@ -123,7 +123,9 @@ impl Events {
     pub fn iter(&self) -> Iter<'_> {
         Iter {
             rest: self.unmarked(),
-            walk: Some(Walk::new(&self.0, Location::caller())),
+            batch: &self.0,
+            at: Some(Location::caller()),
+            walk: Walk::new(),
         }
     }
 
@@ -163,14 +165,18 @@ impl<'a> IntoIterator for &'a Events {
 #[derive(Debug)]
 pub struct Iter<'a> {
     rest: std::slice::Iter<'a, Event>,
-    walk: Option<Walk>,
+    batch: &'a Batch,
+    at: Option<&'static Location<'static>>,
+    walk: Walk,
 }
 
 impl Clone for Iter<'_> {
     fn clone(&self) -> Self {
         Iter {
             rest: self.rest.clone(),
-            walk: None,
+            batch: self.batch,
+            at: None,
+            walk: Walk::new(),
         }
     }
 }
@@ -181,9 +187,12 @@ impl<'a> Iterator for Iter<'a> {
     #[inline]
     fn next(&mut self) -> Option<&'a Event> {
         let next = self.rest.next();
-        if let Some(walk) = &mut self.walk {
-            walk.step(next.map(|event| &event.0), self.rest.len());
-        }
+        self.walk.step(
+            self.at,
+            self.batch,
+            next.map(|event| &event.0),
+            self.rest.len(),
+        );
         next
     }
 

@@ -61,6 +61,11 @@ impl<T: AsRawFd> Owned<T> {
     }
 
     #[inline(always)]
+    pub(super) fn get_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+
+    #[inline(always)]
     pub(super) fn fd(&self) -> RawFd {
         self.inner.as_raw_fd()
     }
@@ -75,13 +80,13 @@ impl<T: AsRawFd> Owned<T> {
         call: impl FnOnce(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
         op::bytes(
-            || Calling {
+            move || Calling {
                 op,
                 fd: self.fd(),
                 asked,
                 at,
             },
-            || call(&self.inner),
+            move || call(&self.inner),
         )
     }
 
@@ -96,13 +101,13 @@ impl<T: AsRawFd> Owned<T> {
         value: impl FnOnce(&R) -> i64,
     ) -> io::Result<R> {
         op::result(
-            || Calling {
+            move || Calling {
                 op,
                 fd: self.fd(),
                 asked,
                 at,
             },
-            || call(&self.inner),
+            move || call(&self.inner),
             value,
         )
     }
@@ -278,25 +283,31 @@ macro_rules! descriptor {
 /// `Read` by value and by reference, with the system calls the standard library makes for this type.
 macro_rules! readable {
     ($name:ident, $one:ident) => {
-        $crate::instrument::mio::owned::readable!(@ $name, $name, $one);
-        $crate::instrument::mio::owned::readable!(@ $name, &$name, $one);
+        $crate::instrument::mio::owned::readable!(@ $name, $name, $one, get_mut);
+        $crate::instrument::mio::owned::readable!(@ $name, &$name, $one, get);
     };
-    (@ $name:ident, $type:ty, $one:ident) => {
+    (@ $name:ident, $type:ty, $one:ident, $get:ident) => {
         impl ::std::io::Read for $type {
             #[inline]
             #[track_caller]
             fn read(&mut self, buffer: &mut [u8]) -> ::std::io::Result<usize> {
+                if !$crate::is_on() {
+                    return self.inner.$get().read(buffer);
+                }
                 let (at, op) = (::std::panic::Location::caller(), $crate::record::event::Op::$one);
-                self.inner.bytes(op, buffer.len(), at, |mut inner| inner.read(buffer))
+                self.inner.bytes(op, buffer.len(), at, move |mut inner| inner.read(buffer))
             }
 
             #[inline]
             #[track_caller]
             fn read_exact(&mut self, buffer: &mut [u8]) -> ::std::io::Result<()> {
+                if !$crate::is_on() {
+                    return self.inner.$get().read_exact(buffer);
+                }
                 let at = ::std::panic::Location::caller();
                 let op = $crate::record::event::Op::$one;
-                $crate::instrument::whole::read(buffer, |rest| {
-                    self.inner.bytes(op, rest.len(), at, |mut inner| inner.read(rest))
+                $crate::instrument::whole::read(buffer, move |rest| {
+                    self.inner.bytes(op, rest.len(), at, move |mut inner| inner.read(rest))
                 })
             }
 
@@ -308,7 +319,7 @@ macro_rules! readable {
             ) -> ::std::io::Result<usize> {
                 let (at, op) = (::std::panic::Location::caller(), $crate::record::event::Op::Read);
                 let asked = parts.iter().map(|p| p.len()).sum();
-                self.inner.bytes(op, asked, at, |mut inner| inner.read_vectored(parts))
+                self.inner.bytes(op, asked, at, move |mut inner| inner.read_vectored(parts))
             }
         }
     };
@@ -317,25 +328,31 @@ macro_rules! readable {
 /// The same for `Write`.
 macro_rules! writable {
     ($name:ident, $one:ident) => {
-        $crate::instrument::mio::owned::writable!(@ $name, $name, $one);
-        $crate::instrument::mio::owned::writable!(@ $name, &$name, $one);
+        $crate::instrument::mio::owned::writable!(@ $name, $name, $one, get_mut);
+        $crate::instrument::mio::owned::writable!(@ $name, &$name, $one, get);
     };
-    (@ $name:ident, $type:ty, $one:ident) => {
+    (@ $name:ident, $type:ty, $one:ident, $get:ident) => {
         impl ::std::io::Write for $type {
             #[inline]
             #[track_caller]
             fn write(&mut self, bytes: &[u8]) -> ::std::io::Result<usize> {
+                if !$crate::is_on() {
+                    return self.inner.$get().write(bytes);
+                }
                 let (at, op) = (::std::panic::Location::caller(), $crate::record::event::Op::$one);
-                self.inner.bytes(op, bytes.len(), at, |mut inner| inner.write(bytes))
+                self.inner.bytes(op, bytes.len(), at, move |mut inner| inner.write(bytes))
             }
 
             #[inline]
             #[track_caller]
             fn write_all(&mut self, bytes: &[u8]) -> ::std::io::Result<()> {
+                if !$crate::is_on() {
+                    return self.inner.$get().write_all(bytes);
+                }
                 let at = ::std::panic::Location::caller();
                 let op = $crate::record::event::Op::$one;
-                $crate::instrument::whole::write(bytes, |rest| {
-                    self.inner.bytes(op, rest.len(), at, |mut inner| inner.write(rest))
+                $crate::instrument::whole::write(bytes, move |rest| {
+                    self.inner.bytes(op, rest.len(), at, move |mut inner| inner.write(rest))
                 })
             }
 
@@ -347,7 +364,7 @@ macro_rules! writable {
             ) -> ::std::io::Result<usize> {
                 let (at, op) = (::std::panic::Location::caller(), $crate::record::event::Op::Write);
                 let asked = parts.iter().map(|p| p.len()).sum();
-                self.inner.bytes(op, asked, at, |mut inner| inner.write_vectored(parts))
+                self.inner.bytes(op, asked, at, move |mut inner| inner.write_vectored(parts))
             }
 
             #[inline]
@@ -377,7 +394,8 @@ macro_rules! try_io {
                 ::std::panic::Location::caller(),
                 $crate::record::event::Op::TryIo,
             );
-            self.inner.call(op, 0, at, |inner| inner.try_io(f), |_| 0)
+            self.inner
+                .call(op, 0, at, move |inner| inner.try_io(f), |_| 0)
         }
     };
 }

@@ -114,14 +114,14 @@ impl Poll {
         let (at, epfd) = (Location::caller(), self.registry.epfd);
         let ms = milliseconds(timeout);
         events.0.wait(
-            || Waiting {
+            move || Waiting {
                 call: Wait::Epoll,
                 epfd,
                 timeout_ns: milliseconds_ns(ms),
                 at,
             },
             // SAFETY: the batch gives room for `maxevents` events.
-            |room, maxevents| unsafe { libc::epoll_wait(epfd, room, maxevents, ms) },
+            move |room, maxevents| unsafe { libc::epoll_wait(epfd, room, maxevents, ms) },
         )
     }
 }
@@ -262,7 +262,7 @@ impl Registry {
     ) -> io::Result<()> {
         let epfd = self.epfd;
         op::changing(
-            || Changing {
+            move || Changing {
                 op,
                 epfd,
                 fd,
@@ -295,7 +295,7 @@ impl Registry {
         call: impl FnOnce(&::mio::Registry) -> io::Result<()>,
     ) -> io::Result<()> {
         let mask = interests.map_or(0, mask);
-        let changing = || Changing {
+        let changing = move || Changing {
             op,
             epfd: self.epfd,
             fd,

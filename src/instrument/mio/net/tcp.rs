@@ -57,7 +57,7 @@ impl TcpListener {
             Op::Accept,
             0,
             at,
-            |inner| inner.accept(),
+            move |inner| inner.accept(),
             |(stream, _)| stream.as_raw_fd().into(),
         )?;
         Ok((
@@ -103,7 +103,7 @@ impl TcpListener {
     #[track_caller]
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.inner
-            .error(Location::caller(), |inner| inner.take_error())
+            .error(Location::caller(), move |inner| inner.take_error())
     }
 }
 
@@ -184,7 +184,7 @@ impl TcpStream {
             Op::Shutdown,
             0,
             Location::caller(),
-            |inner| inner.shutdown(how),
+            move |inner| inner.shutdown(how),
             |()| 0,
         )
     }
@@ -233,7 +233,7 @@ impl TcpStream {
     #[track_caller]
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.inner
-            .error(Location::caller(), |inner| inner.take_error())
+            .error(Location::caller(), move |inner| inner.take_error())
     }
 
     /// Reads without taking.

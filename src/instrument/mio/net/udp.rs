@@ -68,7 +68,7 @@ impl UdpSocket {
             Op::Recv,
             asked,
             at,
-            |inner| inner.recv_from(buf),
+            move |inner| inner.recv_from(buf),
             |(n, _)| *n as i64,
         )
     }
@@ -85,7 +85,7 @@ impl UdpSocket {
             Op::Peek,
             asked,
             at,
-            |inner| inner.peek_from(buf),
+            move |inner| inner.peek_from(buf),
             |(n, _)| *n as i64,
         )
     }
@@ -140,7 +140,7 @@ impl UdpSocket {
             Op::Connect,
             0,
             Location::caller(),
-            |inner| inner.connect(addr),
+            move |inner| inner.connect(addr),
             |()| 0,
         )
     }
@@ -153,7 +153,7 @@ impl UdpSocket {
     #[track_caller]
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.inner
-            .error(Location::caller(), |inner| inner.take_error())
+            .error(Location::caller(), move |inner| inner.take_error())
     }
 
     try_io!();

@@ -76,7 +76,7 @@ impl UnixListener {
             Op::Accept,
             0,
             at,
-            |inner| inner.accept(),
+            move |inner| inner.accept(),
             |(stream, _)| stream.as_raw_fd().into(),
         )?;
         Ok((
@@ -104,7 +104,7 @@ impl UnixListener {
     #[track_caller]
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.inner
-            .error(Location::caller(), |inner| inner.take_error())
+            .error(Location::caller(), move |inner| inner.take_error())
     }
 }
 
@@ -208,7 +208,7 @@ impl UnixStream {
     #[track_caller]
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.inner
-            .error(Location::caller(), |inner| inner.take_error())
+            .error(Location::caller(), move |inner| inner.take_error())
     }
 
     /// Shuts one or both halves down.
@@ -222,7 +222,7 @@ impl UnixStream {
             Op::Shutdown,
             0,
             Location::caller(),
-            |inner| inner.shutdown(how),
+            move |inner| inner.shutdown(how),
             |()| 0,
         )
     }
@@ -298,7 +298,7 @@ impl UnixDatagram {
             Op::Connect,
             0,
             Location::caller(),
-            |inner| inner.connect(path),
+            move |inner| inner.connect(path),
             |()| 0,
         )
     }
@@ -356,7 +356,7 @@ impl UnixDatagram {
             Op::Recv,
             asked,
             at,
-            |inner| inner.recv_from(buf),
+            move |inner| inner.recv_from(buf),
             |(n, _)| *n as i64,
         )
     }
@@ -408,7 +408,7 @@ impl UnixDatagram {
     #[track_caller]
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.inner
-            .error(Location::caller(), |inner| inner.take_error())
+            .error(Location::caller(), move |inner| inner.take_error())
     }
 
     /// Shuts one or both halves down.
@@ -422,7 +422,7 @@ impl UnixDatagram {
             Op::Shutdown,
             0,
             Location::caller(),
-            |inner| inner.shutdown(how),
+            move |inner| inner.shutdown(how),
             |()| 0,
         )
     }
