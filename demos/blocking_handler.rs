@@ -123,16 +123,14 @@ impl Server {
             return Ok(true);
         };
         let mut request = [0; 16];
-        loop {
-            match client.read(&mut request) {
-                Ok(0) => {
-                    self.clients[id] = None; // closes it
-                    return Ok(false);
-                }
-                Ok(_) => break,
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(true),
-                Err(e) => return Err(e),
+        match client.read(&mut request) {
+            Ok(0) => {
+                self.clients[id] = None; // closes it
+                return Ok(false);
             }
+            Ok(_) => {}
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(true),
+            Err(e) => return Err(e),
         }
         // The client sends nothing more before it has its answer: one read has drained the socket.
         match (request[0], &self.worker) {
