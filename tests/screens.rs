@@ -1,4 +1,6 @@
 //! The screens as scripted sessions: keys in, frames out, at the four sizes. Step: recording → **view**.
+//!
+//! A frame that changed on purpose: `INSTA_UPDATE=always cargo test --test screens`, then look at the diff.
 
 #[path = "screens/greedy.rs"]
 mod greedy;
@@ -6,29 +8,259 @@ mod greedy;
 mod session;
 
 use greedy::Script;
+use loopscope::tui::{Look, View};
 use session::Session;
 
-#[test]
-fn peek() {
-    let Ok(dir) = std::env::var("SCREENS_OUT") else {
-        return;
+const SIZES: [(u16, u16); 4] = [(60, 16), (80, 24), (120, 40), (200, 60)];
+
+/// Every screen in the middle of a greedy run, at one size.
+fn tour(width: u16, height: u16) {
+    let mut s = Session::new(Script::default(), width, height);
+    s.go("94ms");
+    let mut shot = |s: &mut Session, name: &str| {
+        insta::assert_snapshot!(format!("{name}_{width}x{height}"), s.text());
     };
-    for (w, h) in [(60, 16), (80, 24), (120, 40), (200, 60)] {
-        let mut s = Session::new(Script::default(), w, h);
-        s.go("94ms");
-        for (key, name) in [
-            ("1", "loop"),
-            ("2", "timeline"),
-            ("3", "fairness"),
-            ("5", "fd"),
-            ("7", "events"),
-            ("8", "code"),
+    shot(&mut s, "loop");
+    s.keys("2").keys("x");
+    shot(&mut s, "timeline");
+    s.keys("3");
+    shot(&mut s, "fairness");
+    s.keys("5");
+    shot(&mut s, "fd");
+    s.keys("7");
+    shot(&mut s, "events");
+    s.keys("8");
+    shot(&mut s, "code");
+    s.keys("1?");
+    shot(&mut s, "help");
+}
+
+#[test]
+fn a_tour_at_60x16() {
+    tour(60, 16);
+}
+
+#[test]
+fn a_tour_at_80x24() {
+    tour(80, 24);
+}
+
+#[test]
+fn a_tour_at_120x40() {
+    tour(120, 40);
+}
+
+#[test]
+fn a_tour_at_200x60() {
+    tour(200, 60);
+}
+
+#[test]
+fn boxes_over_the_screen() {
+    let mut s = Session::new(Script::default(), 80, 24);
+    s.go("94ms").keys("↓↓");
+    for (keys, name) in [
+        ("i", "explain"),
+        ("\x1b", "closed"),
+        ("b", "blame"),
+        ("\x1b:fit", "palette"),
+        ("\x1b/queue >", "filter_wrong"),
+        (" 5us && name ~ \"ann\"", "filter_right"),
+        ("\n3", "filter_set"),
+        ("t", "to_a_time"),
+        ("\x1b1x", "worst"),
+    ] {
+        s.keys(keys);
+        insta::assert_snapshot!(name, s.text());
+    }
+}
+
+#[test]
+fn an_edge_that_left_bytes_behind_is_told_of() {
+    let script = Script {
+        leaves_bytes_at: Some(10_000_000),
+        stamps: false,
+        duration: 60_000_000,
+        ..Script::default()
+    };
+    let mut s = Session::new(script, 80, 24);
+    s.go("100%").keys("[");
+    let mut seen = String::new();
+    // On to the moment when everybody sleeps again.
+    for _ in 0..400 {
+        seen = s.text();
+        if seen.contains("asleep for") {
+            break;
+        }
+        s.keys("→");
+    }
+    assert!(seen.contains("4,000 bytes left over"), "{seen}");
+    insta::assert_snapshot!("asleep_with_bytes_left", seen);
+}
+
+#[test]
+fn without_colour_and_with_ascii_only_the_same_is_told() {
+    let look = Look {
+        ascii: true,
+        colour: false,
+    };
+    let mut s = Session::with(Script::default(), 80, 24, look);
+    s.go("94ms");
+    for (keys, name) in [("1", "ascii_loop"), ("2", "ascii_timeline")] {
+        s.keys(keys);
+        let frame = s.frame();
+        let plain = frame.content.iter().all(|c| {
+            c.symbol().is_ascii()
+                && c.fg == ratatui::style::Color::Reset
+                && c.bg == ratatui::style::Color::Reset
+        });
+        assert!(plain, "{name} holds a colour or a character beyond ASCII");
+        insta::assert_snapshot!(name, s.text());
+    }
+}
+
+#[test]
+fn any_size_is_drawn_and_too_small_ones_say_so() {
+    let mut s = Session::new(Script::default(), 80, 24);
+    s.go("94ms");
+    for (width, height) in [(1, 1), (3, 2), (20, 5), (59, 16), (60, 15)] {
+        s.size = (width, height);
+        let text = s.text();
+        assert!(
+            width < 18 || text.contains("too small"),
+            "{width}x{height}: {text}"
+        );
+    }
+    for (view, key) in View::ALL {
+        s.keys(&key.to_string());
+        for (width, height) in [
+            (60, 16),
+            (61, 17),
+            (75, 20),
+            (76, 21),
+            (111, 30),
+            (300, 100),
+            (60, 100),
+            (300, 16),
         ] {
-            s.keys(key);
-            if key == "2" {
+            s.size = (width, height);
+            assert!(
+                !s.text().contains("too small"),
+                "{view:?} at {width}x{height}"
+            );
+        }
+    }
+}
+
+#[test]
+fn going_back_shows_what_was_shown_before() {
+    let mut s = Session::new(Script::default(), 80, 24);
+    s.go("event:20000");
+    let mut frames = Vec::new();
+    for _ in 0..6 {
+        frames.push(s.text());
+        s.keys("→");
+    }
+    for want in frames.iter().rev() {
+        s.keys("←");
+        assert_eq!(&s.text(), want);
+    }
+    // A jump from elsewhere shows the same as the steps.
+    s.go("event:30000").go("event:20000");
+    assert_eq!(&s.text(), &frames[0]);
+}
+
+#[test]
+fn turns_are_stepped_both_ways() {
+    let mut s = Session::new(Script::default(), 80, 24);
+    s.go("50ms");
+    let turn = |s: &Session| s.app.the_loop().unwrap().threads[0].turn;
+    let here = turn(&s);
+    s.keys("]");
+    assert_eq!(turn(&s), here + 1);
+    s.keys("]]");
+    assert_eq!(turn(&s), here + 3);
+    s.keys("[[");
+    assert_eq!(turn(&s), here + 1);
+}
+
+#[test]
+fn a_filter_leads_from_match_to_match() {
+    let mut s = Session::new(Script::default(), 80, 24);
+    s.keys("/fd == 5 && wait > 1ms\n");
+    let mut places = Vec::new();
+    for _ in 0..3 {
+        s.keys("n");
+        places.push(s.app.player.next());
+        assert_eq!(s.app.chosen().unwrap().fd, 5);
+    }
+    assert!(places.windows(2).all(|w| w[0] < w[1]), "{places:?}");
+    s.keys("N");
+    assert_eq!(s.app.player.next(), places[1]);
+}
+
+#[test]
+fn escape_goes_back_and_never_quits() {
+    let mut s = Session::new(Script::default(), 80, 24);
+    s.keys("235?");
+    for _ in 0..10 {
+        s.keys("\x1b");
+    }
+    assert_eq!(s.app.view, View::Loop);
+    assert!(s.app.left_with.is_none());
+    s.keys("q");
+    assert!(s.app.left_with.is_some());
+}
+
+#[test]
+fn play_moves_the_cursor_and_stops_at_the_end() {
+    let mut s = Session::new(Script::default(), 80, 24);
+    s.keys(" ");
+    assert!(s.app.playing);
+    let before = s.app.t();
+    s.app.tick(1_000_000_000).unwrap();
+    s.frame();
+    // 1:100.
+    assert_eq!(s.app.t() - before, 10_000_000);
+    for _ in 0..20 {
+        s.app.tick(1_000_000_000).unwrap();
+        s.frame();
+        s.app.tick(0).unwrap();
+    }
+    assert!(!s.app.playing);
+    assert!(s.app.player.at_end());
+}
+
+#[test]
+fn the_copied_command_shows_this_very_view() {
+    let mut s = Session::new(Script::default(), 80, 24);
+    s.go("94ms").keys("3↓↓");
+    let fd = s.app.chosen().unwrap().fd;
+    let command = s.app.command();
+    let at = s.app.player.next() - 1;
+    let want =
+        format!("loopscope replay 'greedy-fd broken' --at event:{at} --view fairness --fd {fd}");
+    assert_eq!(command, want);
+}
+
+/// The pictures of docs/pictures: `PICTURES=docs/pictures cargo test --test screens pictures`.
+#[test]
+fn pictures() {
+    let into = std::env::var("PICTURES").ok();
+    for (width, height) in SIZES {
+        let mut s = Session::new(Script::default(), width, height);
+        s.go("94ms");
+        for (view, key) in View::ALL {
+            s.keys(&key.to_string());
+            if view == View::Timeline {
                 s.keys("x");
             }
-            s.picture(&format!("{dir}/{name}-{w}x{h}"));
+            let svg = s.svg();
+            // A picture is as large as its screen and holds no script.
+            assert!(svg.starts_with("<svg") && !svg.contains("<script"));
+            if let Some(dir) = &into {
+                std::fs::write(format!("{dir}/{}-{width}x{height}.svg", view.name()), svg).unwrap();
+            }
         }
     }
 }

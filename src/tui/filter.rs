@@ -1,37 +1,135 @@
-//! The filter a person has set: its text and its meaning. Step: query → **view**.
+//! The filter a person has set: its text, its meaning, and the next run it means. Step: query → **view**.
 
-use super::player::Player;
-use crate::model::Id;
+use super::player::{Folder, Player, Until};
+use crate::model::{Id, Model, Registration, Run, Sink};
+use crate::query::{Query, Row};
 use crate::trace::Error;
-
-/// The filter language is part of this build.
-pub const AVAILABLE: bool = false;
 
 /// A filter that was understood.
 #[derive(Clone, Debug)]
 pub struct Filter {
     /// As typed.
     pub text: String,
+    query: Query,
 }
 
 impl Filter {
-    /// Understands a text, or says why not and from which column on.
-    pub fn parse(_text: &str) -> Result<Filter, (String, usize)> {
-        Err((String::new(), 0))
+    /// Understands a text, or says why not and from which column (from 0) on.
+    pub fn parse(text: &str) -> Result<Filter, (String, usize)> {
+        match Query::parse(text) {
+            Ok(query) => Ok(Filter {
+                text: text.to_owned(),
+                query,
+            }),
+            Err(error) => Err((error.message, error.column.saturating_sub(1))),
+        }
     }
 
     /// Why a text is no filter, if it is none.
     pub fn check(text: &str) -> Option<(String, usize)> {
-        Filter::parse(text).err()
+        match text.trim().is_empty() {
+            true => None,
+            false => Filter::parse(text).err(),
+        }
     }
 
-    /// The next (1) or previous (−1) matching run: its event and its fd.
-    pub fn find(&self, _player: &mut Player, _by: i64) -> Result<Option<(u64, Id)>, Error> {
-        Ok(None)
+    /// Whether a run passes.
+    pub fn matches(&self, model: &Model, run: &Run) -> bool {
+        self.query.matches(&Row {
+            run,
+            model,
+            findings: &[],
+        })
     }
 
-    /// Whether any run of this registration may match.
-    pub fn matches_reg(&self, _app: &super::App, _reg: &crate::model::Registration) -> bool {
-        true
+    /// Whether a run of this registration known at the cursor passes.
+    pub fn matches_reg(&self, app: &super::App, reg: &Registration) -> bool {
+        app.tail()
+            .runs_of(reg.id)
+            .any(|run| self.matches(app.model(), run))
+    }
+
+    /// The next (1) or previous (−1) matching run from the cursor: its event and its fd.
+    pub fn find(&self, player: &mut Player, by: i64) -> Result<Option<(u64, Id)>, Error> {
+        let here = player.next();
+        match by > 0 {
+            true => {
+                let mut folder = player.folder().clone();
+                folder.rebase(player.reader());
+                self.first(player, &mut folder, here)
+            }
+            false => {
+                // Back by doubling stretches, each folded from its checkpoint.
+                let first = player.reader().first();
+                let mut back = 4_096;
+                let mut until = here.saturating_sub(1);
+                loop {
+                    let from = until.saturating_sub(back).max(first);
+                    let (mut folder, _) = player.glimpse(from)?;
+                    let last = self.last(player, &mut folder, until)?;
+                    if last.is_some() || from <= first {
+                        return Ok(last);
+                    }
+                    until = from;
+                    back *= 2;
+                }
+            }
+        }
+    }
+
+    /// The first match whose run starts at or after event `from`.
+    fn first(
+        &self,
+        player: &mut Player,
+        folder: &mut Folder,
+        from: u64,
+    ) -> Result<Option<(u64, Id)>, Error> {
+        let mut ended = Ended(Vec::new());
+        loop {
+            let before = folder.next;
+            let done = folder.run(player.reader_mut(), Until::event(u64::MAX), 64, &mut ended)?;
+            let runs = std::mem::take(&mut ended.0);
+            let mut hits = runs
+                .iter()
+                .filter(|r| r.event >= from && self.matches(&folder.model, r));
+            if let Some(run) = hits.next() {
+                return Ok(Some((run.event, run.reg)));
+            }
+            if done || folder.next == before {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The last match whose run starts before event `until`.
+    fn last(
+        &self,
+        player: &mut Player,
+        folder: &mut Folder,
+        until: u64,
+    ) -> Result<Option<(u64, Id)>, Error> {
+        let mut ended = Ended(Vec::new());
+        let mut last = None;
+        loop {
+            // A run is told when it ends: up to one batch later.
+            let done = folder.run(player.reader_mut(), Until::event(until), 64, &mut ended)?;
+            for run in std::mem::take(&mut ended.0) {
+                if run.event < until && self.matches(&folder.model, &run) {
+                    last = Some((run.event, run.reg));
+                }
+            }
+            if done {
+                return Ok(last);
+            }
+        }
+    }
+}
+
+/// Runs as they end.
+struct Ended(Vec<Run>);
+
+impl Sink for Ended {
+    fn run(&mut self, run: &Run) {
+        self.0.push(*run);
     }
 }

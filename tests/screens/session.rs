@@ -3,12 +3,12 @@
 use crate::greedy::{self, Script};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use loopscope::export::{picture, svg};
-use loopscope::tui::{self, App, Look, Message, Options, Source, keymap};
+use loopscope::tui::{self, App, Look, Options, Source, keymap};
 use ratatui::buffer::Buffer;
 
 pub struct Session {
     pub app: App,
-    size: (u16, u16),
+    pub size: (u16, u16),
     _place: tempfile::TempDir,
 }
 
@@ -45,10 +45,8 @@ impl Session {
         picture::to_text(&self.frame())
     }
 
-    pub fn picture(&mut self, path: &str) {
-        let frame = self.frame();
-        std::fs::write(format!("{path}.svg"), svg::to_svg(&frame)).unwrap();
-        std::fs::write(format!("{path}.txt"), picture::to_text(&frame)).unwrap();
+    pub fn svg(&mut self) -> String {
+        svg::to_svg(&self.frame())
     }
 
     pub fn key(&mut self, code: KeyCode, modifiers: KeyModifiers) {
@@ -72,12 +70,6 @@ impl Session {
             };
             self.key(code, KeyModifiers::NONE);
         }
-        self
-    }
-
-    pub fn message(&mut self, message: Message) -> &mut Self {
-        self.app.update(message).unwrap();
-        self.frame();
         self
     }
 

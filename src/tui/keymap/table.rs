@@ -213,7 +213,7 @@ pub const ACTIONS: &[Action] = &[
         short: "filter",
         help: "filter: queue > 5ms && fd == 7",
         group: Group::Look,
-        when: |_| crate::tui::filter::AVAILABLE,
+        when: always,
         weight: |_| 50,
     },
     Action {

@@ -85,6 +85,11 @@ impl Player {
         &self.tail
     }
 
+    /// The fold at the cursor.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
     /// The instant at the cursor.
     pub fn t(&self) -> u64 {
         self.t

@@ -135,12 +135,11 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
             text::left(&range(*r), 22)
         ));
     }
+    let title = match run.end < app.t() {
+        true => format!("blame: what ran before {name}'s last event"),
+        false => format!("blame: what ran before {name}'s event at the cursor"),
+    };
     rows.push(String::new());
     rows.extend(lines(app, &run).into_iter().skip(1));
-    popup::text(
-        pen,
-        app,
-        &format!("blame: what ran before {name}'s event at the cursor"),
-        &rows,
-    );
+    popup::text(pen, app, &title, &rows);
 }

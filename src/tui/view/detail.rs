@@ -39,9 +39,14 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         return;
     };
     let name = app.names.name(reg.id);
-    let title = format!("fd {} {name}: the event at the cursor, in full", reg.fd);
+    let run = run_at(app);
+    let which = match &run {
+        Some(run) if run.end < app.t() => "its last event before the cursor",
+        _ => "the event at the cursor",
+    };
+    let title = format!("fd {} {name}: {which}, in full", reg.fd);
     boxes::title(pen, 1, 0, w - 2, &title, theme::strong());
-    let Some(run) = run_at(app) else {
+    let Some(run) = run else {
         let since = time(app.t().saturating_sub(reg.since));
         let told = match reg.word {
             Word::Armed => format!("armed for {since}: nothing has happened to it yet"),

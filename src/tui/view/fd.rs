@@ -41,7 +41,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         return;
     };
     let wide = w >= 110;
-    let facts_rows = 6.min(h.saturating_sub(6));
+    let facts_rows = if h < 18 { 4 } else { 6 };
     let title = format!("fd {} {}", reg.fd, app.names.name(reg.id));
     boxes::title(pen, 1, 0, w - 2, &title, theme::strong());
     facts(&mut pen.part(1, 1, w - 2, facts_rows), app, reg);
@@ -155,6 +155,9 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
         Some(closed) => format!("registered {} to {}", time(reg.registered_ns), time(closed)),
         None => format!("registered since {}", time(reg.registered_ns)),
     };
+    if pen.height() < 6 {
+        return times(pen, reg, 1);
+    }
     pen.put(
         1,
         1,
@@ -172,20 +175,7 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
         count(u64::from(reg.bypassed_max))
     );
     pen.put(1, 2, &text::cut(&moved, w - 2), theme::plain());
-    for (y, (name, style, value)) in [
-        (
-            "notice ",
-            theme::ready(),
-            line(&reg.notice_hi, Some(&reg.notice_lo)),
-        ),
-        ("queue  ", theme::queued(), line(&reg.queue, None)),
-        ("run    ", theme::running(), line(&reg.run, None)),
-    ]
-    .iter()
-    .enumerate()
-    {
-        pen.puts(1, 3 + y, &[(name, *style), (value, theme::plain())]);
-    }
+    times(pen, reg, 3);
     if w >= 100 {
         let caused = crate::model::Range {
             lo: reg.caused_lo,
@@ -203,6 +193,24 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
             &format!("longest wait {}", time(reg.wait_max)),
             theme::plain(),
         );
+    }
+}
+
+/// The three parts of its latency, a line each.
+fn times(pen: &mut Pen<'_>, reg: &Registration, first: usize) {
+    for (y, (name, style, value)) in [
+        (
+            "notice ",
+            theme::ready(),
+            line(&reg.notice_hi, Some(&reg.notice_lo)),
+        ),
+        ("queue  ", theme::queued(), line(&reg.queue, None)),
+        ("run    ", theme::running(), line(&reg.run, None)),
+    ]
+    .iter()
+    .enumerate()
+    {
+        pen.puts(1, first + y, &[(name, *style), (value, theme::plain())]);
     }
 }
 

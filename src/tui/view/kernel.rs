@@ -25,17 +25,39 @@ pub fn glyph(word: Word) -> char {
     }
 }
 
-/// What an fd is registered for: `IN level`, `IN|OUT edge`.
-pub fn wants(interest: u32) -> String {
-    let mode = match interest {
+/// How an fd is registered: level, edge, one-shot, exclusive.
+fn mode(interest: u32) -> &'static str {
+    match interest {
         i if i & ONESHOT != 0 && i & ET != 0 => "edge 1x",
         i if i & ONESHOT != 0 => "1-shot",
         i if i & EXCLUSIVE != 0 && i & ET != 0 => "edge excl",
         i if i & EXCLUSIVE != 0 => "excl",
         i if i & ET != 0 => "edge",
         _ => "level",
+    }
+}
+
+/// What an fd is registered for: `IN level`, `IN|OUT edge`.
+pub fn wants(interest: u32) -> String {
+    format!("{} {}", mask(interest & !MODES), mode(interest))
+}
+
+/// The same in eight cells: reading, writing or both, and the mode.
+pub fn wants_short(interest: u32) -> String {
+    let what = match (interest & IN != 0, interest & OUT != 0) {
+        (true, true) => "IO",
+        (true, false) => "IN",
+        (false, true) => "OUT",
+        (false, false) => "–",
     };
-    format!("{} {mode}", mask(interest & !MODES))
+    let mode = mode(interest);
+    // `OUT level` would take nine.
+    let mode = if what == "OUT" && mode == "level" {
+        "lvl"
+    } else {
+        mode
+    };
+    text::cut(&format!("{what} {mode}"), 8)
 }
 
 /// Live registrations in the order of the interest list: those that matter now first if not all fit.
@@ -72,14 +94,14 @@ const FD: usize = 5;
 /// Draws the interest list.
 pub fn interest(pen: &mut Pen<'_>, app: &App) {
     let w = pen.width();
-    let (unread, wants_w) = (if w >= 34 { 9 } else { 6 }, if w >= 34 { 13 } else { 9 });
+    let (unread, wants_w) = (if w >= 36 { 9 } else { 7 }, if w >= 36 { 14 } else { 8 });
     let fds = shown(app);
     let longest = fds
         .iter()
         .map(|r| text::width(app.names.name(r.id)))
         .max()
         .unwrap_or(0);
-    let most = w.saturating_sub(FD + wants_w + unread + 1);
+    let most = w.saturating_sub(FD + wants_w + unread);
     let name_w = most.min(longest.max(6) + 1).min(28);
     let state_w = w.saturating_sub(FD + name_w + wants_w + unread);
     let quiet = theme::quiet();
@@ -100,15 +122,14 @@ pub fn interest(pen: &mut Pen<'_>, app: &App) {
         };
         pen.glyph(0, i + 1, glyph(reg.word), style);
         let name = text::left(app.names.name(reg.id), name_w);
+        let wanted = match wants_w {
+            8 => wants_short(reg.interest),
+            _ => wants(reg.interest),
+        };
         let mut x = pen.put(1, i + 1, &text::right(&reg.fd.to_string(), 3), line_style);
         x = pen.put(x, i + 1, " ", line_style);
         x = pen.put(x, i + 1, &name, style.patch(line_style));
-        x = pen.put(
-            x,
-            i + 1,
-            &text::left(&wants(reg.interest), wants_w),
-            line_style,
-        );
+        x = pen.put(x, i + 1, &text::left(&wanted, wants_w), line_style);
         x = pen.put(x, i + 1, &text::right(&unread_of(reg), unread), line_style);
         if state_w >= 8 {
             let mark = if reg.fidelity == Fidelity::Inferred {

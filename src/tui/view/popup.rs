@@ -28,7 +28,7 @@ pub fn frame<'a>(pen: &'a mut Pen<'_>, cols: usize, rows: usize, title: &str) ->
 
 /// A box with text that scrolls.
 pub fn text(pen: &mut Pen<'_>, app: &App, title: &str, lines: &[String]) {
-    let room = pen.width().saturating_sub(8).min(96);
+    let room = pen.width().saturating_sub(4).min(96);
     let wrapped: Vec<String> = lines.iter().flat_map(|l| text::wrap(l, room)).collect();
     let widest = wrapped.iter().map(|l| text::width(l)).max().unwrap_or(0);
     let rows = wrapped.len().min(pen.height().saturating_sub(2));
@@ -51,6 +51,8 @@ pub fn text(pen: &mut Pen<'_>, app: &App, title: &str, lines: &[String]) {
 
 /// All keys, from the action table.
 pub fn help(pen: &mut Pen<'_>, app: &App) {
+    // Keys stand in a column of their own, so each help text is wrapped beside it.
+    let room = pen.width().saturating_sub(4);
     let mut lines = Vec::new();
     for (title, actions) in keymap::manual() {
         if !lines.is_empty() {
@@ -58,11 +60,12 @@ pub fn help(pen: &mut Pen<'_>, app: &App) {
         }
         lines.push(title.to_owned());
         for (keys, help) in actions {
-            lines.push(format!("  {} {help}", text::left(keys, 11)));
+            for (i, piece) in text::wrap(help, room.saturating_sub(14)).iter().enumerate() {
+                let keys = if i == 0 { keys } else { "" };
+                lines.push(format!("  {} {piece}", text::left(keys, 11)));
+            }
         }
     }
-    // Wrapping would eat the blanks: these lines fit by themselves.
-    let room = pen.width().saturating_sub(8);
     let rows = lines.len().min(pen.height().saturating_sub(2));
     let first = app.scroll.min(lines.len().saturating_sub(rows));
     let title = format!(

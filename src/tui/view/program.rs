@@ -5,7 +5,7 @@ use crate::model::{Item, ItemState, Phase, ThreadState, Word};
 use crate::tui::app::App;
 use crate::tui::theme::{self, GO};
 use crate::tui::widget::pen::Pen;
-use crate::tui::widget::text::{self, count, plural, time};
+use crate::tui::widget::text::{self, bytes, plural, time};
 
 /// The right pane: the batch, or what the loop sleeps on.
 pub fn draw(pen: &mut Pen<'_>, app: &App) {
@@ -234,12 +234,11 @@ fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
         ),
     };
     let slept = time(now.saturating_sub(since));
-    pen.put(
-        1,
-        0,
-        &format!("asleep in {call} for {slept}; {until}"),
-        theme::plain(),
-    );
+    let line = match w {
+        0..44 => format!("asleep for {slept}, {until}"),
+        _ => format!("asleep in {call} for {slept}; {until}"),
+    };
+    pen.put(1, 0, &line, theme::plain());
     pen.put(1, 1, "what could wake it:", theme::quiet());
     let mut regs = kernel::shown(app);
     // Those that will not, and hold bytes, come first: they are the ones to learn from.
@@ -267,10 +266,7 @@ fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
             theme::plain()
         };
         let unread = match reg.unread {
-            Some(n) if n > 0 => format!(
-                ", {} unread",
-                kernel::unread_of(reg).replace(&text::bytes(n), &format!("{} bytes", count(n)))
-            ),
+            Some(n) if n > 0 => format!(" {} unread", bytes(n)),
             _ => String::new(),
         };
         let sign = if wakes { ' ' } else { '!' };
@@ -278,7 +274,11 @@ fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
         let head = format!(
             "{sign}{} {name} {}{unread}",
             text::right(&reg.fd.to_string(), 3),
-            kernel::wants(reg.interest)
+            if w < 44 {
+                kernel::wants_short(reg.interest)
+            } else {
+                kernel::wants(reg.interest)
+            }
         );
         let x = pen.put(1, y, &head, style.patch(chosen));
         match lines {

@@ -11,7 +11,7 @@
 //! └──────────────────────────────────────────────────────────────────────────────┘
 //! ```
 
-use super::{kernel, program, story, strip, timeline};
+use super::{detail, kernel, program, story, strip, timeline};
 use crate::model::{Part, Phase, Range};
 use crate::tui::app::App;
 use crate::tui::theme::{self, ABSENT};
@@ -148,7 +148,9 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
             line,
         );
         let mut part = pen.part(1, y + 1, w - 2, plan.lanes - 1);
-        timeline::chart(&mut part, app, 0, plan.lanes.saturating_sub(6));
+        let used = timeline::chart(&mut part, app, 0, plan.lanes.saturating_sub(5));
+        let rest = (plan.lanes - 1).saturating_sub(used);
+        detail::worst(&mut pen.part(1, y + 1 + used, w - 2, rest), app);
         y += plan.lanes;
         boxes::across(pen, y, line);
     }
@@ -194,7 +196,7 @@ fn turn_title(app: &App) -> String {
         (Some(first), Some(last)) if busy => {
             format!("this turn: {} so far", time(last.2 - first.1))
         }
-        _ => "this turn".to_owned(),
+        _ => "the last turn".to_owned(),
     }
 }
 

@@ -55,12 +55,11 @@ pub fn lanes(app: &App, most: usize) -> (Vec<Id>, usize) {
     }
     let hidden = regs.len().saturating_sub(most);
     if hidden > 0 {
+        // The chosen one, the one that ran most, then those that waited most.
+        let busiest = regs.iter().max_by_key(|r| r.run_ns).map(|r| r.id);
         let rank = |r: &crate::model::Registration| {
-            (
-                Some(r.id) != app.chosen,
-                std::cmp::Reverse(r.wait_max),
-                r.id,
-            )
+            let first = Some(r.id) == app.chosen || Some(r.id) == busiest;
+            (!first, std::cmp::Reverse(r.wait_max), r.id)
         };
         regs.sort_by_key(|r| rank(r));
         regs.truncate(most.saturating_sub(1));
@@ -130,7 +129,8 @@ pub fn chart(pen: &mut Pen<'_>, app: &App, left: usize, rows: usize) -> usize {
     if hidden > 0 {
         let told =
             format!("{hidden} more lanes: those that waited most are shown; ↑↓ brings others in");
-        pen.put(x0 + 1, shown.len() + 3, &told, theme::quiet());
+        pen.part(x0 + 1, shown.len() + 3, cols.saturating_sub(1), 1)
+            .put(0, 0, &told, theme::quiet());
     }
     if !window.done {
         let told = format!(" folding {:.0}% ", window.progress() * 100.0);
