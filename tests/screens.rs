@@ -17,7 +17,7 @@ const SIZES: [(u16, u16); 4] = [(60, 16), (80, 24), (120, 40), (200, 60)];
 fn tour(width: u16, height: u16) {
     let mut s = Session::new(Script::default(), width, height);
     s.go("94ms");
-    let mut shot = |s: &mut Session, name: &str| {
+    let shot = |s: &mut Session, name: &str| {
         insta::assert_snapshot!(format!("{name}_{width}x{height}"), s.text());
     };
     shot(&mut s, "loop");
