@@ -209,9 +209,17 @@ impl Player {
         self.go(Until::event(end), Some(self.reader.duration_ns()), end)
     }
 
+    /// Where the cursor will stand once it has arrived: keys typed faster than frames are drawn add up.
+    fn bound_for(&self) -> u64 {
+        match self.goal {
+            Some(goal) if goal.until.event != u64::MAX => goal.until.event,
+            _ => self.folder.next,
+        }
+    }
+
     /// Some events on or back.
     pub fn step(&mut self, by: i64) -> Result<(), Error> {
-        self.seek_event(self.folder.next.saturating_add_signed(by))
+        self.seek_event(self.bound_for().saturating_add_signed(by))
     }
 
     /// To the wakeup that starts the next (or the previous) turn of a loop, behind its ready batch.
@@ -233,7 +241,7 @@ impl Player {
 
     /// The first event after the cursor that satisfies `is`.
     fn find_on(&mut self, is: impl Fn(&Event) -> bool) -> Result<Option<(u64, Event)>, Error> {
-        let next = self.folder.next;
+        let next = self.bound_for();
         for page in self.reader.page_of(next)..self.reader.pages().len() {
             self.reader.read_page(page, &mut self.scratch)?;
             let mut events = self.scratch.iter();
@@ -246,7 +254,7 @@ impl Player {
 
     /// The last event that satisfies `is` and whose batch ends before the place behind which the cursor stands.
     fn find_back(&mut self, is: impl Fn(&Event) -> bool) -> Result<Option<(u64, Event)>, Error> {
-        let next = self.folder.next;
+        let next = self.bound_for();
         let last = self.reader.pages().len().saturating_sub(1);
         for page in (0..=self.reader.page_of(next).min(last)).rev() {
             self.reader.read_page(page, &mut self.scratch)?;
