@@ -1,6 +1,7 @@
 //! Checkpoints and pyramid stored in a recording: they say what a fold from the beginning says.
 
 #[path = "../benches/common/synth.rs"]
+#[allow(dead_code)] // each user has its own part
 mod synth;
 
 use std::path::Path;

@@ -49,6 +49,7 @@ impl Batch {
         &self.events
     }
 
+    #[cfg(feature = "mio")]
     pub(crate) fn clear(&mut self) {
         self.events.clear();
     }

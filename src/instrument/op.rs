@@ -20,6 +20,7 @@ pub(crate) const NONBLOCKING: u64 = 1;
 pub(crate) const CLOEXEC: u64 = 2;
 pub(crate) const BOTH_KNOWN: u64 = 4;
 /// What mio gives every descriptor it makes.
+#[cfg(feature = "mio")]
 pub(crate) const MIO_FLAGS: u64 = NONBLOCKING | CLOEXEC | BOTH_KNOWN;
 
 /// The same of any descriptor, asked of the kernel.
