@@ -1,4 +1,5 @@
 //! The library end to end: an echo server on `loopscope::mio`, real loopback clients, a recording, reopened.
+#![cfg(feature = "mio")]
 
 use loopscope::mio::net::{TcpListener, TcpStream};
 use loopscope::mio::{Events, Interest, Poll, Token};

@@ -1,6 +1,8 @@
 //! The recorder and the life of a process: off, joined, forked, killed.
 
-use loopscope::record::event::{Kind, Op};
+use loopscope::record::event::Kind;
+#[cfg(feature = "cli")]
+use loopscope::record::event::Op;
 use loopscope::{Error, Recorder};
 use std::fs;
 use std::io::{Read, Write};
@@ -239,10 +241,8 @@ fn a_forked_child_is_a_process_of_its_own() {
         }
         for (child, _) in &children {
             // SAFETY: no status is asked for.
-            assert_eq!(
-                unsafe { libc::waitpid(*child, std::ptr::null_mut(), 0) },
-                *child
-            );
+            let done = unsafe { libc::waitpid(*child, std::ptr::null_mut(), 0) };
+            assert_eq!(done, *child);
         }
         children
     });
@@ -295,10 +295,8 @@ fn a_child_does_not_end_its_parents_recording() {
         }
         child => {
             // SAFETY: no status is asked for.
-            assert_eq!(
-                unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) },
-                child
-            );
+            let done = unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+            assert_eq!(done, child);
         }
     }
     assert!(loopscope::is_on());

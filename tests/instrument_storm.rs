@@ -156,10 +156,8 @@ impl Alarm {
             it_value: time,
         };
         // SAFETY: the timer was made by timer_create and the value is live.
-        assert_eq!(
-            unsafe { libc::timer_settime(self.0, 0, &every, std::ptr::null_mut()) },
-            0
-        );
+        let done = unsafe { libc::timer_settime(self.0, 0, &every, std::ptr::null_mut()) };
+        assert_eq!(done, 0);
     }
 }
 

@@ -2,6 +2,7 @@
 //! changed, they compile, run, serve, and are recorded.
 //!
 //! The sources are read from cargo's registry at test time, the programs built by cargo in a package of their own.
+#![cfg(feature = "mio")]
 
 use loopscope::record::event::{Kind, Op};
 use std::fs;

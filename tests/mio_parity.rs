@@ -1,4 +1,5 @@
 //! The mirror has everything mio has, by type, and behaves like it where a program can tell.
+#![cfg(feature = "mio")]
 // The surface is listed as types, and a type is as long as it is.
 #![allow(clippy::type_complexity, clippy::needless_lifetimes)]
 

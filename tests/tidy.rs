@@ -72,6 +72,7 @@ const LONG: &[(&str, usize)] = &[
     ("src/tui/app.rs", 900),
     ("src/tui/keymap.rs", 600),
     ("src/tui/view/theatre.rs", 600),
+    ("src/model/checkpoint.rs", 560),
     ("src/model/run.rs", 600),
     ("src/model/states.rs", 600),
     ("src/model/tables.rs", 650),
