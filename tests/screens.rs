@@ -1,6 +1,7 @@
 //! The screens as scripted sessions: keys in, frames out, at the four sizes. Step: recording → **view**.
 //!
 //! A frame that changed on purpose: `INSTA_UPDATE=always cargo test --test screens`, then look at the diff.
+#![cfg(feature = "cli")]
 
 #[path = "screens/greedy.rs"]
 mod greedy;
