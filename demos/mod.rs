@@ -47,7 +47,7 @@ pub struct Demo {
 }
 
 /// All demos, in the order of a lecture.
-pub const ALL: &[Demo] = &[
+pub static ALL: &[Demo] = &[
     Demo {
         name: "greedy-fd",
         title: "one client's handler reads until there is nothing left; the others starve",
