@@ -3,7 +3,7 @@
 
 use super::app::{App, Effect};
 use super::event::{self, Event};
-use super::message::{Leave, Message};
+use super::message::{Leave, Message, View};
 use super::terminal::Terminal;
 use super::{Look, Options, Source, keymap, view};
 use crate::capture::control::ChildState;
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// Between two frames at least.
 const FRAME: Duration = Duration::from_millis(33);
+/// How often the idle time is shown.
+const IDLE: Duration = Duration::from_secs(1);
 /// How often a file that another process writes is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -57,6 +59,8 @@ pub fn run(source: &Source, options: Options) -> anyhow::Result<Outcome> {
         drawn: None,
         ticked: Instant::now(),
         looked: Instant::now(),
+        grown: Instant::now(),
+        idled: Instant::now(),
         cost: Cost::start(),
     };
     // Data that came before the listener was there.
@@ -70,6 +74,8 @@ fn app_data(main: &mut Main) -> anyhow::Result<()> {
     // Release: pairs with the waker's AcqRel swap; what it announces after this is announced again.
     main.pending.store(false, Ordering::Release);
     main.app.data()?;
+    main.grown = Instant::now();
+    main.app.idle = 0;
     main.dirty = true;
     Ok(())
 }
@@ -85,6 +91,9 @@ struct Main {
     drawn: Option<Instant>,
     ticked: Instant,
     looked: Instant,
+    /// When the recording last grew, and when its idle time was last shown.
+    grown: Instant,
+    idled: Instant,
     cost: Cost,
 }
 
@@ -112,11 +121,21 @@ impl Main {
                 self.app.data()?;
                 self.dirty |= self.app.player.duration() != before || self.app.player.ended();
             }
+            if self.idles() && now.duration_since(self.idled) >= IDLE {
+                self.idled = now;
+                self.app.idle = now.duration_since(self.grown).as_nanos() as u64;
+                self.dirty = true;
+            }
             let due = self.drawn.map_or(now, |d| d + FRAME);
             if self.dirty && now >= due && !self.draw()? {
                 return Ok(Outcome::HungUp);
             }
         }
+    }
+
+    /// A live program's sleep grows on the Loop screen though nothing is recorded.
+    fn idles(&self) -> bool {
+        !self.polls && self.app.following && self.app.is_live() && self.app.view == View::Loop
     }
 
     /// Waits for something to do and does it.
@@ -132,6 +151,9 @@ impl Main {
         }
         if self.polls && !self.app.player.ended() {
             at(self.looked + LOOK);
+        }
+        if self.idles() {
+            at(self.idled + IDLE);
         }
         let first = match wake {
             None => self

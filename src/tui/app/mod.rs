@@ -134,6 +134,8 @@ pub struct App {
     pub output: super::live::Output,
     /// The call site of the latest event at the cursor, for the source screen.
     pub site: Option<u16>,
+    /// Live: nanoseconds since the recording last grew; a sleep lasts though nothing is recorded.
+    pub idle: u64,
     /// What the terminal can show.
     pub look: Look,
     /// How it was started.
@@ -186,6 +188,7 @@ impl App {
             source: None,
             output: super::live::Output::default(),
             site: None,
+            idle: 0,
             look,
             options,
             cost: None,
@@ -229,6 +232,7 @@ impl App {
     pub fn t(&self) -> u64 {
         match &self.held {
             Some(held) => held.t,
+            None if self.following => self.player.t() + self.idle,
             None => self.player.t(),
         }
     }

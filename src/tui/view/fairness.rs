@@ -204,8 +204,8 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let when = app.player.window().map_or(String::new(), |win| {
         format!(
             ", {} to {} s",
-            super::instant(win.key.from()),
-            super::instant(win.key.to())
+            super::instant(win.painted().from()),
+            super::instant(win.painted().to())
         )
     });
     let title = format!("fairness over time, 1 is fair (Jain){when}");

@@ -165,7 +165,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
 fn program_title(app: &App) -> String {
     let many = app.the_loop().map_or(0, |l| l.threads.len());
     let held = if app.held.is_some() {
-        ", worst of 1 s"
+        " (the worst)"
     } else {
         ""
     };

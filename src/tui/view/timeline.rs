@@ -194,11 +194,9 @@ fn ticks(pen: &mut Pen<'_>, app: &App, cells: &Cells, x0: usize, cols: usize) {
 
 fn running(pen: &mut Pen<'_>, app: &App, cells: &Cells, x0: usize, cols: usize) {
     pen.put(1, 2, "running", theme::strong());
-    let mut busy = 0;
     for col in 0..cols {
         match cells.who(col) {
-            Some((id, ns)) => {
-                busy += ns.min(cells.width);
+            Some((id, _)) => {
                 let style = if app.chosen == Some(id) {
                     theme::chosen()
                 } else {
@@ -209,7 +207,8 @@ fn running(pen: &mut Pen<'_>, app: &App, cells: &Cells, x0: usize, cols: usize) 
             None => pen.glyph(x0 + col, 2, ' ', theme::plain()),
         }
     }
-    let part = busy as f64 / (cells.width as f64 * cols.max(1) as f64);
+    let busy = cells.total_run_ns();
+    let part = busy as f64 / (cells.width as f64 * cells.cols.max(1) as f64);
     pen.put(
         x0 + cols + 1,
         2,
