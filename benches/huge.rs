@@ -17,6 +17,7 @@ use loopscope::trace::{Meta, Options, Reader, Writer};
 use loopscope::tui::{self, App, Look, Source, View};
 
 #[path = "common/synth.rs"]
+#[allow(dead_code)] // each of its users needs another part of it
 mod synth;
 
 const LOOKS: usize = 21;

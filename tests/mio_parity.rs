@@ -10,13 +10,13 @@ use std::time::Duration;
 
 mod recorded;
 
-#[allow(dead_code)]
+#[allow(dead_code, clippy::type_complexity, clippy::needless_lifetimes)]
 mod of_mio {
     use ::mio;
     include!("mio_parity/surface.rs");
 }
 
-#[allow(dead_code)]
+#[allow(dead_code, clippy::type_complexity, clippy::needless_lifetimes)]
 mod of_the_mirror {
     use loopscope::mio;
     include!("mio_parity/surface.rs");
