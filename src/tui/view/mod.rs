@@ -147,7 +147,11 @@ fn header(pen: &mut Pen<'_>, app: &App) {
         false => format!("{state} {speed}  {place}"),
     };
     let room = w.saturating_sub(text::width(&middle) + text::width(&tail) + 4);
-    let title = text::cut(&app.options.name, room.max(8));
+    // A recording that names itself goes by that name, any other by its file's.
+    let own = crate::text::visible(&app.player.reader().meta().title);
+    let file = app.options.name.rsplit('/').next().unwrap_or_default();
+    let title = if own.is_empty() { file } else { &own };
+    let title = text::cut(title, room.max(8));
     let style = theme::chosen();
     let x = pen.put(0, 0, &format!(" {title}  {middle}"), style);
     let at = w.saturating_sub(text::width(&tail)).max(x + 1);
