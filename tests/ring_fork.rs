@@ -166,3 +166,66 @@ fn children_claim_rings_of_their_own() {
     assert!(check.pid_of_process.len() as u64 <= children + 1);
     assert!(check.ended > 0, "ended children are noticed");
 }
+
+#[test]
+fn a_child_reaped_before_anybody_looked_is_its_parents() {
+    let layout = Layout {
+        small: 8,
+        small_slots: 128,
+        large_slots: 1 << 12,
+        large: 4,
+        overflow_slots: 256,
+    };
+    let words = layout.words().expect("a layout that can be laid out");
+    let memory = shared(words as usize);
+    let limits = wiped(layout);
+    // SAFETY: the mapping is never unmapped.
+    let made = unsafe { Segment::create(memory.as_ptr(), words, layout, Clock::Monotonic, 0) }
+        .expect("room");
+    // SAFETY: as above.
+    let segment =
+        unsafe { Segment::attach(memory.as_ptr(), words) }.expect("the segment just made");
+    let drain = Drain::new(made);
+    let producer = segment.claim(tid(), pid(), limits).expect("a free ring");
+    producer.push(&mark(pid(), 0));
+    let parent = pid();
+    let forked = fork(false);
+    assert!(forked >= 0);
+    if forked == 0 {
+        let me = pid();
+        let own = segment.claim(me, me, limits);
+        if let Some(own) = &own {
+            own.tell_parent(parent);
+            for n in 0..EACH {
+                own.push(&mark(me, n));
+            }
+        }
+        // SAFETY: ends the child at once.
+        unsafe { libc::_exit(own.is_none().into()) }
+    }
+    let mut status = -1;
+    // SAFETY: our own child, once. Nothing is left of it in /proc afterwards.
+    assert_eq!(unsafe { libc::waitpid(forked, &mut status, 0) }, forked);
+    assert_eq!(status, 0);
+    let mut check = Check::default();
+    let mut starts: HashMap<i32, (u64, Vec<u8>)> = HashMap::new();
+    let mut ends = Vec::new();
+    let counts = drain.finish(|e, text| {
+        check.see(e, text);
+        match e.kind {
+            Kind::ProcessStart => {
+                starts.insert(e.x, (e.y, text.to_vec()));
+            }
+            Kind::ProcessEnd => ends.push((check.pid_of_process[&e.arg], e.x)),
+            _ => {}
+        }
+    });
+    assert_eq!((counts.records, counts.lost()), (1 + EACH, 0));
+    let ours = starts.get(&(parent as i32)).expect("the parent is there");
+    assert!(!ours.1.is_empty(), "the parent lives and has a name");
+    assert_eq!(
+        starts.get(&forked),
+        Some(&(u64::from(parent), ours.1.clone()))
+    );
+    assert_eq!(ends, [(forked, -1)]);
+}

@@ -120,7 +120,8 @@ impl<G: Fn()> Collector<G> {
             Message::Refused(refused) => self.outcome.refused = Some(refused),
             Message::Launched(pid) => self.child = Some(pid),
             Message::Child(pid, status) => {
-                // Its children may have joined in its last moments.
+                // Its children may have joined in its last moments, by what still lies in their rings.
+                self.pass();
                 self.look_for_new();
                 self.ended(pid, launch::wait_status(status));
                 self.child_ended = true;

@@ -24,11 +24,15 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// Names from /proc.
-struct Proc;
+#[derive(Default)]
+struct Proc {
+    /// What the process itself said its parent is, should it be gone from /proc; 0 nothing.
+    parent: u32,
+}
 
 impl Names for Proc {
     fn process(&mut self, pid: u32) -> (u32, Vec<u8>) {
-        let parent = procfs::stat(pid as i32).map_or(0, |s| s.parent as u32);
+        let parent = procfs::stat(pid as i32).map_or(self.parent, |s| s.parent as u32);
         (parent, clip(procfs::command(pid as i32)))
     }
     fn thread(&mut self, pid: u32, tid: u32) -> Vec<u8> {
@@ -171,7 +175,8 @@ impl Drain {
         if awaited {
             self.awaited.insert(pid);
         }
-        self.merge.process_seen(pid, self.clock.now(), &mut Proc);
+        self.merge
+            .process_seen(pid, self.clock.now(), &mut Proc::default());
     }
 
     /// The processes that have been seen and have not ended.
@@ -191,7 +196,7 @@ impl Drain {
             ticks: self.clock.now(),
             ..rec
         };
-        self.merge.note(pid, &rec, text, &mut Proc);
+        self.merge.note(pid, &rec, text, &mut Proc::default());
     }
 
     /// One pass: what was pushed before the last one goes to `sink`, in order.
@@ -241,8 +246,22 @@ impl Drain {
     pub fn finish(mut self, mut sink: impl FnMut(&Event, &[u8])) -> Counts {
         self.segment.end();
         self.pass(&mut sink);
-        // Twice: a ring that was full at the first go had writers waiting to tell what was lost.
-        self.pass(&mut sink);
+        // Again: a ring that was full at the first go had writers waiting to tell what was lost. And once more: a ring
+        // that was quiet for a pass tells whether its thread has ended.
+        for _ in 0..2 {
+            self.next_check = 0;
+            self.pass(&mut sink);
+        }
+        // Nobody will be told of their ends any more.
+        let alive: HashSet<u32> = (self.merge.threads().iter())
+            .map(|who| (who >> 32) as u32)
+            .collect();
+        for pid in self.merge.processes() {
+            if !alive.contains(&pid) && liveness::process_is_over(pid) {
+                let now = self.clock.now();
+                self.merge.process_ended(pid, UNKNOWN_STATUS, now);
+            }
+        }
         let now = self.clock.now();
         let overflow = self.rings.len() - 1;
         for (at, ring) in self.rings.iter().enumerate() {
@@ -252,8 +271,14 @@ impl Drain {
             } else {
                 Cause::RingFull
             };
-            self.merge
-                .settle_lost(at, who, cause, ring.consumer.lost(), now, &mut Proc);
+            self.merge.settle_lost(
+                at,
+                who,
+                cause,
+                ring.consumer.lost(),
+                now,
+                &mut Proc::default(),
+            );
             self.merge.in_call(ring.owner, ring.consumer.call(), now);
         }
         self.merge.release(u64::MAX, &mut sink);
@@ -319,13 +344,16 @@ impl Drain {
         let lost = ring.consumer.lost();
         let merge = &mut self.merge;
         let clock = self.clock;
+        let mut names = Proc {
+            parent: ring.consumer.parent(),
+        };
         let each = |r: &crate::record::ring::Record<'_>| {
             let latest = if r.rec.ticks > reading {
                 clock.now()
             } else {
                 reading
             };
-            merge.collect(at, owner, &r.rec, r.text, latest, &mut Proc);
+            merge.collect(at, owner, &r.rec, r.text, latest, &mut names);
         };
         let done = if dead {
             ring.consumer.drain_dead(each)
@@ -341,8 +369,14 @@ impl Drain {
         ring.untold = (untold > 0).then_some(lost);
         if dead || settled {
             let total = if dead { ring.consumer.lost() } else { lost };
-            self.merge
-                .settle_lost(at, Some(owner), Cause::RingFull, total, reading, &mut Proc);
+            self.merge.settle_lost(
+                at,
+                Some(owner),
+                Cause::RingFull,
+                total,
+                reading,
+                &mut Proc::default(),
+            );
         }
         if dead {
             let now = self.clock.now();
@@ -373,14 +407,14 @@ impl Drain {
             } else {
                 reading
             };
-            merge.collect(at, r.who, &r.rec, r.text, latest, &mut Proc);
+            merge.collect(at, r.who, &r.rec, r.text, latest, &mut Proc::default());
         });
         pass.add(&done, ring.consumer.capacity());
         tell_damage(&mut self.merge, at, None, &done, self.clock.now());
         let untold = self.merge.untold(at, lost);
         if done.records == 0 && ring.untold == Some(lost) {
             self.merge
-                .settle_lost(at, None, Cause::NoSlot, lost, reading, &mut Proc);
+                .settle_lost(at, None, Cause::NoSlot, lost, reading, &mut Proc::default());
         }
         ring.untold = (untold > 0).then_some(lost);
         self.held_up = match (done.stop, self.held_up) {
@@ -393,7 +427,7 @@ impl Drain {
                 if held_up && !liveness::tid_lives(tid) {
                     if ring.consumer.skip_claim() {
                         self.merge
-                            .lose(at, None, Cause::Torn, 1, reading, &mut Proc);
+                            .lose(at, None, Cause::Torn, 1, reading, &mut Proc::default());
                     }
                     None
                 } else {
@@ -470,7 +504,7 @@ fn tell_damage(merge: &mut Merge, at: usize, who: Option<u64>, done: &Drained, n
         (Cause::Newer, done.newer),
     ] {
         if n > 0 {
-            merge.lose(at, who, cause, n, now, &mut Proc);
+            merge.lose(at, who, cause, n, now, &mut Proc::default());
         }
     }
 }

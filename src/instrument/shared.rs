@@ -85,11 +85,21 @@ impl Shared {
 
     /// A ring for the calling thread: its own, or the shared overflow ring.
     pub(super) fn claim(&self) -> Producer {
-        // SAFETY: two calls without arguments that cannot fail and keep errno.
-        let (tid, pid) = unsafe { (libc::gettid() as u32, libc::getpid() as u32) };
-        self.segment
-            .claim(tid, pid, self.limits)
-            .unwrap_or_else(|| self.segment.overflow(tid, pid))
+        // SAFETY: three calls without arguments that cannot fail and keep errno.
+        let (tid, pid, parent) = unsafe {
+            (
+                libc::gettid() as u32,
+                libc::getpid() as u32,
+                libc::getppid() as u32,
+            )
+        };
+        match self.segment.claim(tid, pid, self.limits) {
+            Some(own) => {
+                own.tell_parent(parent);
+                own
+            }
+            None => self.segment.overflow(tid, pid),
+        }
     }
 
     /// The segment.

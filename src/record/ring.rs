@@ -37,6 +37,9 @@ pub mod control {
     pub const GENERATION: u64 = 2;
     /// Owner's line. The claim's number in the segment: of two rings of one thread, the higher is the one it uses.
     pub const SERIAL: u64 = 3;
+    /// Owner's line. The owner's parent when it claimed the ring; 0 unknown. The process may be gone before anybody
+    /// looks at it.
+    pub const PARENT: u64 = 4;
     /// Producer's line. Next position to reserve.
     pub const HEAD: u64 = 8;
     /// Producer's line. Records dropped since the ring's creation because it was full.

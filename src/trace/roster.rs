@@ -80,7 +80,14 @@ impl Roster {
         if let Some(place) = self.by_pid.get(&pid) {
             return *place;
         }
-        let (parent, command) = names.process(pid);
+        let (parent, mut command) = names.process(pid);
+        if command.is_empty()
+            && let Some(forked) = self.by_pid.get(&parent)
+            && let Some(forked) = self.processes.get(*forked)
+        {
+            // Gone before it could be asked: a fork is called as its parent is until it becomes another program.
+            command.clone_from(&forked.command);
+        }
         let place = self.processes.put(Process {
             pid,
             parent,

@@ -85,6 +85,11 @@ impl Consumer {
         self.ring.control(control::SERIAL).load(Ordering::Relaxed)
     }
 
+    /// The pid of the owner's parent, as the owner said; 0 if it has not.
+    pub fn parent(&self) -> u32 {
+        self.ring.control(control::PARENT).load(Ordering::Relaxed) as u32
+    }
+
     /// The owner has said that it will not push again.
     pub fn retired(&self) -> bool {
         // Acquire: pairs with the Release of `Producer::retire`.
@@ -153,6 +158,7 @@ impl Consumer {
         for word in [
             control::RETIRED,
             control::SERIAL,
+            control::PARENT,
             control::CALL,
             control::ENTERED,
         ] {

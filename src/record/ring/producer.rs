@@ -217,6 +217,16 @@ impl Producer {
         self.set_call(call);
     }
 
+    /// Says who the parent of this process is. Does nothing where no ring was free.
+    pub fn tell_parent(&self, pid: u32) {
+        if !self.shared && !self.is_foreign() {
+            // Relaxed: the commit of the first record publishes it.
+            self.ring
+                .control(control::PARENT)
+                .store(pid as u64, Ordering::Relaxed);
+        }
+    }
+
     /// The thread ends: once drained, the ring is free for another. Does nothing in a forked child.
     pub fn retire(self) {
         if !self.shared && !self.is_foreign() {
