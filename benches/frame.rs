@@ -47,7 +47,7 @@ fn main() {
             app.player
                 .seek_event(300_000)
                 .expect("the recording can be read");
-            let mut frame =
+            let frame =
                 |app: &mut App| tui::frame(app, 200, 60).expect("the recording can be read");
             frame(&mut app);
             let mut times: Vec<Duration> = (0..FRAMES)
