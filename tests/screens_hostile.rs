@@ -1,5 +1,6 @@
 //! Whatever a recorded program calls its fds, handlers and marks, and whatever it writes: no control, bidi or other
 //! hidden character reaches a cell of the screen. Step: recording → **view**.
+#![cfg(feature = "cli")]
 
 use loopscope::record::event::{Ctl, Event, FdKind, Kind, Space, Wait};
 use loopscope::text::is_hidden;

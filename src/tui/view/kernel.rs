@@ -264,7 +264,7 @@ pub fn ready(pen: &mut Pen<'_>, app: &App) {
         };
         let age = match place.age {
             _ if place.stays => "~stays".to_owned(),
-            Some(age) if age.lo == age.hi => text::time(age.hi),
+            Some(age) if text::is_narrow(age) => text::time(age.hi),
             Some(age) => format!("<={}", text::time(age.hi)),
             None => ABSENT.to_string(),
         };

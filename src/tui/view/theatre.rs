@@ -313,7 +313,7 @@ fn percent(share: f64) -> String {
 
 /// An age as text.
 pub fn age(range: Range) -> String {
-    match range.lo == range.hi {
+    match text::is_narrow(range) {
         true => time(range.hi),
         false => format!("at most {}", time(range.hi)),
     }

@@ -51,9 +51,14 @@ pub fn time(ns: u64) -> String {
     Duration(ns).to_string()
 }
 
+/// Both ends agree to two per cent, as those of a stamped send do: one figure says it.
+pub fn is_narrow(r: Range) -> bool {
+    r.hi.saturating_sub(r.lo) <= r.hi / 50
+}
+
 /// A range of nanoseconds: one figure when measured, `<= hi` from zero, else both ends.
 pub fn range(r: Range) -> String {
-    if r.lo == r.hi {
+    if is_narrow(r) {
         time(r.hi)
     } else if r.lo == 0 {
         format!("<= {}", time(r.hi))
