@@ -207,6 +207,42 @@ fn under_record_the_program_joins_and_holds_nothing_of_ours() {
     );
 }
 
+#[cfg(feature = "cli")]
+#[test]
+fn a_program_that_only_polls_is_joined_by_its_first_poll() {
+    if role().is_some() {
+        hooks();
+        // Asked afterwards, it is the same recording.
+        assert!(Recorder::from_env().is_on());
+        hooks();
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("joined.lscope");
+    let name = "a_program_that_only_polls_is_joined_by_its_first_poll";
+    let program = again(name, "poller");
+    let out = Command::new(env!("CARGO_BIN_EXE_loopscope"))
+        .args(["record", "-o"])
+        .arg(&path)
+        .arg("--")
+        .arg(program.get_program())
+        .args(program.get_args())
+        .env(ROLE, "poller")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(
+        out.status.success() && !said.contains("not recorded"),
+        "{said}"
+    );
+    let r = Recorded::open(&path);
+    assert!(r.complete && r.in_order());
+    assert_eq!(
+        (r.count(Kind::RunBegin), r.count(Kind::CtlEnd), r.lost()),
+        (2, 2, 0)
+    );
+}
+
 /// Forks by libc's function or by the bare system call, which runs no handler of any library.
 fn fork(bare: bool) -> i32 {
     if bare {

@@ -35,6 +35,7 @@ use std::time::Duration;
 
 use super::batch::{Batch, Waiting, Walk};
 use super::op::{self, Changing};
+use super::recorder;
 use crate::record::event::{Ctl, FdKind, Wait};
 
 pub use super::interest::Interest;
@@ -175,6 +176,7 @@ impl Epoll {
     /// As epoll_create1(2): EMFILE, ENFILE, ENOMEM.
     #[track_caller]
     pub fn new() -> io::Result<Epoll> {
+        recorder::join_unasked();
         // SAFETY: no memory is passed.
         let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
         if fd < 0 {

@@ -15,6 +15,12 @@ use crate::trace;
 /// A process has one recorder at a time.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// Joining was tried, asked or unasked: it is not tried unasked again.
+static TRIED: AtomicBool = AtomicBool::new(false);
+
+/// The session was joined by [`join_unasked`], and no [`Recorder`] stands for it yet.
+static UNASKED: AtomicBool = AtomicBool::new(false);
+
 /// Records this process's loops, from when it is made until it is finished.
 ///
 /// There is one recorder in a process at a time and every hook of this crate finds it by itself, on any thread: keep
@@ -123,7 +129,8 @@ impl Recorder {
 
     /// Joins the recording this program was started under (`loopscope run` or `loopscope record`), if it was.
     ///
-    /// Call it early in `main`. It never fails the program: without a recorder it costs one look at the environment,
+    /// Call it early in `main`; a program that does not is joined when it makes its first `loopscope::mio::Poll` or
+    /// [`Epoll`](crate::epoll::Epoll), and what it did before is not recorded. It never fails the program: without a recorder it costs one look at the environment,
     /// and where joining fails, a line on stderr says why and the program runs unrecorded. Afterwards the process holds
     /// no descriptor and no thread of ours. The recording goes on until the process ends or calls
     /// [`finish`](Recorder::finish); dropping this value does not end it.
@@ -133,6 +140,13 @@ impl Recorder {
     /// // the program
     /// ```
     pub fn from_env() -> Recorder {
+        TRIED.store(true, Ordering::Relaxed);
+        // Relaxed, as above: whoever joined is this thread or has made the poll we were called about.
+        if UNASKED.swap(false, Ordering::Relaxed) {
+            return Recorder {
+                kind: Some(Kind::Session),
+            };
+        }
         let Some(path) = env::var_os(handshake::ENV).filter(|path| !path.is_empty()) else {
             return Recorder {
                 kind: Some(Kind::Off(None)),
@@ -197,6 +211,17 @@ impl Drop for Recorder {
             // Nobody is left to tell; `finish` is for those who want to know.
             let _ = end(writing, pid);
         }
+    }
+}
+
+/// Joins at the first poll of a program that changed mio's path and nothing else.
+pub(crate) fn join_unasked() {
+    // Relaxed: hints; `join` takes the session for good.
+    if TRIED.swap(true, Ordering::Relaxed) || TAKEN.load(Ordering::Relaxed) {
+        return;
+    }
+    if Recorder::from_env().is_on() {
+        UNASKED.store(true, Ordering::Relaxed);
     }
 }
 

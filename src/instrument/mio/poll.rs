@@ -14,6 +14,7 @@ use super::{Interest, Token};
 use crate::instrument::batch::Waiting;
 use crate::instrument::epoll::{milliseconds, milliseconds_ns};
 use crate::instrument::op::{self, Changing};
+use crate::instrument::recorder;
 use crate::record::event::{Ctl, FdKind, Wait};
 
 /// Waits for readiness events, with the methods of [`mio::Poll`].
@@ -75,6 +76,7 @@ impl Poll {
     /// As epoll_create1(2).
     #[track_caller]
     pub fn new() -> io::Result<Poll> {
+        recorder::join_unasked();
         let poll = ::mio::Poll::new()?;
         let epfd = poll.as_raw_fd();
         op::opened(
