@@ -13,41 +13,16 @@
 //! | leaves a ring for another | the claims' numbers      | the ring left is free, the thread goes on                 |
 //! | without a ring is gone    | the same two             | slots it claimed and did not write are passed over        |
 
-use super::{liveness, procfs};
+use super::liveness;
+use super::procfs::Proc;
 use crate::record::clock::{Anchor, Clock, Converter};
 use crate::record::event::{Cause, Event};
 use crate::record::ring::{Consumer, Drained, Stop};
 use crate::record::segment::Segment;
 use crate::record::wire::Rec;
-use crate::trace::merge::{Counts, Merge, Names};
+use crate::trace::merge::{Counts, Merge};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
-
-/// Names from /proc.
-#[derive(Default)]
-struct Proc {
-    /// What the process itself said its parent is, should it be gone from /proc; 0 nothing.
-    parent: u32,
-}
-
-impl Names for Proc {
-    fn process(&mut self, pid: u32) -> (u32, Vec<u8>) {
-        let parent = procfs::stat(pid as i32).map_or(self.parent, |s| s.parent as u32);
-        (parent, clip(procfs::command(pid as i32)))
-    }
-    fn thread(&mut self, pid: u32, tid: u32) -> Vec<u8> {
-        clip(procfs::thread_name(pid as i32, tid as i32))
-    }
-}
-
-fn clip(text: Option<Vec<u8>>) -> Vec<u8> {
-    let mut text = text.unwrap_or_default();
-    text.truncate(crate::record::wire::cut(
-        &text,
-        crate::record::event::MAX_TEXT,
-    ));
-    text
-}
 
 /// What the collector knows of one ring.
 struct Ring {

@@ -3,6 +3,8 @@
 //! Step: **event → ring** (names for the collector's own events).
 #![forbid(unsafe_code)]
 
+use crate::record::{event::MAX_TEXT, wire};
+use crate::trace::merge::Names;
 use std::fs;
 
 /// The bytes of `/proc/PID/FILE`, nothing if the process is gone or not ours to read.
@@ -76,6 +78,29 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
 /// Whether the thread still exists.
 pub fn thread_exists(pid: i32, tid: i32) -> bool {
     fs::metadata(format!("/proc/{pid}/task/{tid}")).is_ok()
+}
+
+/// Names for the merge, from /proc.
+#[derive(Default)]
+pub(super) struct Proc {
+    /// What the process itself said its parent is, should it be gone from /proc; 0 nothing.
+    pub(super) parent: u32,
+}
+
+impl Names for Proc {
+    fn process(&mut self, pid: u32) -> (u32, Vec<u8>) {
+        let parent = stat(pid as i32).map_or(self.parent, |s| s.parent as u32);
+        (parent, clip(command(pid as i32)))
+    }
+    fn thread(&mut self, pid: u32, tid: u32) -> Vec<u8> {
+        clip(thread_name(pid as i32, tid as i32))
+    }
+}
+
+fn clip(text: Option<Vec<u8>>) -> Vec<u8> {
+    let mut text = text.unwrap_or_default();
+    text.truncate(wire::cut(&text, MAX_TEXT));
+    text
 }
 
 #[cfg(test)]
