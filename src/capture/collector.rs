@@ -81,7 +81,16 @@ impl<G: Fn()> Collector<G> {
 
     pub(super) fn run(mut self, inbox: &Receiver<Message>) -> Outcome {
         let mut next = Instant::now();
-        while !self.over() {
+        loop {
+            if self.over() {
+                // What was sent before the end belongs to the recording, and whoever has joined meanwhile prolongs it.
+                while let Ok(message) = inbox.try_recv() {
+                    self.take(message);
+                }
+                if self.over() {
+                    break;
+                }
+            }
             let wait = next.saturating_duration_since(Instant::now());
             match inbox.recv_timeout(wait) {
                 Ok(message) => {
@@ -93,10 +102,6 @@ impl<G: Fn()> Collector<G> {
             }
             let pause = self.pass();
             next = Instant::now() + pause;
-        }
-        // What was sent before the end belongs to the recording.
-        while let Ok(message) = inbox.try_recv() {
-            self.take(message);
         }
         self.end()
     }
