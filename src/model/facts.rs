@@ -209,7 +209,7 @@ impl Turn {
 }
 
 /// What a loop's thread did in a segment of time. Segments of one (loop, thread) are gapless.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
     /// A handler run of this registration.
     Run(Id),

@@ -39,7 +39,7 @@ pub fn fold(reader: &mut Reader, progress: &mut dyn FnMut(f64)) -> Result<Summar
 /// Listens to every run: how long it waited behind others, and what ran before the longest wait.
 #[derive(Default)]
 struct Ear {
-    segments: Map<(Id, Id), VecDeque<Segment>>,
+    segments: Map<(Id, Id), Kept>,
     /// What each registration waited behind others, in all and at worst.
     waits: Map<Id, Waited>,
     longest: Option<u64>,
@@ -57,6 +57,55 @@ struct Waited {
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 
+/// The last segments of a loop's thread, in their order, and apart from them its waits with a running sum: how long it
+/// waited between two instants is asked at every run, over as many segments as there are descriptors.
+#[derive(Default)]
+struct Kept {
+    all: VecDeque<Segment>,
+    waits: VecDeque<Asleep>,
+}
+
+struct Asleep {
+    start: u64,
+    end: u64,
+    /// What all waits before this one took together.
+    before: u64,
+}
+
+impl Kept {
+    fn push(&mut self, segment: Segment) {
+        if self.all.len() == RETAINED
+            && let Some(old) = self.all.pop_front()
+            && old.part == Part::Wait
+        {
+            self.waits.pop_front();
+        }
+        if segment.part == Part::Wait {
+            let last = self.waits.back();
+            let before = last.map_or(0, |w| w.before.saturating_add(w.end - w.start));
+            self.waits.push_back(Asleep {
+                start: segment.start,
+                end: segment.end.max(segment.start),
+                before,
+            });
+        }
+        self.all.push_back(segment);
+    }
+
+    /// How much of the time from `from` to `until` went into waits.
+    fn asleep(&self, from: u64, until: u64) -> u64 {
+        let first = self.waits.partition_point(|w| w.end <= from);
+        let behind = self.waits.partition_point(|w| w.start < until);
+        if behind <= first {
+            return 0;
+        }
+        let (a, b) = (&self.waits[first], &self.waits[behind - 1]);
+        let whole = (b.before - a.before).saturating_add(b.end - b.start);
+        let outside = from.saturating_sub(a.start) + b.end.saturating_sub(until);
+        whole.saturating_sub(outside)
+    }
+}
+
 impl Ear {
     /// How long the run's event waited, at most. Where readiness is only bounded, time inside the kernel's wait does not
     /// count: had the event been ready then, the wait would have returned.
@@ -68,13 +117,8 @@ impl Ear {
             return wait.hi;
         }
         let earliest = run.ready.map_or(run.wakeup, |r| r.lo);
-        let segments = self.segments.get(&(run.loop_id, run.thread));
-        let recent = segments.into_iter().flat_map(|all| all.iter().rev());
-        let inside: u64 = recent
-            .take_while(|s| s.end > earliest)
-            .filter(|s| s.part == Part::Wait)
-            .map(|s| s.end.min(run.start).saturating_sub(s.start.max(earliest)))
-            .sum();
+        let kept = self.segments.get(&(run.loop_id, run.thread));
+        let inside = kept.map_or(0, |k| k.asleep(earliest, run.start));
         wait.hi.saturating_sub(inside)
     }
 }
@@ -108,21 +152,21 @@ impl Sink for Ear {
     }
 
     fn segment(&mut self, segment: &Segment) {
-        let kept = self
-            .segments
-            .entry((segment.loop_id, segment.thread))
-            .or_default();
-        if kept.len() == RETAINED {
-            kept.pop_front();
-        }
-        kept.push_back(*segment);
+        (self.segments.entry((segment.loop_id, segment.thread)))
+            .or_default()
+            .push(*segment);
     }
 }
 
 /// The wait with its names, looked up while the model stands at its end.
 fn tell(model: &Model, ear: &Ear, run: &Run) -> Worst {
     let segments = ear.segments.get(&(run.loop_id, run.thread));
-    let of_thread = || segments.into_iter().flatten();
+    let of_thread = || segments.into_iter().flat_map(|kept| &kept.all);
+    let earliest = run.ready.map_or(run.wakeup, |r| r.lo);
+    let mut pieces: Map<Part, u32> = Map::default();
+    for s in of_thread().filter(|s| s.end > earliest && s.start < run.start) {
+        *pieces.entry(s.part).or_default() += 1;
+    }
     let process = model
         .loops()
         .get(run.loop_id as usize)
@@ -139,10 +183,6 @@ fn tell(model: &Model, ear: &Ear, run: &Run) -> Worst {
             Part::Rest => ("the loop itself".to_owned(), None),
             Part::Wait => ("the kernel's wakeup".to_owned(), None),
         };
-        let earliest = run.ready.map_or(run.wakeup, |r| r.lo);
-        let pieces = of_thread()
-            .filter(|s| s.part == part && s.end > earliest && s.start < run.start)
-            .count();
         if part == Part::Wait && run.notice_fidelity != Fidelity::Measured {
             continue;
         }
@@ -150,7 +190,7 @@ fn tell(model: &Model, ear: &Ear, run: &Run) -> Worst {
             who,
             fd,
             ns: range.hi,
-            times: pieces as u32,
+            times: pieces.get(&part).copied().unwrap_or(0),
         });
     }
     let (name, fd) = model.reg(run.reg).map_or((String::new(), -1), |r| {
@@ -349,5 +389,48 @@ fn fidelity(fidelity: Fidelity) -> &'static str {
         Fidelity::Bounded => "bounded",
         Fidelity::Inferred => "inferred",
         Fidelity::Absent => "absent",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_asleep_is_summed_as_if_every_segment_were_walked() {
+        let mut kept = Kept::default();
+        let mut seed = 7_u64;
+        let mut next = move |below: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) % below
+        };
+        let mut now = 0;
+        for _ in 0..RETAINED + 500 {
+            let start = now + next(3);
+            now = start + next(20);
+            let part = match next(3) {
+                0 => Part::Wait,
+                _ => Part::Rest,
+            };
+            kept.push(Segment {
+                loop_id: 0,
+                thread: 0,
+                part,
+                start,
+                end: now,
+            });
+        }
+        for _ in 0..2_000 {
+            let from = now - next(5_000).min(now);
+            let until = (from + next(4_000)).min(now + 10);
+            let walked: u64 = (kept.all.iter())
+                .filter(|s| s.part == Part::Wait && s.end > from && s.start < until)
+                .map(|s| s.end.min(until).saturating_sub(s.start.max(from)))
+                .sum();
+            assert_eq!(kept.asleep(from, until), walked, "{from} to {until}");
+        }
+        assert_eq!(kept.all.len(), RETAINED);
+        let waits = kept.all.iter().filter(|s| s.part == Part::Wait).count();
+        assert_eq!(kept.waits.len(), waits);
     }
 }
