@@ -23,6 +23,10 @@ fn help_and_version_are_no_errors() {
             .stdout
             .contains("_loopscope()")
     );
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&["completions", shell]).exits(0).stdout;
+        assert!(script.contains("snapshot") && !script.contains("demo-program"));
+    }
     let man = run(&["man"]).exits(0).stdout;
     assert!(man.contains(".TH loopscope") && man.contains(".SS \"loopscope completions"));
 }

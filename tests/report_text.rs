@@ -131,7 +131,7 @@ fn report(s: &Summary) -> String {
         s,
         &Options {
             top: 10,
-            file: "my file.lscope",
+            file: Some("my file.lscope"),
         },
     );
     for line in text.lines() {
@@ -250,4 +250,35 @@ fn hostile_names_are_shown_not_obeyed() {
             && text.contains("a\\rb"),
         "{text}"
     );
+}
+
+#[test]
+fn a_recording_that_was_not_kept_is_not_advised_to_be_opened() {
+    let options = Options {
+        top: 10,
+        file: None,
+    };
+    let text = to_text(&summary(), &options);
+    assert!(!text.contains("loopscope replay"), "{text}");
+    assert!(
+        text.contains("at 94.29ms; to look at it, keep the recording with -o"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_program_is_called_by_its_name_not_by_its_folders() {
+    let mut s = summary();
+    s.recording.title = String::new();
+    s.recording.command = vec!["/a/long/way/to/the/very/server".into(), "--fast".into()];
+    assert!(report(&s).starts_with("server --fast: the longest wait"));
+}
+
+#[test]
+fn a_return_that_may_be_lost_is_not_called_missing() {
+    let mut s = summary();
+    s.loops[0].unfinished = 6;
+    assert!(report(&s).contains("6 never returned"));
+    s.recording.lost = 200;
+    assert!(report(&s).contains("6 not seen to return"));
 }

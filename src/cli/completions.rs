@@ -15,9 +15,22 @@ pub struct Args {
 
 pub(super) fn run(args: Args) -> Outcome {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut definition(), "loopscope", &mut script);
+    clap_complete::generate(args.shell, &mut shown(), "loopscope", &mut script);
     let mut out = Output::stdout();
     out.text(&String::from_utf8_lossy(&script))?;
     out.finish()?;
     Ok(Exit::OK)
+}
+
+/// The definition without the commands that are only for ourselves: some shells' scripts would offer them.
+fn shown() -> clap::Command {
+    let all = definition();
+    let shown = clap::Command::new("loopscope")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(all.get_arguments().cloned())
+        .subcommands(all.get_subcommands().filter(|c| !c.is_hide_set()).cloned());
+    match all.get_about() {
+        Some(about) => shown.about(about.clone()),
+        None => shown,
+    }
 }

@@ -224,16 +224,13 @@ fn judge(demo: &Demo, args: &Args, asked: &mut Reader, other: &mut Reader) -> Ou
     };
     let claims = (demo.claims)(broken, fixed);
     let mut out = Output::stdout();
-    let file = args.output.as_ref().map_or_else(
-        || format!("(demo {})", title(demo, args.fixed)),
-        |p| p.display().to_string(),
-    );
+    let file = args.output.as_ref().map(|p| p.display().to_string());
     let summary = report::fold(asked, &mut |_| ())?;
     out.text(&report::to_text(
         &summary,
         &text::Options {
             top: 10,
-            file: &file,
+            file: file.as_deref(),
         },
     ))?;
     out.text(&verdicts(

@@ -81,7 +81,9 @@ fn to_json(reader: &Reader, info: &Info) -> String {
                 j.element(argument);
             }
         });
-        j.field("cwd", &meta.cwd).field("pid", meta.pid).line();
+        j.field("cwd", &meta.cwd)
+            .field("pid", (meta.pid != 0).then_some(meta.pid))
+            .line();
         j.field("started_at", &wallclock::utc(meta.started_ns))
             .field("duration_ns", reader.duration_ns());
         j.field("events", reader.len())
@@ -162,7 +164,10 @@ fn to_text(reader: &Reader, info: &Info) -> String {
     }
     rows.push((
         "command",
-        format!("{} (pid {})", meta.command.join(" "), meta.pid),
+        match meta.pid {
+            0 => meta.command.join(" "),
+            pid => format!("{} (pid {pid})", meta.command.join(" ")),
+        },
     ));
     rows.push(("in", meta.cwd.clone()));
     let (start, length) = (

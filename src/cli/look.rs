@@ -57,7 +57,11 @@ impl Look {
         };
         let app = App::open(&source, options, look)?;
         Ok(app.map_err(|why| {
-            Failure::usage(why).hint("loopscope info shows what the recording holds")
+            // Who says himself what to do needs no other advice.
+            match why.contains("; ") {
+                true => Failure::usage(why),
+                false => Failure::usage(why).hint("loopscope info shows what the recording holds"),
+            }
         })?)
     }
 }

@@ -42,7 +42,10 @@ pub(super) fn print_text(file: &Path, top: usize) -> Outcome {
     let name = file.display().to_string();
     out.text(&report::to_text(
         &summary,
-        &text::Options { top, file: &name },
+        &text::Options {
+            top,
+            file: Some(&name),
+        },
     ))?;
     out.finish()?;
     Ok(Exit::OK)

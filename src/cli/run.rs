@@ -61,8 +61,8 @@ pub(super) fn run(args: Args) -> Outcome {
         let ended = live.join().map_err(record::explain)?;
         handle.close();
         let exit = record::exit_of(&ended, &program)?;
-        let name = args.output.map_or(program, |p| p.display().to_string());
-        print_report(ended.file, &name)?;
+        let kept = args.output.map(|p| p.display().to_string());
+        print_report(ended.file, kept.as_deref())?;
         return Ok(exit);
     }
     let streams = Streams::Pty(first_size());

@@ -3,7 +3,7 @@
 
 use super::summary::{Behind, Bounds, Fd, Loop, Process, Recording, Setup, Summary, Times, Worst};
 use crate::model::{self, Fidelity, Id, Model, Part, Registration, Run, Segment, Sink, Word};
-use crate::record::event::Space;
+use crate::record::event::{Cause, Space};
 use crate::text::names::descriptor;
 use crate::trace::{Error, Events, Reader};
 use std::collections::{HashMap, VecDeque};
@@ -220,13 +220,18 @@ fn named(what: &str, name: &str) -> String {
 
 fn summarise(reader: &Reader, model: &Model, ear: &Ear, worst: Option<Worst>) -> Summary {
     let meta = reader.meta();
+    let damaged: u64 = (model.lost_by_cause())
+        .filter(|(cause, _)| *cause == Cause::Damaged)
+        .map(|(_, n)| n)
+        .sum();
     let recording = Recording {
         title: meta.title.clone(),
         source: meta.source.clone(),
         command: meta.command.clone(),
         started_ns: meta.started_ns,
         duration_ns: reader.duration_ns(),
-        events: reader.len(),
+        // The reader numbers what damage took as well; what was received is counted here.
+        events: reader.len().saturating_sub(damaged),
         lost: model.lost(),
         lost_by_cause: model
             .lost_by_cause()

@@ -14,8 +14,8 @@ const WIDTH: usize = 80;
 pub struct Options<'a> {
     /// Rows of each table.
     pub top: usize,
-    /// The recording's file, for the commands the report ends with.
-    pub file: &'a str,
+    /// The recording's file, for the commands the report ends with; none if it was not kept.
+    pub file: Option<&'a str>,
 }
 
 /// The whole report, line feeds included.
@@ -37,10 +37,13 @@ pub fn to_text(s: &Summary, options: &Options<'_>) -> String {
         out.line("the longest wait");
         out.wrapped("  ", &story(worst));
         let at = crate::when::When::At(worst.start_ns);
-        out.line(&format!(
-            "  look: loopscope replay {} --at {at} --view timeline",
-            quoted(options.file)
-        ));
+        out.line(&match options.file {
+            Some(file) => format!(
+                "  look: loopscope replay {} --at {at} --view timeline",
+                quoted(file)
+            ),
+            None => format!("  at {at}; to look at it, keep the recording with -o FILE.lscope"),
+        });
     }
     out.unknowns(s);
     out.0
@@ -50,11 +53,11 @@ pub fn to_text(s: &Summary, options: &Options<'_>) -> String {
 fn verdict(s: &Summary) -> String {
     let r = &s.recording;
     let who = if r.title.is_empty() {
-        r.command.join(" ")
+        program(&r.command.join(" "))
     } else {
-        r.title.clone()
+        visible(&r.title).into_owned()
     };
-    let who = match visible(&who) {
+    let who = match who {
         w if w.is_empty() => "the program".to_owned(),
         w => short(&w, 40),
     };
@@ -265,7 +268,14 @@ impl Page {
         for (n, what) in [
             (l.interrupted, "interrupted"),
             (l.failed, "failed"),
-            (l.unfinished, "never returned"),
+            // Where events are lost, a return may be among them.
+            (
+                l.unfinished,
+                match s.recording.lost {
+                    0 => "never returned",
+                    _ => "not seen to return",
+                },
+            ),
         ] {
             if n > 0 {
                 let _ = write!(waits, ", {} {what}", grouped(n));

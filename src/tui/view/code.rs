@@ -155,7 +155,7 @@ fn source(pen: &mut Pen<'_>, app: &App, name: &str, lines: &[String]) {
         );
     }
     if at.is_none() && h > 0 {
-        pen.put_right(h - 1, "no line of this file runs now", theme::quiet());
+        pen.put_right(h - 1, " no line of this file runs now", theme::quiet());
     }
 }
 

@@ -166,7 +166,7 @@ pub fn worst(pen: &mut Pen<'_>, app: &App) {
             &text::left(app.names.name(run.reg), 14),
             theme::strong(),
         );
-        let x = pen.put(x, y, &text::left(&wait_text, 14), theme::plain());
+        let x = pen.put(x, y, &text::left(&wait_text, 19), theme::plain());
         let bar_w = (w / 6).min(24);
         let bar = bar::share(wait(run) as f64 / most as f64, bar_w);
         pen.put(x, y, &bar, theme::queued());

@@ -5,7 +5,7 @@ use crate::tui::app::App;
 use crate::tui::theme::{self, ABSENT};
 use crate::tui::view::{kernel, strip};
 use crate::tui::widget::pen::Pen;
-use crate::tui::widget::text::{self, count, plural, time};
+use crate::tui::widget::text::{self, at_most, count, plural, time};
 use crate::tui::widget::{bar, boxes};
 
 /// A column: heading, cells, how it sorts.
@@ -38,23 +38,29 @@ fn max(h: &Histogram) -> String {
     }
 }
 
-/// Notice times are bounded unless every one was measured.
+/// Its longest wait, as far as it is known.
+pub fn longest(reg: &Registration) -> String {
+    match reg.wait_max {
+        0 => ABSENT.to_string(),
+        max => {
+            let slack = (reg.notice_hi.max()).saturating_sub(reg.notice_lo.max());
+            at_most(max.saturating_sub(slack), max)
+        }
+    }
+}
+
 fn notice(reg: &Registration) -> String {
-    match (
-        reg.notice_hi.is_empty(),
-        reg.notice_lo.sum() < reg.notice_hi.sum(),
-    ) {
-        (true, _) => ABSENT.to_string(),
-        (_, true) => format!("<={}", time(reg.notice_hi.quantile(0.99))),
-        (_, false) => time(reg.notice_hi.quantile(0.99)),
+    let of = |h: &Histogram| h.quantile(0.99);
+    match reg.notice_hi.is_empty() {
+        true => ABSENT.to_string(),
+        false => at_most(of(&reg.notice_lo), of(&reg.notice_hi)),
     }
 }
 
 fn caused(reg: &Registration) -> String {
     match reg.caused_hi {
         0 => ABSENT.to_string(),
-        hi if reg.caused_lo == hi => time(hi),
-        hi => format!("<={}", time(hi)),
+        hi => at_most(reg.caused_lo, hi),
     }
 }
 
@@ -65,17 +71,7 @@ pub const COLUMNS: &[Column] = &[
         width: 12,
         falling: true,
         from: 0,
-        cell: |_, r| {
-            let mark = if r.notice_lo.max() < r.notice_hi.max() {
-                "<="
-            } else {
-                ""
-            };
-            match r.wait_max {
-                0 => ABSENT.to_string(),
-                ns => format!("{mark}{}", time(ns)),
-            }
-        },
+        cell: |_, r| longest(r),
         key: |r| r.wait_max,
     },
     Column {
@@ -294,16 +290,12 @@ fn over_time(pen: &mut Pen<'_>, app: &App) {
     let now = app.model().fairness_now(app.loop_id);
     let said = |f: Option<f64>| f.map_or(ABSENT.to_string(), |f| format!("{f:.2}"));
     let regs = app.regs();
-    let longest = regs
+    let worst = regs
         .iter()
         .max_by_key(|r| r.wait_max)
         .filter(|r| r.wait_max > 0);
-    let wait = longest.map_or(String::new(), |r| {
-        format!(
-            "   longest wait {} ({})",
-            time(r.wait_max),
-            app.names.name(r.id)
-        )
+    let wait = worst.map_or(String::new(), |r| {
+        format!("   longest wait {} ({})", longest(r), app.names.name(r.id))
     });
     let line = format!("so far {}   this second {}{wait}", said(overall), said(now));
     pen.put(1, 0, &line, theme::plain());

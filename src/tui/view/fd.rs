@@ -190,7 +190,7 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
         pen.put(
             w / 2,
             4,
-            &format!("longest wait {}", time(reg.wait_max)),
+            &format!("longest wait {}", fairness::longest(reg)),
             theme::plain(),
         );
     }

@@ -1,12 +1,12 @@
 //! "What you see": the Loop screen in sentences, each from a fact the model holds, the most telling first.
 //! What is inferred says so, what is bounded says "at most", what is not known is not told. Step: model → **view**.
 
-use super::kernel;
 use super::program::{in_call, late_ones};
 use super::theatre::age;
+use super::{fairness, kernel};
 use crate::model::{ItemState, Phase, Registration, ThreadState, Word};
 use crate::tui::app::App;
-use crate::tui::widget::text::{bytes, count, list, plural, time};
+use crate::tui::widget::text::{self, bytes, count, list, plural, time};
 
 /// The sentences, most telling first.
 pub fn tell(app: &App) -> Vec<String> {
@@ -254,12 +254,10 @@ fn outlook(app: &App, thread: &ThreadState, out: &mut Vec<String>) {
         .max_by_key(|r| r.wait_max)
         .filter(|r| r.wait_max > 1_000_000)
     {
-        let bounded = worst.notice_lo.max() < worst.notice_hi.max();
         out.push(format!(
-            "So far {} has waited longest for one event: {}{}.",
+            "So far {} has waited longest for one event: {}.",
             app.names.name(worst.id),
-            if bounded { "at most " } else { "" },
-            time(worst.wait_max)
+            fairness::longest(worst).replace("<=", "at most ")
         ));
     }
     if let Some(causer) = regs
@@ -271,10 +269,7 @@ fn outlook(app: &App, thread: &ThreadState, out: &mut Vec<String>) {
             lo: causer.caused_lo,
             hi: causer.caused_hi,
         };
-        let text = match range.lo == range.hi {
-            true => time(range.hi),
-            false => format!("{} to {}", time(range.lo), time(range.hi)),
-        };
+        let text = text::range(range);
         out.push(format!(
             "{} has cost others {text} of waiting.",
             app.names.name(causer.id)

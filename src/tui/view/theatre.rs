@@ -11,7 +11,7 @@
 //! └──────────────────────────────────────────────────────────────────────────────┘
 //! ```
 
-use super::{detail, kernel, program, story, strip, timeline};
+use super::{detail, fairness, kernel, program, story, strip, timeline};
 use crate::model::{Part, Phase, Range};
 use crate::tui::app::App;
 use crate::tui::theme::{self, ABSENT};
@@ -281,12 +281,7 @@ fn figures(pen: &mut Pen<'_>, app: &App) {
         .max_by_key(|r| r.wait_max)
         .filter(|r| r.wait_max > 0);
     if let Some(reg) = longest {
-        let mark = if reg.notice_lo.max() < reg.notice_hi.max() {
-            "<= "
-        } else {
-            ""
-        };
-        let wait = format!("{mark}{}", time(reg.wait_max));
+        let wait = fairness::longest(reg);
         let name = format!(" ({})", app.names.name(reg.id));
         let needs = 13 + text::width(&wait) + text::width(&name);
         if x + needs <= pen.width() {

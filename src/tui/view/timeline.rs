@@ -315,7 +315,7 @@ fn legend(pen: &mut Pen<'_>) {
             (" off   ", quiet),
             ("?", quiet),
             (" events lost   ", quiet),
-            ("running: letter of the fd served", quiet),
+            ("running: the fd's letter", quiet),
         ],
     );
 }

@@ -67,6 +67,16 @@ pub fn range(r: Range) -> String {
     }
 }
 
+/// A figure of which only the upper end is shown: marked with `<=` where `range` would show two.
+pub fn at_most(lo: u64, hi: u64) -> String {
+    let mark = if is_narrow(Range { lo, hi }) {
+        ""
+    } else {
+        "<="
+    };
+    format!("{mark}{}", time(hi))
+}
+
 /// 1234567 as `1,234,567`.
 pub fn count(n: u64) -> String {
     let digits = n.to_string();
@@ -190,6 +200,13 @@ mod tests {
             "<= 5.79 ms"
         );
         assert_eq!(range(Range { lo: 7, hi: 7 }), "7 ns");
+        let close = Range {
+            lo: 446_100_000,
+            hi: 446_300_000,
+        };
+        assert_eq!(range(close), "446 ms");
+        assert_eq!(at_most(close.lo, close.hi), "446 ms");
+        assert_eq!(at_most(0, 446_300_000), "<=446 ms");
     }
 
     #[test]
