@@ -2,7 +2,7 @@
 ndjson`, knowing nothing but docs/EXPORT.md, and compared with the report, exactly. Exit 1 if any figure differs."""
 import collections, itertools, json, sys
 table, caused, served = collections.defaultdict(lambda: [0, 0, 0]), collections.Counter(), collections.defaultdict(list)
-size, wake, coming, batch, now, room, ctl, told, fds, sends = ({} for _ in range(10))
+size, wake, coming, batch, now, room, ctl, told, fds, sends, sending = ({} for _ in range(11))
 def end(seat, t):  # the run under way on this loop and thread ends
     key, start, item = now.pop(seat)
     batch[seat], (lo, hi) = [i for i in batch[seat] if i is not item], item["ready"] or (wake[seat], wake[seat])
@@ -26,7 +26,9 @@ for e in map(json.loads, open(sys.argv[1])):
         lo = max(ctl.get((e["epfd"], place), -1), told.get(key, -1), room.get(key[0], -1), fd["empty"] if "OUT" not in e["mask"] else -1)
         item = fd["item"] = {"data": e["data"], "told": t, "ready": None if lo < 0 else (min(lo, t), t), "bounded": lo >= 0}
         unread = [s for s in sends.get(fd["pair"], []) if s[0] > fd["read"] and not ("ET" in e["interest"] and s[2] <= told.get(key, -1))]
-        if unread and unread[0][1] <= t and "IN" in e["mask"]: bracket(item, *unread[0])
+        begun = [min(sending[fd["pair"]].values())] if not unread and sending.get(fd["pair"]) else []
+        if "IN" in e["mask"] and unread and unread[0][1] <= t: bracket(item, *unread[0])
+        if "IN" in e["mask"] and begun and max(lo, 0) <= begun[0]: bracket(item, None, begun[0], t)
         batch[seat], told[key] = batch[seat] + [item], t
     elif kind == "run-begin": now[seat] = key, t, next((i for i in batch[seat] if i["data"] == e["data"]), {"ready": None})
     elif kind == "ctl-end" and e["op"] != "del" and e["result"] == 0: ctl[e["epfd"], place] = t
@@ -36,10 +38,13 @@ for e in map(json.loads, open(sys.argv[1])):
         n, fd["read"] = (0 if e["op"] == "accept" else e["result"] or 0), fd["read"] + (0 if e["op"] == "accept" else e["result"] or 0)
         short = 0 < n < e["asked"] and fd["what"] not in ("udp", "unix-dgram", "file") or n and fd["what"] in ("eventfd", "timerfd")
         if e.get("error") == "EAGAIN" or short: fd["empty"] = max(fd["empty"], t - e["duration_ns"])
-    elif kind == "supplied" and e["pair"]:
+    elif kind in ("supply-begin", "supplied") and e["pair"]:
         pair = "{0} {2}>{1}".format(*e["pair"].replace(">", " ").split(" "))
+        sending.setdefault(pair, {}).pop(e["thread"], None)
+        if kind == "supply-begin": sending[pair][e["thread"]] = t
+        if not e.get("bytes"): continue
         to = next((f for f in fds.values() if f["pair"] == pair), {"read": 0, "item": None})
-        sends[pair] = [s for s in sends.get(pair, []) if s[0] > to["read"]] + [((sends.get(pair) or [[to["read"]]])[-1][0] + e["bytes"], e["from_ns"], e["to_ns"])]
+        sends[pair] = [s for s in sends.get(pair, []) if s[0] > to["read"]] + [(sends.get(pair, [[0]])[-1][0] + e["bytes"], e["from_ns"], e["to_ns"])]
         for i in (i for b in batch.values() for i in b if i is to["item"] and i["bounded"] and e["from_ns"] <= i["told"] and e["to_ns"] >= i["ready"][0]):
             bracket(i, *sends[pair][-1])
     if kind in ("wait-exit", "ready") and coming[seat] == len(batch[seat]) < size[seat]: room[key[0]] = t  # the whole batch, and room for more

@@ -332,6 +332,10 @@ impl Play {
                 e.x = k.need("id") as i32;
                 text = k.text("is").unwrap().to_owned();
             }
+            "supply" => {
+                e.kind = Kind::SupplyBegin;
+                e.x = k.number("pair").unwrap_or(1) as i32;
+            }
             "supplied" => {
                 e.kind = Kind::Supplied;
                 e.x = k.number("pair").unwrap_or(1) as i32;

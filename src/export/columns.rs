@@ -147,6 +147,9 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
             j.field("name", names.of(Space::Call, e.x))
                 .field("fd", Some(e.fd).filter(|fd| *fd >= 0));
         }
+        Kind::SupplyBegin => {
+            j.field("pair", names.pairs.get(&(names.process, e.x as u32)));
+        }
         Kind::Supplied => {
             j.field("pair", names.pairs.get(&(names.process, e.x as u32)))
                 .field("bytes", e.arg);

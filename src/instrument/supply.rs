@@ -72,19 +72,26 @@ impl Supplier {
             return send();
         };
         let sent = send();
-        if let Ok(bytes @ 1..) = &sent {
-            self.end(site, begun, *bytes);
-        }
+        self.end(site, begun, sent.as_ref().map_or(0, |bytes| *bytes));
         sent
     }
 
-    /// The site's id and the stamp before the send; whatever must be told first is told.
+    /// The site's id and the stamp before the send, which is told at once: the receiver may well be served before
+    /// this thread gets to say that its send has returned.
     #[inline(never)]
     fn begin(&self, at: &'static Location<'static>) -> Option<(u16, u64)> {
         let here = state::here()?;
         let pair = std::str::from_utf8(self.pair.as_bytes()).unwrap_or("");
         name::tell(&here, Space::Pair, self.id, pair, &self.told);
-        Some((here.site(at), here.now()))
+        let (site, ticks) = (here.site(at), here.now());
+        here.push(&Rec {
+            ticks,
+            kind: Kind::SupplyBegin,
+            x: self.id,
+            site,
+            ..Rec::default()
+        });
+        Some((site, ticks))
     }
 
     #[inline(never)]

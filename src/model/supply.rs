@@ -1,5 +1,9 @@
 //! Load generators say when they sent: stamps before and after each send, matched to the receiving descriptor by
 //! its reversed address pair. They give measured notice times and the bytes waiting unread. Step: **model**.
+//!
+//! A send wakes its receiver, which may be served before the sender's call has returned. The stamp before it is told by
+//! an event of its own, so that a report during the call is measured all the same: ready between the stamp and the
+//! wakeup.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,12 +14,14 @@ use super::loops::Item;
 use super::registration::{IN, Kernel};
 use super::states::At;
 use super::{Model, NONE};
-use crate::record::event::Event;
+use crate::record::event::{Event, flags};
 
 /// Address pairs and accounts at most; what comes after stays unmatched.
 const MAX_ACCOUNTS: usize = 131_072;
 /// Stamps kept per account; more recent ones join the last.
 const MAX_STAMPS: usize = 64;
+/// Threads that send through one pair at once, at most; others tell when their call has returned.
+const MAX_SENDING: usize = 8;
 
 /// One send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +43,8 @@ pub(super) struct Account {
     desc: u32,
     supplied: u64,
     stamps: VecDeque<Stamp>,
+    /// Sends that have begun and not returned: the thread, since when.
+    sending: Vec<(Id, u64)>,
     /// Losses counted when it was last known to be complete.
     epoch: u64,
     /// It was complete from the first byte, not made so by an empty queue.
@@ -48,6 +56,7 @@ codec!(Account {
     desc,
     supplied,
     stamps,
+    sending,
     epoch,
     whole
 });
@@ -81,6 +90,7 @@ impl Model {
             desc: NONE,
             supplied: 0,
             stamps: VecDeque::new(),
+            sending: Vec::new(),
             epoch: self.losses,
             whole: true,
         });
@@ -116,6 +126,7 @@ impl Model {
             // The addresses were used again: what was sent before belongs to the old connection.
             account.supplied = 0;
             account.stamps.clear();
+            account.sending.clear();
             if let Some(old) = self.descs.get_mut(before) {
                 old.account = NONE;
             }
@@ -143,22 +154,43 @@ impl Model {
         }
     }
 
+    /// The account of the pair a load generator names.
+    fn account_named(&self, process: Id, e: &Event) -> Option<u32> {
+        let key = self.pairs.get(&(process, e.x as u32))?;
+        self.account_of.get(key).copied()
+    }
+
+    /// What is sent arrives from now on. A late one says so too late.
+    pub(super) fn supply_begin(&mut self, thread: Id, process: Id, e: &Event, at: At) {
+        let Some(id) = self.account_named(process, e) else {
+            return;
+        };
+        if let Some(account) = self.accounts.get_mut(id) {
+            account.sent(thread);
+            if e.flags & flags::LATE == 0 && account.sending.len() < MAX_SENDING {
+                account.sending.push((thread, at.t));
+            }
+        }
+    }
+
     pub(super) fn supplied<S: Sink + ?Sized>(
         &mut self,
+        thread: Id,
         process: Id,
         e: &Event,
-        late: bool,
         at: At,
         sink: &mut S,
     ) {
-        let key = self.pairs.get(&(process, e.x as u32));
-        let Some(id) = key.and_then(|key| self.account_of.get(key)).copied() else {
+        let late = e.flags & flags::LATE != 0;
+        let id = self.account_named(process, e);
+        let Some(account) = id.and_then(|id| self.accounts.get_mut(id)) else {
             self.unmatched += 1;
             return;
         };
-        let Some(account) = self.accounts.get_mut(id) else {
+        account.sent(thread);
+        if e.arg == 0 {
             return;
-        };
+        }
         account.supplied = account.supplied.saturating_add(e.arg);
         let stamp = Stamp {
             end: account.supplied,
@@ -268,9 +300,20 @@ impl Model {
         } else {
             unread.next()
         };
-        let Some(stamp) = stamp.filter(|s| s.t0 <= wakeup).copied() else {
+        let Some(stamp) = stamp.copied() else {
+            // Sent by a call that has not returned. If that began before the proof it says nothing new: the report may
+            // be of a part of it, the proof of another.
+            let began = account.sending.iter().map(|(_, t)| *t).min();
+            let floor = item.ready.map_or(0, |r| r.lo);
+            if let Some(lo) = began.filter(|t| (floor..=wakeup).contains(t)) {
+                item.ready = Some(Range { lo, hi: wakeup });
+                item.fidelity = Fidelity::Measured;
+            }
             return;
         };
+        if stamp.t0 > wakeup {
+            return;
+        }
         let room = self
             .loops
             .get(reg.loop_id as usize)
@@ -296,6 +339,7 @@ impl Model {
             // Nothing is left: whatever was lost, sent and read are equal now.
             account.supplied = read;
             account.stamps.clear();
+            account.sending.clear();
             account.epoch = losses;
             account.whole = false;
         }
@@ -339,6 +383,11 @@ impl Model {
 }
 
 impl Account {
+    /// The thread's send is over.
+    fn sent(&mut self, thread: Id) {
+        self.sending.retain(|(sender, _)| *sender != thread);
+    }
+
     fn push(&mut self, stamp: Stamp) {
         if self.stamps.len() < MAX_STAMPS {
             self.stamps.push_back(stamp);

@@ -35,6 +35,7 @@
 //! | TaskEnd      | –          | epfd/−1| –               | task id         | –               | –               |
 //! | CallBegin    | –          | fd/−1  | name id         | –               | –               | –               |
 //! | CallEnd      | –          | fd/−1  | name id         | –               | –               | –               |
+//! | SupplyBegin  | –          | –      | pair name id ⁴  | –               | –               | –               |
 //! | Supplied     | –          | –      | pair name id ⁴  | bytes           | t − t0 ⁶        | –               |
 //! | Fork         | –          | –      | child pid       | –               | –               | –               |
 //! | Exec         | –          | –      | –               | –               | –               | program         |
@@ -213,7 +214,7 @@ coded! {
         CallBegin = 29 "call-begin",
         /// It has returned.
         CallEnd = 30 "call-end",
-        /// A load generator sent bytes.
+        /// A load generator has sent bytes; 0 if the send came to nothing.
         Supplied = 31 "supplied",
         /// A child process was made.
         Fork = 32 "fork",
@@ -235,6 +236,8 @@ coded! {
         Anchor = 40 "anchor",
         /// The program wrote to its terminal.
         Output = 41 "output",
+        /// A load generator is about to send: what it sends arrives from now on.
+        SupplyBegin = 42 "supply-begin",
     }
 }
 

@@ -253,6 +253,7 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
             };
             format!("{}{on}", name(Space::Call, e.x))
         }
+        Kind::SupplyBegin => "a send call begins".to_owned(),
         Kind::Supplied => format!("{} bytes sent, the call took {}", count(e.arg), time(e.y)),
         Kind::Fork => format!("child {}", e.x),
         Kind::Exec | Kind::ThreadStart | Kind::ProcessStart => format!("{} {text}", e.x),
