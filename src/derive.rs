@@ -17,9 +17,9 @@ pub const CHECKPOINT: u16 = 1;
 pub const PYRAMID: u16 = 2;
 
 /// Checkpoints stand at least this many events apart: what a tenth of a second folds, with room to spare.
-const APART: u64 = 400_000;
+const APART: u64 = 300_000;
 /// The events since the last checkpoint weigh at least this many times what the checkpoint does in the file.
-const WEIGHT: u64 = 8;
+const WEIGHT: u64 = 4;
 /// Recordings with fewer events are folded whole in the time of a key press.
 const WORTH: u64 = 2 * APART;
 

@@ -213,11 +213,41 @@ impl Pyramid {
             .map(move |(at, bucket)| (at * width, bucket))
     }
 
-    /// The first instant a level still knows about.
-    pub fn since(&mut self, level: usize) -> Option<u64> {
+    /// The highest level whose buckets are at most `ns` wide; the lowest if none is.
+    pub fn level_within(ns: u64) -> usize {
+        (0..LEVELS)
+            .rev()
+            .find(|level| width(*level) <= ns)
+            .unwrap_or(0)
+    }
+
+    /// The instant from which on a level has everything: not 0 once old buckets have been dropped.
+    pub fn since(&mut self, level: usize) -> u64 {
         self.close();
         let level = level.min(LEVELS - 1);
-        Some(self.levels[level].done.keys().next()? * width(level))
+        match self.levels[level].done.first_key_value() {
+            Some((at, _)) if self.levels[level].done.len() >= KEPT => at * width(level),
+            _ => 0,
+        }
+    }
+
+    /// Where in `from..until` the run of a loop that waited longest ended: the narrowest bucket known, as its first
+    /// instant and the one after its last.
+    pub fn worst(&mut self, loop_id: Id, from: u64, until: u64) -> Option<(u64, u64)> {
+        let mut level = 0;
+        while level + 1 < LEVELS && self.since(level) > from {
+            level += 1;
+        }
+        let longest = |b: &Bucket| {
+            let mine = b.roles.iter().filter(|(key, _)| key.0 == loop_id);
+            mine.filter(|(_, c)| c.runs > 0)
+                .map(|(_, c)| c.wait_max)
+                .max()
+        };
+        let all = self.buckets(level, from, until);
+        let all = all.filter_map(|(at, b)| Some((longest(b)?, at)));
+        let (_, at) = all.max_by_key(|(wait, at)| (*wait, std::cmp::Reverse(*at)))?;
+        Some((at, at + width(level)))
     }
 
     /// Appends everything not handed out before as a chunk, and forgets it.

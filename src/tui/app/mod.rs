@@ -446,6 +446,12 @@ impl App {
         if self.needs_window() && !more {
             let key = self.window_key();
             more |= self.player.want(key)?;
+            if let Some(window) = self.player.window().filter(|w| w.is_summary()) {
+                // It may show fds that are not there yet at the cursor.
+                let mine = window.model().regs().filter(|r| r.loop_id == key.loop_id);
+                let later: Vec<_> = mine.filter(|r| !self.names.knows(r.id)).cloned().collect();
+                self.names.update(&later);
+            }
         }
         if self.view == View::Events {
             let rows = height as usize;

@@ -90,11 +90,14 @@ impl App {
     /// To the worst wait: of the window on the timeline, else of the whole recording.
     pub(super) fn worst(&mut self) -> Result<(), Error> {
         let found = match self.view {
-            View::Timeline => self
-                .player
-                .window()
-                .and_then(|w| w.painted().worst().copied()),
-            _ => self.player.worst(self.loop_id)?,
+            View::Timeline => match self.player.window() {
+                Some(w) if w.is_summary() => {
+                    let (from, to) = (w.key.from(), w.key.to());
+                    self.player.worst(self.loop_id, from, to)?
+                }
+                window => window.and_then(|w| w.painted().worst().copied()),
+            },
+            _ => self.player.worst(self.loop_id, 0, u64::MAX)?,
         };
         let Some(run) = found else {
             self.say("no run has ended here".to_owned());

@@ -1,6 +1,7 @@
 //! A stretch of time cut into columns: per fd and column what it did. Bounded by columns × fds, however many events
 //! there are. Step: **model** → view.
 
+use super::summary::Summary;
 use crate::model::{Id, Run, Sink, Transition, Word};
 use std::collections::HashMap;
 
@@ -8,9 +9,11 @@ use std::collections::HashMap;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cell {
     /// Time in its handler.
-    pub run_ns: u32,
+    pub run_ns: u64,
     /// Time told and queued.
-    pub queue_ns: u32,
+    pub queue_ns: u64,
+    /// Time certainly ready and not told; summaries only.
+    pub notice_ns: u64,
     /// Handler runs that touch the column.
     pub runs: u16,
     /// It was ready and not told, for certain.
@@ -25,6 +28,8 @@ pub struct Cell {
     pub off: bool,
     /// Lost events may have touched it.
     pub unknown: bool,
+    /// A summary of many events: which states, not in which order; all zero when this fd is not told apart in it.
+    pub summed: bool,
 }
 
 /// Fds that get a row of their own; the rest are not drawn.
@@ -41,10 +46,11 @@ pub struct Cells {
     pub first: u64,
     /// How many columns.
     pub cols: usize,
-    rows: HashMap<Id, Vec<Cell>>,
+    pub(super) rows: HashMap<Id, Vec<Cell>>,
     states: HashMap<Id, (Word, u64)>,
-    who: Vec<(Id, u64)>,
+    pub(super) who: Vec<(Id, u64)>,
     worst: Option<Run>,
+    pub(super) summary: Option<Summary>,
 }
 
 impl Cells {
@@ -59,6 +65,7 @@ impl Cells {
             states: HashMap::new(),
             who: vec![(Id::MAX, 0); cols],
             worst: None,
+            summary: None,
         }
     }
 
@@ -81,7 +88,16 @@ impl Cells {
     /// What an fd did in a column.
     pub fn cell(&self, reg: Id, col: usize) -> Cell {
         let row = self.rows.get(&reg);
-        row.and_then(|r| r.get(col)).copied().unwrap_or_default()
+        let mut cell = row.and_then(|r| r.get(col)).copied().unwrap_or_default();
+        cell.summed = (self.summary.as_ref())
+            .and_then(|s| s.columns.get(col))
+            .is_some_and(Option::is_some);
+        cell
+    }
+
+    /// The columns are summaries: nothing is known about single runs.
+    pub fn is_summary(&self) -> bool {
+        self.summary.is_some()
     }
 
     /// The fd that ran longest in a column, and for how long.
@@ -92,13 +108,33 @@ impl Cells {
     /// Time in handlers of an fd over all columns.
     pub fn run_ns(&self, reg: Id) -> u64 {
         let row = self.rows.get(&reg);
-        row.map_or(0, |r| r.iter().map(|c| u64::from(c.run_ns)).sum())
+        row.map_or(0, |r| r.iter().map(|c| c.run_ns).sum())
     }
 
     /// Time in handlers of all fds.
     pub fn total_run_ns(&self) -> u64 {
-        let cells = self.rows.values().flatten();
-        cells.map(|c| u64::from(c.run_ns)).sum()
+        if let Some(summary) = &self.summary {
+            return summary.run_ns;
+        }
+        self.rows.values().flatten().map(|c| c.run_ns).sum()
+    }
+
+    /// The share of all run time that went to an fd; nothing when there was none.
+    pub fn share(&self, reg: Id) -> Option<f64> {
+        let total = self.total_run_ns();
+        if total == 0 {
+            return None;
+        }
+        Some(match &self.summary {
+            Some(summary) => summary.share(reg),
+            None => self.run_ns(reg) as f64 / total as f64,
+        })
+    }
+
+    /// How much an fd did and waited in a summary.
+    pub fn activity(&self, reg: Id) -> u64 {
+        let row = self.rows.get(&reg).into_iter().flatten();
+        row.map(|c| c.run_ns + c.queue_ns + c.notice_ns).sum()
     }
 
     /// Fds that did anything in view.
@@ -113,22 +149,11 @@ impl Cells {
 
     /// Jain's index over run ÷ (run + queue) of the fds served in a column; nothing when none was.
     pub fn fairness(&self, col: usize) -> Option<f64> {
-        let (mut n, mut sum, mut squares) = (0.0, 0.0, 0.0);
-        for cell in self.rows.values().filter_map(|row| row.get(col)) {
-            if cell.run_ns == 0 && cell.queue_ns == 0 {
-                continue;
-            }
-            let (run, queue) = (f64::from(cell.run_ns), f64::from(cell.queue_ns));
-            let x = run / (run + queue);
-            n += 1.0;
-            sum += x;
-            squares += x * x;
+        if let Some(summary) = &self.summary {
+            return summary.columns.get(col).copied().flatten().flatten();
         }
-        match n {
-            0.0 => None,
-            _ if squares == 0.0 => Some(1.0),
-            _ => Some(sum * sum / (n * squares)),
-        }
+        let served = self.rows.values().filter_map(|row| row.get(col));
+        jain(served.map(|c| (c.run_ns, c.queue_ns)))
     }
 
     /// Moves on so that `t` lies in the last column; what leaves on the left is forgotten.
@@ -157,7 +182,7 @@ impl Cells {
         self.states.insert(reg, (word, since));
     }
 
-    fn row(&mut self, reg: Id) -> Option<&mut Vec<Cell>> {
+    pub(super) fn row(&mut self, reg: Id) -> Option<&mut Vec<Cell>> {
         if !self.rows.contains_key(&reg) && self.rows.len() >= MAX_ROWS {
             return None;
         }
@@ -167,7 +192,7 @@ impl Cells {
     }
 
     /// The columns `[from, to]` touches, if any.
-    fn touches(&self, from: u64, to: u64) -> Option<(u64, u64)> {
+    pub(super) fn touches(&self, from: u64, to: u64) -> Option<(u64, u64)> {
         let last = (self.first + self.cols as u64).checked_sub(1)?;
         let (a, b) = (from / self.width, to.max(from) / self.width);
         // A stretch that ends where a column starts does not touch it, unless it is an instant.
@@ -180,7 +205,7 @@ impl Cells {
     }
 
     /// Calls `paint` for every column that a stretch touches, with the nanoseconds inside it.
-    pub fn span(&mut self, reg: Id, from: u64, to: u64, paint: impl Fn(&mut Cell, u32)) {
+    pub fn span(&mut self, reg: Id, from: u64, to: u64, paint: impl Fn(&mut Cell, u64)) {
         let Some((a, b)) = self.touches(from, to) else {
             return;
         };
@@ -190,7 +215,6 @@ impl Cells {
             let inside = to
                 .min((col + 1) * width)
                 .saturating_sub(from.max(col * width));
-            let inside = u32::try_from(inside).unwrap_or(u32::MAX);
             paint(&mut row[(col - first) as usize], inside);
         }
     }
@@ -227,6 +251,23 @@ impl Cells {
                 *best = (reg, inside);
             }
         }
+    }
+}
+
+/// Jain's index over run ÷ (run + queue), without what did neither.
+pub(super) fn jain(served: impl Iterator<Item = (u64, u64)>) -> Option<f64> {
+    let (mut n, mut sum, mut squares) = (0.0, 0.0, 0.0);
+    for (run, queue) in served.filter(|s| *s != (0, 0)) {
+        let (run, queue) = (run as f64, queue as f64);
+        let x = run / (run + queue);
+        n += 1.0;
+        sum += x;
+        squares += x * x;
+    }
+    match n {
+        0.0 => None,
+        _ if squares == 0.0 => Some(1.0),
+        _ => Some(sum * sum / (n * squares)),
     }
 }
 

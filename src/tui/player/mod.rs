@@ -5,6 +5,7 @@ pub mod cells;
 pub mod facts;
 pub mod folder;
 mod saved;
+mod summary;
 pub mod window;
 
 pub use cells::{Cell, Cells};
@@ -12,6 +13,8 @@ pub use facts::Facts;
 pub use folder::{Folder, Until};
 pub use window::{Key, Window};
 
+use crate::derive;
+use crate::model::pyramid::Pyramid;
 use crate::model::{Id, Model, Run, Sink};
 use crate::record::event::{Event, Kind};
 use crate::trace::{Error, Events, Progress, Reader};
@@ -21,6 +24,8 @@ use saved::Checkpoints;
 pub const PIECE: u64 = 150_000;
 /// Recordings with at most so many events are searched whole, in well under a second.
 const SCANNED: u64 = 3_000_000;
+/// A window with more events is drawn from the stored pyramid, if there is one.
+const SUMMED: u64 = 1_000_000;
 /// Events folded before the instant asked for, so that the last turns are known there.
 const RUN_UP: u64 = 16_384;
 
@@ -44,6 +49,8 @@ pub struct Player {
     saved: Checkpoints,
     goal: Option<Goal>,
     window: Option<Window>,
+    /// The stored pyramid, once somebody has asked for it.
+    pyramid: Option<Option<Pyramid>>,
     /// The file will not grow any more.
     ended: bool,
     scratch: Events,
@@ -60,6 +67,7 @@ impl Player {
             saved: Checkpoints::default(),
             goal: None,
             window: None,
+            pyramid: None,
             ended: !live,
             scratch: Events::default(),
         }
@@ -289,13 +297,41 @@ impl Player {
     pub fn want(&mut self, key: Key) -> Result<bool, Error> {
         if self.window.as_ref().is_none_or(|w| w.key != key) {
             let first = self.reader.event_at_time(key.from())?;
-            let folder = self.start_before(first)?;
-            self.window = Some(Window::new(key, folder));
+            self.window = match self.summed(key, first)? {
+                Some(window) => Some(window),
+                None => Some(Window::new(key, self.start_before(first)?)),
+            };
         }
         match &mut self.window {
             Some(window) => Ok(!window.run(&mut self.reader, PIECE)?),
             None => Ok(false),
         }
+    }
+
+    /// The pyramid of a finished recording, if one is stored.
+    fn pyramid(&mut self) -> Option<&mut Pyramid> {
+        if !self.ended {
+            return None;
+        }
+        let reader = &mut self.reader;
+        let stored = self.pyramid.get_or_insert_with(|| derive::pyramid(reader));
+        stored.as_mut()
+    }
+
+    /// A window too wide to fold, from summaries; nothing when it can be folded or none are stored.
+    fn summed(&mut self, key: Key, first: u64) -> Result<Option<Window>, Error> {
+        let last = self.reader.event_at_time(key.to())?;
+        if key.follow || last.saturating_sub(first) <= SUMMED || self.pyramid().is_none() {
+            return Ok(None);
+        }
+        let after = self.saved.before(last, &mut self.reader)?;
+        let before = match first > self.reader.first() {
+            true => Some(self.saved.before(first, &mut self.reader)?),
+            false => None,
+        };
+        let model = before.as_ref().map(|f| &f.model);
+        let pyramid = self.pyramid.as_mut().and_then(Option::as_mut);
+        Ok(pyramid.map(|pyramid| Window::summed(key, pyramid, model, after)))
     }
 
     /// The window last asked for.
@@ -312,14 +348,27 @@ impl Player {
         Ok((folder, facts))
     }
 
-    /// The finished run of a loop that waited longest, in the whole recording; only of what is behind the cursor
-    /// when the recording is very long.
-    pub fn worst(&mut self, loop_id: Id) -> Result<Option<Run>, Error> {
-        let mut worst = Worst { loop_id, run: None };
+    /// The finished run of a loop that waited longest and ended in a stretch of time; only of what is behind the
+    /// cursor when the recording is very long and has no pyramid.
+    pub fn worst(&mut self, loop_id: Id, from: u64, to: u64) -> Result<Option<Run>, Error> {
+        let mut worst = Worst {
+            loop_id,
+            from,
+            to,
+            run: None,
+        };
         if self.reader.len() <= SCANNED {
             let mut folder = Folder::start();
             let until = Until::event(u64::MAX);
             while !folder.run(&mut self.reader, until, u64::MAX, &mut worst)? {}
+        } else if let Some(pyramid) = self.pyramid() {
+            let Some((start, end)) = pyramid.worst(loop_id, from, to) else {
+                return Ok(None);
+            };
+            (worst.from, worst.to) = (start, end);
+            let first = self.reader.event_at_time(start)?;
+            let mut folder = self.saved.before(first, &mut self.reader)?;
+            while !folder.run(&mut self.reader, Until::time(end), u64::MAX, &mut worst)? {}
         } else {
             self.tail.runs.iter().for_each(|r| worst.run(r));
         }
@@ -350,13 +399,16 @@ impl Player {
 /// Keeps the run that waited longest.
 struct Worst {
     loop_id: Id,
+    from: u64,
+    to: u64,
     run: Option<Run>,
 }
 
 impl Sink for Worst {
     fn run(&mut self, run: &Run) {
         let wait = |r: &Run| r.wait().map_or(r.queue(), |w| w.hi);
-        if run.loop_id == self.loop_id && self.run.as_ref().is_none_or(|w| wait(run) > wait(w)) {
+        let mine = run.loop_id == self.loop_id && (self.from..self.to).contains(&run.end);
+        if mine && self.run.as_ref().is_none_or(|w| wait(run) > wait(w)) {
             self.run = Some(*run);
         }
     }

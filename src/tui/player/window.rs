@@ -4,6 +4,8 @@
 use super::cells::Cells;
 use super::facts::{Both, Facts};
 use super::folder::{Folder, Until};
+use super::summary;
+use crate::model::pyramid::Pyramid;
 use crate::model::{Id, ItemState, Model, Phase, Word};
 use crate::trace::{Error, Reader};
 
@@ -60,6 +62,29 @@ impl Window {
         }
     }
 
+    /// A window of summaries: `model` stands near its end.
+    pub fn summed(key: Key, pyramid: &mut Pyramid, before: Option<&Model>, after: Folder) -> Self {
+        let mut window = Window::new(key, after);
+        summary::fill(&mut window.cells, pyramid, before, &window.folder.model);
+        // None of its events is here.
+        window.facts = Facts::since(u64::MAX);
+        window.done = true;
+        window
+    }
+
+    /// How much an fd did and waited in a window of summaries; 0 in another.
+    pub fn activity(&self, reg: Id) -> u64 {
+        match self.is_summary() {
+            true => self.cells.activity(reg),
+            false => 0,
+        }
+    }
+
+    /// It shows summaries: single runs are not known.
+    pub fn is_summary(&self) -> bool {
+        self.cells.is_summary()
+    }
+
     /// How far it is, in parts of one.
     pub fn progress(&self) -> f64 {
         let (from, to) = (self.facts.from, self.key.to());
@@ -111,6 +136,9 @@ impl Window {
     /// The columns, with what was still going on at the window's end painted in.
     pub fn painted(&self) -> Cells {
         let mut cells = self.cells.clone();
+        if cells.is_summary() {
+            return cells;
+        }
         let model = &self.folder.model;
         let now = model.now().min(cells.to());
         let mine = |id: Id| id == self.key.loop_id;

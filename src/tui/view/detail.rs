@@ -135,6 +135,12 @@ pub fn worst(pen: &mut Pen<'_>, app: &App) {
         "the worst waits in view (x goes to the first)",
         theme::strong(),
     );
+    if window.is_summary() {
+        let line =
+            "too many events in view to tell single runs apart: x goes to the worst, + zooms in";
+        pen.put(1, 1, line, theme::quiet());
+        return;
+    }
     let (from, to) = (window.key.from(), window.key.to());
     let wait = |r: &Run| r.wait().map_or(r.queue(), |w| w.hi);
     let mut runs: Vec<&Run> = window

@@ -204,7 +204,13 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
             super::instant(win.painted().to())
         )
     });
-    let title = format!("fairness over time, 1 is fair (Jain){when}");
+    let summed = app.player.window().is_some_and(|w| w.is_summary());
+    let of = if summed {
+        " of the most active fds and of each role's others"
+    } else {
+        ""
+    };
+    let title = format!("fairness over time{of}, 1 is fair (Jain){when}");
     boxes::title(pen, 1, table + 1, w - 2, &title, theme::strong());
     over_time(&mut pen.part(1, table + 2, w - 2, chart - 1), app);
 }

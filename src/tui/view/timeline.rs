@@ -4,12 +4,13 @@
 use super::detail;
 use crate::model::Id;
 use crate::tui::app::App;
-use crate::tui::player::{Cell, Cells};
+use crate::tui::player::{Cell, Cells, Window};
 use crate::tui::theme::{self, ABSENT, ARMED, MORE, QUEUED, READY, RUN};
 use crate::tui::widget::boxes;
 use crate::tui::widget::pen::Pen;
 use crate::tui::widget::text::{self, time};
 use ratatui::style::Style;
+use std::cmp::Reverse;
 
 /// Cells before the lanes: letter, fd, name.
 fn label(width: usize) -> usize {
@@ -59,9 +60,11 @@ pub fn lanes(app: &App, most: usize) -> (Vec<Id>, usize) {
         let busiest = regs.iter().max_by_key(|r| r.run_ns).map(|r| r.id);
         let rank = |r: &crate::model::Registration| {
             let first = Some(r.id) == app.chosen || Some(r.id) == busiest;
-            (!first, std::cmp::Reverse(r.wait_max), r.id)
+            // In a summary those that are told apart most.
+            let active = window.activity(r.id);
+            (!first, Reverse(active), Reverse(r.wait_max), r.id)
         };
-        regs.sort_by_key(|r| rank(r));
+        regs.sort_by_cached_key(|r| rank(r));
         regs.truncate(most.saturating_sub(1));
     }
     regs.sort_by_key(|r| (r.fd, r.id));
@@ -72,6 +75,7 @@ pub fn lanes(app: &App, most: usize) -> (Vec<Id>, usize) {
 /// The glyph of a cell.
 fn glyph(cell: Cell) -> (char, Style) {
     match cell {
+        c if c.summed => return summed(c),
         c if c.unknown => ('?', theme::quiet()),
         c if c.runs > 1 => (MORE, theme::running()),
         c if c.runs == 1 => (RUN, theme::running()),
@@ -84,6 +88,16 @@ fn glyph(cell: Cell) -> (char, Style) {
     }
 }
 
+/// The glyph of a summary: what the fd did most of the time, a dot when it is not told apart.
+fn summed(c: Cell) -> (char, Style) {
+    match c.run_ns.max(c.queue_ns).max(c.notice_ns) {
+        0 => ('·', theme::quiet()),
+        ns if ns == c.run_ns => (MORE, theme::running()),
+        ns if ns == c.queue_ns => (QUEUED, theme::queued()),
+        _ => (READY, theme::ready()),
+    }
+}
+
 /// Draws the screen.
 pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let (w, h) = (pen.width(), pen.height());
@@ -91,7 +105,8 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let rows = h.saturating_sub(details + 5).max(1);
     let mut y = chart(pen, app, 0, rows);
     if h >= 18 {
-        legend(&mut pen.part(1, y, w - 2, 2));
+        let summed = app.player.window().is_some_and(Window::is_summary);
+        legend(&mut pen.part(1, y, w - 2, 2), summed);
         y += 2;
     }
     let rest = h.saturating_sub(y);
@@ -122,9 +137,8 @@ pub fn chart(pen: &mut Pen<'_>, app: &App, left: usize, rows: usize) -> usize {
     boxes::stretch(pen, x0 - 1, x0 + cols, used + 3, line);
     ticks(pen, app, &cells, x0, cols);
     running(pen, app, &cells, x0, cols);
-    let total = cells.total_run_ns();
     for (row, id) in shown.iter().enumerate() {
-        lane(pen, app, &cells, *id, row + 3, (x0, cols, total));
+        lane(pen, app, &cells, *id, row + 3, (x0, cols));
     }
     if hidden > 0 {
         let told =
@@ -217,14 +231,7 @@ fn running(pen: &mut Pen<'_>, app: &App, cells: &Cells, x0: usize, cols: usize) 
     );
 }
 
-fn lane(
-    pen: &mut Pen<'_>,
-    app: &App,
-    cells: &Cells,
-    id: Id,
-    y: usize,
-    (x0, cols, total): (usize, usize, u64),
-) {
+fn lane(pen: &mut Pen<'_>, app: &App, cells: &Cells, id: Id, y: usize, (x0, cols): (usize, usize)) {
     let model = app.player.window().map_or(app.model(), |w| w.model());
     let Some(reg) = model.reg(id).or_else(|| app.model().reg(id)) else {
         return;
@@ -266,18 +273,12 @@ fn lane(
         };
         pen.glyph(x0 + col, y, c, look);
     }
-    let run = cells.run_ns(id);
-    let share = if total > 0 {
-        run as f64 * 100.0 / total as f64
-    } else {
-        0.0
+    let share = cells.share(id).map(|share| share * 100.0);
+    let shown = match share {
+        Some(share) => format!("{share:5.2} %"),
+        None => ABSENT.to_string(),
     };
-    let shown = if total == 0 {
-        ABSENT.to_string()
-    } else {
-        format!("{share:5.2} %")
-    };
-    let style = if share > 90.0 && any {
+    let style = if share.is_some_and(|s| s > 90.0) && any {
         theme::alarm()
     } else {
         style
@@ -285,8 +286,27 @@ fn lane(
     pen.put(x0 + cols + 1, y, &text::right(&shown, 7), style);
 }
 
-fn legend(pen: &mut Pen<'_>) {
+fn legend(pen: &mut Pen<'_>, summed: bool) {
     let quiet = theme::quiet();
+    if summed {
+        let line = "summary: what each of the most active fds did most of the time";
+        pen.put(0, 0, line, quiet);
+        pen.puts(
+            0,
+            1,
+            &[
+                ("+", theme::running()),
+                (" ran   ", quiet),
+                ("▒", theme::queued()),
+                (" was queued   ", quiet),
+                ("░", theme::ready()),
+                (" was ready, not told   · not told apart here   ", quiet),
+                ("+", theme::key()),
+                (" zooms in to single runs", quiet),
+            ],
+        );
+        return;
+    }
     pen.puts(
         0,
         0,
