@@ -27,7 +27,8 @@ for e in map(json.loads, open(sys.argv[1])):
         item = fd["item"] = {"data": e["data"], "told": t, "ready": None if lo < 0 else (min(lo, t), t), "bounded": lo >= 0}
         unread = [s for s in sends.get(fd["pair"], []) if s[0] > fd["read"] and not ("ET" in e["interest"] and s[2] <= told.get(key, -1))]
         begun = [min(sending[fd["pair"]].values())] if not unread and sending.get(fd["pair"]) else []
-        if "IN" in e["mask"] and unread and unread[0][1] <= t: bracket(item, *unread[0])
+        edge = told.get(key, -1) if "ET" in e["interest"] else -1
+        if "IN" in e["mask"] and unread and edge <= unread[0][1] <= t: bracket(item, *unread[0])
         if "IN" in e["mask"] and begun and max(lo, 0) <= begun[0]: bracket(item, None, begun[0], t)
         batch[seat], told[key] = batch[seat] + [item], t
     elif kind == "run-begin": now[seat] = key, t, next((i for i in batch[seat] if i["data"] == e["data"]), {"ready": None})

@@ -311,7 +311,9 @@ impl Model {
             }
             return;
         };
-        if stamp.t0 > wakeup {
+        // A send under way at an edge's last report may have made that edge or this one: it says nothing new.
+        let spans = reg.is_edge() && previous.is_some_and(|t| stamp.t0 < t);
+        if stamp.t0 > wakeup || spans {
             return;
         }
         let room = self
