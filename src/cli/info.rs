@@ -1,13 +1,14 @@
 //! `loopscope info F`: what a recording says about itself, how large it is and whether it is whole. Reads the page
-//! table, not the events. Step: **trace** → outside.
+//! table, and of the events the first page at most. Step: **trace** → outside.
 
 use super::open::open;
 use super::output::Output;
 use super::{Exit, Outcome};
 use crate::json::Json;
+use crate::record::event::Kind;
 use crate::report::words::grouped;
 use crate::text::{visible, wallclock};
-use crate::trace::{PageKind, Reader, State};
+use crate::trace::{Events, PageKind, Reader, State};
 use crate::when::Duration;
 use std::path::PathBuf;
 
@@ -29,6 +30,8 @@ struct Info {
     pages: u64,
     damaged_pages: u64,
     event_bytes: u64,
+    /// The header's; a file made before its program was started has the first process that joined.
+    pid: Option<u32>,
     attachments: Vec<(String, usize)>,
 }
 
@@ -38,11 +41,12 @@ pub(super) fn run(args: Args) -> Outcome {
     let mut segments: Vec<u32> = pages.iter().map(|p| p.segment).collect();
     segments.dedup();
     let good = |p: &&crate::trace::PageInfo| p.state == State::Good && p.kind == PageKind::Events;
-    let info = Info {
+    let mut info = Info {
         file: args.file.display().to_string(),
         bytes: std::fs::metadata(&args.file).map_or(0, |m| m.len()),
         segments: segments.len() as u64,
         pages: pages.len() as u64,
+        pid: None,
         damaged_pages: pages.iter().filter(|p| p.state == State::Damaged).count() as u64,
         event_bytes: pages.iter().filter(good).map(|p| p.size).sum(),
         attachments: reader
@@ -50,6 +54,10 @@ pub(super) fn run(args: Args) -> Outcome {
             .into_iter()
             .map(|(name, bytes)| (name, bytes.len()))
             .collect(),
+    };
+    info.pid = match reader.meta().pid {
+        0 => first_process(&mut reader),
+        pid => Some(pid),
     };
     let mut out = Output::stdout();
     match args.json {
@@ -63,6 +71,19 @@ pub(super) fn run(args: Args) -> Outcome {
 /// Average bytes of an event in its page; nothing for a recording without events.
 fn bytes_per_event(reader: &Reader, info: &Info) -> Option<f64> {
     (!reader.is_empty()).then(|| info.event_bytes as f64 / reader.len() as f64)
+}
+
+/// The process that joined first, if the first page of events tells.
+fn first_process(reader: &mut Reader) -> Option<u32> {
+    let good = |p: &crate::trace::PageInfo| p.state == State::Good && p.kind == PageKind::Events;
+    let page = reader.pages().iter().position(good)?;
+    let mut events = Events::default();
+    reader.read_page(page, &mut events).ok()?;
+    let start = events
+        .events
+        .iter()
+        .find(|e| e.kind == Kind::ProcessStart)?;
+    u32::try_from(start.x).ok()
 }
 
 fn to_json(reader: &Reader, info: &Info) -> String {
@@ -81,9 +102,7 @@ fn to_json(reader: &Reader, info: &Info) -> String {
                 j.element(argument);
             }
         });
-        j.field("cwd", &meta.cwd)
-            .field("pid", (meta.pid != 0).then_some(meta.pid))
-            .line();
+        j.field("cwd", &meta.cwd).field("pid", info.pid).line();
         j.field("started_at", &wallclock::utc(meta.started_ns))
             .field("duration_ns", reader.duration_ns());
         j.field("events", reader.len())
@@ -164,9 +183,9 @@ fn to_text(reader: &Reader, info: &Info) -> String {
     }
     rows.push((
         "command",
-        match meta.pid {
-            0 => meta.command.join(" "),
-            pid => format!("{} (pid {pid})", meta.command.join(" ")),
+        match info.pid {
+            None => meta.command.join(" "),
+            Some(pid) => format!("{} (pid {pid})", meta.command.join(" ")),
         },
     ));
     rows.push(("in", meta.cwd.clone()));
