@@ -125,6 +125,10 @@ impl Window {
             true => Until::event(u64::MAX),
             false => Until::time(self.key.to()),
         };
+        if self.key.follow {
+            // What comes in now may lie behind the last column: make room before it is painted.
+            self.cells.follow(reader.duration_ns());
+        }
         let sink = &mut Both(&mut self.facts, &mut self.cells);
         self.done = self.folder.run(reader, until, most, sink)?;
         if self.key.follow {

@@ -75,7 +75,7 @@ pub fn lanes(app: &App, most: usize) -> (Vec<Id>, usize) {
 /// The glyph of a cell.
 fn glyph(cell: Cell) -> (char, Style) {
     match cell {
-        c if c.summed => return summed(c),
+        c if c.summed => summed(c),
         c if c.unknown => ('?', theme::quiet()),
         c if c.runs > 1 => (MORE, theme::running()),
         c if c.runs == 1 => (RUN, theme::running()),
