@@ -61,6 +61,7 @@ enum Inner {
 /// What mio checks in debug builds of every description.
 #[derive(Debug)]
 struct Description {
+    #[cfg_attr(not(debug_assertions), allow(dead_code))]
     id: usize,
     has_waker: AtomicBool,
 }
