@@ -82,7 +82,7 @@ const LONG: &[(&str, usize)] = &[
 const MAX_LINES: usize = 500;
 
 /// Nothing of the machine a file was written on may be in it.
-const MACHINE_PATHS: &[&str] = &["/root/", "/home/", "/work/", "/tmp/wt", "/tmp/target"];
+const MACHINE_PATHS: &[&str] = &["/root/", "/home/"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
