@@ -73,10 +73,6 @@ const LONG: &[(&str, usize)] = &[
     ("src/tui/keymap.rs", 600),
     ("src/tui/view/theatre.rs", 600),
     ("src/model/checkpoint.rs", 560),
-    ("src/model/run.rs", 600),
-    ("src/model/states.rs", 600),
-    ("src/model/tables.rs", 650),
-    ("src/model/wait.rs", 700),
 ];
 
 const MAX_LINES: usize = 500;

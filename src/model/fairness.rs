@@ -1,7 +1,9 @@
 //! Jain's index over xᵢ = runᵢ ÷ (runᵢ + queueᵢ): over the whole recording and over tumbling windows of 1 s.
 //! Step: **model**.
 
+use super::Model;
 use super::codec::codec;
+use super::facts::{Fairness, Id, Run, Sink};
 
 /// Length of a fairness window.
 pub const WINDOW_NS: u64 = 1_000_000_000;
@@ -66,3 +68,58 @@ codec!(Window {
     last,
     longest
 });
+
+impl Model {
+    /// Adds a run to the loop's fairness window; closes the window before it.
+    pub(super) fn share_window<S: Sink + ?Sized>(
+        &mut self,
+        loop_id: Id,
+        run: &Run,
+        slot: u32,
+        sink: &mut S,
+    ) {
+        let Some(l) = self.loops.get_mut(loop_id as usize) else {
+            return;
+        };
+        let number = run.end / WINDOW_NS + 1;
+        if number > l.window.number {
+            let mut sums = Sums::default();
+            for slot in l.window.touched.drain(..) {
+                if let Some(reg) = self
+                    .regs
+                    .get(slot)
+                    .filter(|r| r.s.window == l.window.number && r.loop_id == loop_id)
+                {
+                    sums.add(reg.s.window_run, reg.s.window_queue);
+                }
+            }
+            if let Some(index) = sums.index() {
+                sink.fairness(&Fairness {
+                    loop_id,
+                    start: l.window.number.saturating_sub(1) * WINDOW_NS,
+                    index,
+                    fds: u32::try_from(sums.n).unwrap_or(u32::MAX),
+                    longest: l.window.longest,
+                });
+                l.window.last = Some(index);
+            }
+            l.window.number = number;
+            l.window.longest = None;
+        }
+        let Some(reg) = self.regs.get_mut(slot) else {
+            return;
+        };
+        if reg.s.window != l.window.number {
+            reg.s.window = l.window.number;
+            reg.s.window_run = 0;
+            reg.s.window_queue = 0;
+            l.window.touched.push(slot);
+        }
+        reg.s.window_run = reg.s.window_run.saturating_add(run.run());
+        reg.s.window_queue = reg.s.window_queue.saturating_add(run.queue());
+        let wait = run.wait().map_or(run.queue(), |w| w.hi);
+        if l.window.longest.is_none_or(|(_, longest)| wait > longest) {
+            l.window.longest = Some((run.reg, wait));
+        }
+    }
+}

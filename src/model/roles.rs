@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use super::Histogram;
+use super::facts::Id;
+use super::{Histogram, Model};
+use crate::record::event::{FdKind, Space};
+
+/// Roles at most; what comes after is "other".
+const MAX_ROLES: usize = 4_096;
 
 /// What makes a role.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,4 +58,51 @@ pub struct Role {
     pub caused_lo: u64,
     /// What they made others wait, at most.
     pub caused_hi: u64,
+}
+
+impl Model {
+    pub(super) fn find_role(&mut self, slot: u32) {
+        let Some(reg) = self.regs.get(slot) else {
+            return;
+        };
+        let desc = self.descs.get(reg.s.desc);
+        let handler =
+            self.names
+                .get_shared(reg.handler_process, Space::Handler.code(), reg.handler);
+        let peer = reg.addr.split_once('>').map_or("", |(_, peer)| host(peer));
+        let (kind, text) = if matches!(reg.kind, FdKind::TcpListener | FdKind::UnixListener) {
+            (RoleKind::Listener, reg.name.clone())
+        } else if let Some(handler) = handler.filter(|name| !name.is_empty()) {
+            (RoleKind::Handler, handler)
+        } else if let Some(listener) = desc.map(|d| d.listener.clone()).filter(|l| !l.is_empty()) {
+            (RoleKind::Listener, listener)
+        } else if !peer.is_empty() {
+            (RoleKind::Peer, peer.into())
+        } else {
+            (RoleKind::Kind, reg.kind.name().into())
+        };
+        let key = (kind as u8, text);
+        let role = match self.role_of.get(&key) {
+            Some(role) => *role,
+            None if self.roles.len() >= MAX_ROLES => 0,
+            None => {
+                let id = self.roles.len() as Id;
+                self.roles.push(Role {
+                    kind,
+                    text: key.1.clone(),
+                    ..Role::default()
+                });
+                self.role_of.insert(key, id);
+                id
+            }
+        };
+        if let Some(reg) = self.regs.get_mut(slot) {
+            reg.role = role;
+        }
+    }
+}
+
+/// The host of `host:port`, `[v6]:port`, or a path.
+fn host(address: &str) -> &str {
+    address.rsplit_once(':').map_or(address, |(host, _)| host)
 }

@@ -1,16 +1,13 @@
-//! A registration's life: born, changed, marked as ended, ended, kept or folded. Every change of its word passes
-//! [`Model::show`], which tells the sink. Step: **model**.
+//! A registration's life: born, named, changed. Every change of its word passes [`Model::show`], which tells the
+//! sink. Step: **model**.
 
 use super::facts::{Fidelity, Id, Sink, Transition, Why, Word};
-use super::registration::{ET, Kernel, Link, MODES, ONESHOT, Registration, State};
-use super::roles::{Role, RoleKind};
-use super::{Drain, Histogram, ItemState, Model, NONE};
-use crate::record::event::{FdKind, Space};
+use super::registration::{ET, Kernel, MODES, ONESHOT, Registration, State};
+use super::{Drain, Histogram, Model, NONE};
+use crate::record::event::FdKind;
 
 /// Live registrations at most; an ADD beyond it is counted as ignored.
 const MAX_LIVE: usize = 131_072;
-/// Roles at most; what comes after is "other".
-const MAX_ROLES: usize = 4_096;
 /// Registrations looked at when one description has very many.
 pub(super) const MAX_CHAIN: usize = 64;
 
@@ -159,66 +156,6 @@ impl Model {
         slot
     }
 
-    /// Puts `slot` before the old head of a chain.
-    fn link(&mut self, slot: u32, head: u32, chain: fn(&mut State) -> &mut Link) {
-        if let Some(reg) = self.regs.get_mut(slot) {
-            *chain(&mut reg.s) = Link {
-                prev: NONE,
-                next: head,
-            };
-        }
-        if let Some(reg) = self.regs.get_mut(head) {
-            chain(&mut reg.s).prev = slot;
-        }
-    }
-
-    /// Takes `slot` out of a chain; gives the new head if it was the head.
-    fn unlink(&mut self, slot: u32, chain: fn(&mut State) -> &mut Link) -> Option<u32> {
-        let link = std::mem::take(chain(&mut self.regs.get_mut(slot)?.s));
-        if let Some(next) = self.regs.get_mut(link.next) {
-            chain(&mut next.s).prev = link.prev;
-        }
-        match self.regs.get_mut(link.prev) {
-            Some(prev) => {
-                chain(&mut prev.s).next = link.next;
-                None
-            }
-            None => Some(link.next),
-        }
-    }
-
-    /// Makes the registration the last one set for its data word.
-    pub(super) fn link_data(&mut self, slot: u32) {
-        let Some(reg) = self.regs.get(slot) else {
-            return;
-        };
-        let (loop_id, data) = (reg.loop_id, reg.data);
-        let Some(l) = self.loops.get_mut(loop_id as usize) else {
-            return;
-        };
-        let head = l.data.get(data);
-        l.data.set(data, slot);
-        self.link(slot, head, |s| &mut s.of_data);
-        if let Some(reg) = self.regs.get_mut(slot) {
-            reg.s.data_known = true;
-        }
-    }
-
-    pub(super) fn unlink_data(&mut self, slot: u32) {
-        let Some(reg) = self.regs.get_mut(slot) else {
-            return;
-        };
-        if !std::mem::take(&mut reg.s.data_known) {
-            return;
-        }
-        let (loop_id, data) = (reg.loop_id, reg.data);
-        if let Some(head) = self.unlink(slot, |s| &mut s.of_data)
-            && let Some(l) = self.loops.get_mut(loop_id as usize)
-        {
-            l.data.set(data, head);
-        }
-    }
-
     /// Copies name, addresses and kind of its description, and finds its role.
     pub(super) fn name_from_desc(&mut self, slot: u32) {
         let Some(reg) = self.regs.get_mut(slot) else {
@@ -230,46 +167,6 @@ impl Model {
             reg.kind = desc.kind;
         }
         self.find_role(slot);
-    }
-
-    pub(super) fn find_role(&mut self, slot: u32) {
-        let Some(reg) = self.regs.get(slot) else {
-            return;
-        };
-        let desc = self.descs.get(reg.s.desc);
-        let handler =
-            self.names
-                .get_shared(reg.handler_process, Space::Handler.code(), reg.handler);
-        let peer = reg.addr.split_once('>').map_or("", |(_, peer)| host(peer));
-        let (kind, text) = if matches!(reg.kind, FdKind::TcpListener | FdKind::UnixListener) {
-            (RoleKind::Listener, reg.name.clone())
-        } else if let Some(handler) = handler.filter(|name| !name.is_empty()) {
-            (RoleKind::Handler, handler)
-        } else if let Some(listener) = desc.map(|d| d.listener.clone()).filter(|l| !l.is_empty()) {
-            (RoleKind::Listener, listener)
-        } else if !peer.is_empty() {
-            (RoleKind::Peer, peer.into())
-        } else {
-            (RoleKind::Kind, reg.kind.name().into())
-        };
-        let key = (kind as u8, text);
-        let role = match self.role_of.get(&key) {
-            Some(role) => *role,
-            None if self.roles.len() >= MAX_ROLES => 0,
-            None => {
-                let id = self.roles.len() as Id;
-                self.roles.push(Role {
-                    kind,
-                    text: key.1.clone(),
-                    ..Role::default()
-                });
-                self.role_of.insert(key, id);
-                id
-            }
-        };
-        if let Some(reg) = self.regs.get_mut(slot) {
-            reg.role = role;
-        }
     }
 
     /// Its state is known (again): remember it for the next loss.
@@ -342,153 +239,6 @@ impl Model {
         }
     }
 
-    /// It ends (`Gone`) or loses its number (`Ghost`): from the call's begin, not yet final.
-    pub(super) fn mark_ended<S: Sink + ?Sized>(
-        &mut self,
-        slot: u32,
-        kernel: Kernel,
-        at: At,
-        why: Why,
-        fidelity: Fidelity,
-        sink: &mut S,
-    ) {
-        let Some(reg) = self.regs.get_mut(slot) else {
-            return;
-        };
-        if reg.s.kernel == kernel || reg.s.kernel == Kernel::Gone {
-            return;
-        }
-        reg.s.before.get_or_insert((reg.s.kernel, reg.s.unknown));
-        // A close or DEL is known whatever was lost before it.
-        reg.s.unknown = false;
-        let stale = std::mem::take(&mut reg.s.fetched);
-        reg.s.stale += stale;
-        reg.stale += u64::from(stale);
-        if stale > 0 {
-            self.set_item_state(slot, ItemState::Fetched, ItemState::Stale);
-        }
-        self.set_kernel(slot, kernel);
-        self.show(slot, at, why, fidelity, sink);
-    }
-
-    /// The call that was to end it failed.
-    pub(super) fn restore<S: Sink + ?Sized>(&mut self, slot: u32, at: At, why: Why, sink: &mut S) {
-        let Some(reg) = self.regs.get_mut(slot) else {
-            return;
-        };
-        let Some((kernel, unknown)) = reg.s.before.take() else {
-            return;
-        };
-        reg.s.unknown = unknown;
-        let back = std::mem::take(&mut reg.s.stale);
-        reg.s.fetched += back;
-        reg.stale -= u64::from(back).min(reg.stale);
-        if back > 0 {
-            self.set_item_state(slot, ItemState::Stale, ItemState::Fetched);
-        }
-        self.set_kernel(slot, kernel);
-        self.show(slot, at, why, Fidelity::Inferred, sink);
-    }
-
-    /// Sets the state of its last fetched item, if that is in `from`.
-    fn set_item_state(&mut self, slot: u32, from: ItemState, to: ItemState) {
-        let Some(reg) = self.regs.get(slot) else {
-            return;
-        };
-        let (seat, index) = reg.s.item;
-        let item = self
-            .loops
-            .get_mut(reg.loop_id as usize)
-            .and_then(|l| l.threads.get_mut(seat as usize))
-            .and_then(|t| t.batch.get_mut(index as usize));
-        if let Some(item) = item.filter(|item| item.slot == slot && item.state == from) {
-            item.state = to;
-            item.stale = to == ItemState::Stale;
-        }
-    }
-
-    /// Its end is final: out of every table, kept for its figures.
-    pub(super) fn finish(&mut self, slot: u32, at: At) {
-        let Some(reg) = self.regs.get(slot) else {
-            return;
-        };
-        if reg.closed_ns.is_some() && !reg.s.lingering {
-            return;
-        }
-        let (loop_id, desc, fd) = (reg.loop_id, reg.s.desc, reg.fd);
-        if self.keys.get(&(loop_id, desc, fd)) == Some(&slot) {
-            self.keys.remove(&(loop_id, desc, fd));
-        }
-        self.unlink_data(slot);
-        if let Some(head) = self.unlink(slot, |s| &mut s.of_loop)
-            && let Some(l) = self.loops.get_mut(loop_id as usize)
-        {
-            l.head = head;
-        }
-        if desc != NONE
-            && let Some(head) = self.unlink(slot, |s| &mut s.of_desc)
-            && let Some(d) = self.descs.get_mut(desc)
-        {
-            d.head = head;
-        }
-        self.set_kernel(slot, Kernel::Gone);
-        let Some(reg) = self.regs.get_mut(slot) else {
-            return;
-        };
-        reg.closed_ns.get_or_insert(at.t);
-        reg.s.desc = NONE;
-        reg.s.lingering = false;
-        reg.unread = None;
-        reg.unread_fidelity = Fidelity::Absent;
-        if !reg.s.keep {
-            reg.s.kept_wait = reg.queue.sum().saturating_add(reg.notice_hi.sum());
-            let key = (reg.s.kept_wait, slot);
-            self.kept.insert(key);
-        }
-        while self.kept.len() > self.config.keep_closed {
-            // Those a batch still refers to stay; there are few, and not for long.
-            let regs = &self.regs;
-            let victim = self
-                .kept
-                .iter()
-                .take(MAX_CHAIN)
-                .find(|(_, slot)| regs.get(*slot).is_none_or(|r| r.s.pins == 0))
-                .copied();
-            let Some(key) = victim else { break };
-            self.kept.remove(&key);
-            self.fold_away(key.1);
-        }
-    }
-
-    /// Adds a closed registration's figures to its role and forgets it.
-    fn fold_away(&mut self, slot: u32) {
-        let Some(reg) = self.regs.remove(slot) else {
-            return;
-        };
-        self.by_id.remove(&reg.id);
-        if let Some(l) = self.loops.get_mut(reg.loop_id as usize)
-            && reg.dispatched > 0
-        {
-            l.fair.add(reg.run.sum(), reg.queue.sum());
-        }
-        let Some(role) = self.roles.get_mut(reg.role as usize) else {
-            return;
-        };
-        role.folded += 1;
-        role.ready += reg.ready;
-        role.dispatched += reg.dispatched;
-        role.skipped += reg.skipped;
-        role.bytes_in = role.bytes_in.saturating_add(reg.bytes_in);
-        role.bytes_out = role.bytes_out.saturating_add(reg.bytes_out);
-        role.run_ns = role.run_ns.saturating_add(reg.run_ns);
-        role.notice_lo.merge(&reg.notice_lo);
-        role.notice_hi.merge(&reg.notice_hi);
-        role.queue.merge(&reg.queue);
-        role.run.merge(&reg.run);
-        role.caused_lo = role.caused_lo.saturating_add(reg.caused_lo);
-        role.caused_hi = role.caused_hi.saturating_add(reg.caused_hi);
-    }
-
     /// What the kernel does with an item it has just reported.
     pub(super) fn after_report(interest: u32) -> (Kernel, Drain) {
         if interest & ONESHOT != 0 {
@@ -499,9 +249,4 @@ impl Model {
             (Kernel::Ready, Drain::Unknown)
         }
     }
-}
-
-/// The host of `host:port`, `[v6]:port`, or a path.
-fn host(address: &str) -> &str {
-    address.rsplit_once(':').map_or(address, |(host, _)| host)
 }

@@ -1,0 +1,281 @@
+//! Ready batches: what each event proves about its registration, and what becomes of those not reached.
+//! Step: **model**.
+
+use super::facts::{Fidelity, Id, Range, Sink, Why};
+use super::loops::{Item, ItemState};
+use super::process::Seat;
+use super::registration::{Kernel, OUT};
+use super::states::{At, Birth};
+use super::{Drain, Model, NONE};
+use crate::record::event::Event;
+
+/// Events of one batch that are kept; the kernel allows more, no program asks for it.
+const MAX_BATCH: usize = 65_536;
+
+impl Model {
+    pub(super) fn ready<S: Sink + ?Sized>(
+        &mut self,
+        thread: Id,
+        process: Id,
+        e: &Event,
+        at: At,
+        sink: &mut S,
+    ) {
+        let seat = match self.threads.get(thread as usize).and_then(|t| t.work.last) {
+            // The batch of a poll or select carries no descriptor that leads to its loop.
+            Some(seat) if e.fd < 0 => Some(seat),
+            _ => self.seat_at(thread, process, e.fd, e.t),
+        };
+        let Some(seat) = seat else { return };
+        let Some(ts) = self.seat(seat) else { return };
+        if ts.awaited == 0 || ts.batch.len() >= MAX_BATCH {
+            self.ignored += 1;
+            return;
+        }
+        ts.awaited -= 1;
+        let (wakeup, exit, index, last) = (
+            ts.wakeup,
+            ts.wakeup_event,
+            ts.batch.len() as u32,
+            ts.awaited == 0,
+        );
+        let slot = self.reported_reg(seat.loop_id, process, e.arg, exit, at, sink);
+        let mask = e.x as u32;
+        let mut item = Item {
+            reg: Id::MAX,
+            mask,
+            data: e.arg,
+            state: ItemState::Fetched,
+            ready: None,
+            fidelity: Fidelity::Absent,
+            slot,
+            runs_at: 0,
+            stale: false,
+        };
+        if let Some(l) = self.loops.get_mut(seat.loop_id as usize)
+            && let Some(reg) = self.regs.get_mut(slot)
+        {
+            let s = &mut reg.s;
+            let proof = [l.room_exit, s.reported, s.proven]
+                .into_iter()
+                .chain([s.emptied.filter(|_| mask & OUT == 0)])
+                .flatten()
+                .max();
+            item.reg = reg.id;
+            item.ready = proof.map(|lo| Range {
+                lo: lo.min(wakeup),
+                hi: wakeup,
+            });
+            item.fidelity = if proof.is_some() {
+                Fidelity::Bounded
+            } else {
+                Fidelity::Absent
+            };
+            item.runs_at = s.ready_runs.unwrap_or(l.runs_total);
+            reg.ready += 1;
+            let previous = s.reported.replace(wakeup);
+            let drained = s.drain == Drain::Drained;
+            s.reported_by = exit;
+            s.fetched += 1;
+            s.pins += 1;
+            s.item = (seat.at, index);
+            let ghost = s.kernel == Kernel::Ghost || s.lingering || s.kernel == Kernel::Gone;
+            let (kernel, drain) = Self::after_report(reg.interest);
+            reg.s.drain = drain;
+            if mask & OUT != 0 {
+                reg.s.blocked_out = false;
+            }
+            let kernel = match (ghost, reg.s.interest_known) {
+                (true, _) => Kernel::Ghost,
+                (false, true) => kernel,
+                (false, false) => Kernel::Armed,
+            };
+            if ghost {
+                reg.closed_ns = None;
+            }
+            let known = reg.s.interest_known;
+            self.stamped(slot, &mut item, wakeup, previous, drained);
+            self.set_kernel(slot, kernel);
+            if known {
+                self.known_again(slot);
+            }
+        }
+        if let Some(ts) = self.seat(seat) {
+            ts.batch.push(item);
+        }
+        self.show(slot, at, Why::Reported, Fidelity::Measured, sink);
+        if last {
+            self.batch_complete(seat, at, sink);
+        }
+    }
+
+    /// The registration a reported data word belongs to. A word nobody set makes one of unknown fidelity.
+    fn reported_reg<S: Sink + ?Sized>(
+        &mut self,
+        loop_id: Id,
+        process: Id,
+        data: u64,
+        exit: u64,
+        at: At,
+        sink: &mut S,
+    ) -> u32 {
+        let head = self
+            .loops
+            .get(loop_id as usize)
+            .map_or(NONE, |l| l.data.get(data));
+        let mut slot = head;
+        // Several registrations with one word: the last set that this batch has not named yet.
+        for _ in 0..super::states::MAX_CHAIN {
+            let Some(reg) = self.regs.get(slot) else {
+                break;
+            };
+            if reg.s.reported_by != exit || reg.s.reported.is_none() {
+                return slot;
+            }
+            slot = reg.s.of_data.next;
+        }
+        if head != NONE {
+            return head;
+        }
+        let slot = self.birth(
+            &Birth {
+                loop_id,
+                process,
+                fd: -1,
+                generation: 0,
+                desc: NONE,
+                interest: None,
+                data: Some(data),
+                fidelity: Fidelity::Absent,
+            },
+            at,
+            Why::Reported,
+            sink,
+        );
+        if let Some(reg) = self.regs.get_mut(slot) {
+            reg.name = format!("data {data:#x}").into();
+        }
+        slot
+    }
+
+    /// Every event of the batch is there (or the wait returned none).
+    pub(super) fn batch_complete<S: Sink + ?Sized>(&mut self, seat: Seat, at: At, sink: &mut S) {
+        let Some(l) = self.loops.get_mut(seat.loop_id as usize) else {
+            return;
+        };
+        let Some(ts) = l.threads.get_mut(seat.at as usize) else {
+            return;
+        };
+        let (room, exit, wakeup) = (ts.exit_had_room, ts.wakeup_event, ts.wakeup);
+        let mut horizon = ts
+            .batch
+            .iter()
+            .filter_map(|i| i.ready)
+            .map(|r| r.lo)
+            .min()
+            .unwrap_or(wakeup);
+        if room {
+            l.room_exit = l.room_exit.max(Some(wakeup));
+            let refuted: Vec<u32> = l
+                .believed
+                .iter()
+                .copied()
+                .filter(|slot| {
+                    self.regs
+                        .get(*slot)
+                        .is_some_and(|r| r.s.reported_by != exit)
+                })
+                .collect();
+            for slot in refuted {
+                if let Some(reg) = self.regs.get_mut(slot) {
+                    reg.s.drain = Drain::Unknown;
+                }
+                self.set_kernel(slot, Kernel::Armed);
+                self.show(slot, at, Why::NotReported, Fidelity::Inferred, sink);
+            }
+        } else {
+            // What was not reported may have been ready since before the last wait with room.
+            horizon = horizon.min(l.room_exit.unwrap_or(0));
+        }
+        self.give_blame(seat, horizon, false);
+    }
+
+    /// What the batch did not get to: skipped, or nobody knows where the program marks no handlers.
+    pub(super) fn skip_rest<S: Sink + ?Sized>(&mut self, seat: Seat, at: At, sink: &mut S) {
+        let mut index = 0;
+        loop {
+            let Some(l) = self.loops.get_mut(seat.loop_id as usize) else {
+                return;
+            };
+            let (marked, runs_total) = (l.marked, l.runs_total);
+            let Some(ts) = l.threads.get_mut(seat.at as usize) else {
+                return;
+            };
+            let wakeup = ts.wakeup;
+            let Some(item) = ts.batch.get_mut(index) else {
+                return;
+            };
+            index += 1;
+            if item.state != ItemState::Fetched {
+                continue;
+            }
+            let slot = item.slot;
+            item.state = if marked {
+                ItemState::Skipped
+            } else {
+                ItemState::Unmarked
+            };
+            if let Some(reg) = self.regs.get_mut(slot) {
+                if reg.s.fetched == 0 {
+                    item.state = ItemState::Stale;
+                    item.stale = true;
+                    continue;
+                }
+                reg.s.fetched -= 1;
+                if marked {
+                    reg.skipped += 1;
+                    if reg.is_edge() && reg.s.kernel == Kernel::Armed {
+                        reg.s.drain = Drain::Left;
+                    }
+                    if reg.s.kernel == Kernel::Ready {
+                        let lo = reg.s.reported.unwrap_or(at.t).min(at.t);
+                        reg.ready_since.get_or_insert(Range { lo, hi: at.t });
+                        reg.s.ready_runs.get_or_insert(runs_total);
+                    }
+                } else if let Some(ready) = item.ready {
+                    // No run will tell its notice time, so it is told now.
+                    reg.notice_lo.record(wakeup.saturating_sub(ready.hi));
+                    reg.notice_hi.record(wakeup.saturating_sub(ready.lo));
+                    l.notice_lo.record(wakeup.saturating_sub(ready.hi));
+                    l.notice_hi.record(wakeup.saturating_sub(ready.lo));
+                }
+            }
+            ts.parts.skipped += u32::from(marked);
+            l.skipped += u64::from(marked);
+            let why = if marked { Why::Skipped } else { Why::LeftData };
+            self.show(slot, at, why, Fidelity::Inferred, sink);
+        }
+    }
+
+    /// The batch's events refer to their registrations no longer.
+    pub(super) fn unpin<S: Sink + ?Sized>(&mut self, seat: Seat, at: At, sink: &mut S) {
+        let mut index = 0;
+        while let Some(item) = self.seat(seat).and_then(|ts| ts.batch.get_mut(index)) {
+            index += 1;
+            let (slot, stale) = (std::mem::replace(&mut item.slot, NONE), item.stale);
+            let Some(reg) = self.regs.get_mut(slot) else {
+                continue;
+            };
+            reg.s.pins = reg.s.pins.saturating_sub(1);
+            if stale && reg.s.stale > 0 {
+                reg.s.stale -= 1;
+                let why = if reg.s.kernel == Kernel::Ghost {
+                    Why::CloseWithAlias
+                } else {
+                    Why::Close
+                };
+                self.show(slot, at, why, Fidelity::Measured, sink);
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! A thread's place on a loop, and the segment of its time under way there. Step: **model**.
+
+use super::Model;
+use super::facts::{Id, Part, Segment, Sink};
+use super::loops::{LoopKind, ThreadState};
+use super::process::Seat;
+use crate::record::event::{Event, Wait};
+
+/// Threads on all loops together, at most.
+const MAX_SEATS: usize = 131_072;
+
+impl Model {
+    #[inline]
+    pub(super) fn seat(&mut self, seat: Seat) -> Option<&mut ThreadState> {
+        self.loops
+            .get_mut(seat.loop_id as usize)?
+            .threads
+            .get_mut(seat.at as usize)
+    }
+
+    /// The thread's place on the loop that `epfd` stands for.
+    #[inline]
+    pub(super) fn seat_at(&mut self, thread: Id, process: Id, epfd: i32, t: u64) -> Option<Seat> {
+        if let Some((fd, epoch, seat)) = self.threads.get(thread as usize)?.work.cached
+            && fd == epfd
+            && epoch == self.epoch
+        {
+            return Some(seat);
+        }
+        let loop_id = self.loop_at(process, epfd, t)?;
+        let seat = self.sit(thread, loop_id)?;
+        self.threads.get_mut(thread as usize)?.work.cached = Some((epfd, self.epoch, seat));
+        Some(seat)
+    }
+
+    fn sit(&mut self, thread: Id, loop_id: Id) -> Option<Seat> {
+        let l = self.loops.get_mut(loop_id as usize)?;
+        if let Some(at) = l.seats.get(&thread) {
+            return Some(Seat { loop_id, at: *at });
+        }
+        if self.seats_used >= MAX_SEATS {
+            self.ignored += 1;
+            return None;
+        }
+        self.seats_used += 1;
+        let at = l.threads.len() as u32;
+        l.threads.push(ThreadState::new(thread));
+        l.seats.insert(thread, at);
+        let seat = Seat { loop_id, at };
+        self.threads.get_mut(thread as usize)?.work.seats.push(seat);
+        Some(seat)
+    }
+
+    /// The seat of a wait event: an epoll loop, or the thread's own poll or select loop.
+    pub(super) fn wait_seat(&mut self, thread: Id, process: Id, e: &Event) -> Option<Seat> {
+        let kind = match Wait::from_code(e.aux) {
+            Some(Wait::Poll | Wait::Ppoll) => LoopKind::Poll,
+            Some(Wait::Select | Wait::Pselect) => LoopKind::Select,
+            _ => return self.seat_at(thread, process, e.fd, e.t),
+        };
+        let key = (thread, kind as u8);
+        let loop_id = match self.poll_loops.get(&key) {
+            Some(id) => *id,
+            None => {
+                let id = self.new_loop(process, kind, e.t)?;
+                self.poll_loops.insert(key, id);
+                self.join_loop(process, id, -1);
+                id
+            }
+        };
+        self.sit(thread, loop_id)
+    }
+
+    pub(super) fn is_polling(e: &Event) -> bool {
+        matches!(
+            Wait::from_code(e.aux),
+            Some(Wait::Poll | Wait::Ppoll | Wait::Select | Wait::Pselect)
+        )
+    }
+
+    /// Ends the segment under way at `t` and begins the next.
+    #[inline]
+    pub(super) fn segment<S: Sink + ?Sized>(
+        &mut self,
+        seat: Seat,
+        t: u64,
+        part: Part,
+        slot: u32,
+        sink: &mut S,
+    ) {
+        let Some(ts) = self.seat(seat) else { return };
+        let mut start = t;
+        if let Some((since, before, before_slot)) = ts.segment {
+            if t <= since {
+                // Nothing passed; a part of no length leaves no segment.
+                start = since;
+            } else if before == part && matches!(part, Part::Rest | Part::Wait) {
+                return;
+            } else {
+                ts.retained.push(since, t, before, before_slot);
+                sink.segment(&Segment {
+                    loop_id: seat.loop_id,
+                    thread: ts.thread,
+                    start: since,
+                    end: t,
+                    part: before,
+                });
+            }
+        }
+        ts.begun = true;
+        ts.segment = Some((start, part, slot));
+    }
+}
