@@ -426,6 +426,8 @@ impl Play {
                 check(&mut k, "unread", unread);
                 check(&mut k, "unread_fidelity", fidelity(r.unread_fidelity));
                 check(&mut k, "ready_since", ready_since);
+                check(&mut k, "waited", time(r.waited));
+                check(&mut k, "waited_max", show(r.waited_max));
                 check(&mut k, "bypassed", r.bypassed_max);
                 check(&mut k, "live", r.is_live());
                 check(&mut k, "data", r.data);
@@ -500,6 +502,7 @@ impl Play {
                 check(&mut k, "notice_fidelity", fidelity(run.notice_fidelity));
                 check(&mut k, "queue", time(run.queue()));
                 check(&mut k, "run", time(run.run()));
+                check(&mut k, "waited", show(run.waited()));
                 check(&mut k, "bypassed", run.bypassed);
                 check(&mut k, "drained", run.drained);
                 check(&mut k, "in", run.bytes_in);

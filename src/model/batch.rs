@@ -244,10 +244,22 @@ impl Model {
                     }
                 } else if let Some(ready) = item.ready {
                     // No run will tell its notice time, so it is told now.
-                    reg.notice_lo.record(wakeup.saturating_sub(ready.hi));
-                    reg.notice_hi.record(wakeup.saturating_sub(ready.lo));
-                    l.notice_lo.record(wakeup.saturating_sub(ready.hi));
-                    l.notice_hi.record(wakeup.saturating_sub(ready.lo));
+                    let notice = Range {
+                        lo: wakeup.saturating_sub(ready.hi),
+                        hi: wakeup.saturating_sub(ready.lo),
+                    };
+                    let asleep = match item.fidelity {
+                        Fidelity::Measured => 0,
+                        _ => ts.retained.asleep_since(ready.lo),
+                    };
+                    reg.wait_told(Range {
+                        lo: notice.lo,
+                        hi: notice.hi.saturating_sub(asleep).max(notice.lo),
+                    });
+                    reg.notice_lo.record(notice.lo);
+                    reg.notice_hi.record(notice.hi);
+                    l.notice_lo.record(notice.lo);
+                    l.notice_hi.record(notice.hi);
                 }
             }
             ts.parts.skipped += u32::from(marked);

@@ -22,6 +22,8 @@ pub(super) struct Kept {
     inside: [i64; 2],
     /// What has been added to the totals.
     given: [i64; 2],
+    /// Time the thread spent in waits before this segment, since it was first followed.
+    slept: u64,
 }
 
 /// The segments since the earliest instant an unserved event may have become ready. Every wait ends at the end of
@@ -35,6 +37,8 @@ pub(super) struct Retained {
     ended: [i64; 2],
     /// Segments pushed since the totals were last brought up to date.
     fresh: u32,
+    /// Time spent in waits so far.
+    slept: u64,
 }
 
 codec!(Kept {
@@ -44,13 +48,15 @@ codec!(Kept {
     slot,
     step,
     inside,
-    given
+    given,
+    slept
 });
 codec!(Retained {
     segments,
     open,
     ended,
-    fresh
+    fresh,
+    slept
 });
 
 impl Retained {
@@ -66,7 +72,24 @@ impl Retained {
             step,
             inside: [0; 2],
             given: [0; 2],
+            slept: self.slept,
         });
+        if part == Part::Wait {
+            self.slept = self.slept.saturating_add(end.saturating_sub(start));
+        }
+    }
+
+    /// How much of the time since `from` went into waits, as far as segments are kept.
+    pub fn asleep_since(&self, from: u64) -> u64 {
+        let first = self.segments.partition_point(|s| s.end <= from);
+        let Some(s) = self.segments.get(first) else {
+            return 0;
+        };
+        let before = match s.part {
+            Part::Wait => s.slept.saturating_add(from.saturating_sub(s.start)),
+            _ => s.slept,
+        };
+        self.slept.saturating_sub(before)
     }
 
     /// A wait of `slot` from `from[bound]` to the end of the last segment. `own` is its own last run, which is not

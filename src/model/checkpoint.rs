@@ -104,6 +104,7 @@ codec!(Run {
     ready,
     notice,
     notice_fidelity,
+    asleep,
     handler,
     site,
     bytes_in,
@@ -204,6 +205,8 @@ impl Codec for Registration {
         self.handler.put(out);
         self.handler_process.put(out);
         self.wait_max.put(out);
+        self.waited.put(out);
+        self.waited_max.put(out);
         self.s.put(out);
     }
     fn get(c: &mut Cursor<'_>) -> Option<Self> {
@@ -242,6 +245,8 @@ impl Codec for Registration {
         let handler = Codec::get(c)?;
         let handler_process = Codec::get(c)?;
         let wait_max = Codec::get(c)?;
+        let waited = Codec::get(c)?;
+        let waited_max = Codec::get(c)?;
         let s = Codec::get(c)?;
         Some(Self {
             name,
@@ -281,6 +286,8 @@ impl Codec for Registration {
             handler,
             handler_process,
             wait_max,
+            waited,
+            waited_max,
             s,
         })
     }

@@ -105,7 +105,7 @@ impl Model {
         reg.unread = None;
         reg.unread_fidelity = Fidelity::Absent;
         if !reg.s.keep {
-            reg.s.kept_wait = reg.queue.sum().saturating_add(reg.notice_hi.sum());
+            reg.s.kept_wait = reg.waited;
             let key = (reg.s.kept_wait, slot);
             self.kept.insert(key);
         }

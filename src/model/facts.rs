@@ -128,6 +128,8 @@ pub struct Run {
     pub notice: Option<Range>,
     /// How well `notice` is known.
     pub notice_fidelity: Fidelity,
+    /// Where readiness is only bounded: what of that bound the thread spent inside the kernel's wait.
+    pub asleep: u64,
     /// Handler name id ([`crate::record::event::Space::Handler`] of its process), 0 none.
     pub handler: u32,
     /// Call site name id, 0 none.
@@ -162,6 +164,20 @@ impl Run {
             lo: n.lo + queue,
             hi: n.hi + queue,
         })
+    }
+    /// How long its event waited for its turn: the wait without `asleep`. A wait returns for what is ready, so while the
+    /// loop slept nobody was kept waiting; only a measured notice proves otherwise. Where notice is absent, the queue time.
+    ///
+    /// Every "longest wait" is this, at its upper end: on screens, in the report, in what is kept of closed fds.
+    pub fn waited(&self) -> Range {
+        let wait = self.wait().unwrap_or(Range {
+            lo: self.queue(),
+            hi: self.queue(),
+        });
+        Range {
+            lo: wait.lo,
+            hi: wait.hi.saturating_sub(self.asleep).max(wait.lo),
+        }
     }
 }
 
@@ -268,7 +284,7 @@ pub struct Fairness {
     pub index: f64,
     /// How many fds that were.
     pub fds: u32,
-    /// The longest wait (notice at most + queue) and whose.
+    /// The longest wait ([`Run::waited`], at most) and whose.
     pub longest: Option<(Id, u64)>,
 }
 

@@ -117,7 +117,7 @@ impl Model {
         }
         reg.s.window_run = reg.s.window_run.saturating_add(run.run());
         reg.s.window_queue = reg.s.window_queue.saturating_add(run.queue());
-        let wait = run.wait().map_or(run.queue(), |w| w.hi);
+        let wait = run.waited().hi;
         if l.window.longest.is_none_or(|(_, longest)| wait > longest) {
             l.window.longest = Some((run.reg, wait));
         }

@@ -37,7 +37,7 @@ pub struct Cell {
     pub queue_ns: u64,
     /// Time certainly ready and not told.
     pub notice_ns: u64,
-    /// The longest wait (notice at most + queue) of a run that ended in it.
+    /// The longest wait ([`Run::waited`], at most) of a run that ended in it.
     pub wait_max: u64,
 }
 
@@ -349,7 +349,7 @@ impl Sink for Pyramid {
         if let Some(ready) = run.ready {
             both(self, ready.hi, run.wakeup, |c| &mut c.notice_ns);
         }
-        let wait = run.wait().map_or(run.queue(), |w| w.hi);
+        let wait = run.waited().hi;
         let bucket = self.open(run.end / BASE_NS);
         for c in [cell(&mut bucket.roles, role), cell(&mut bucket.regs, reg)] {
             c.runs += 1;
@@ -402,6 +402,7 @@ mod tests {
             ready: None,
             notice: None,
             notice_fidelity: Fidelity::Absent,
+            asleep: 0,
             handler: 0,
             site: 0,
             bytes_in: 0,

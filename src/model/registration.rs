@@ -134,8 +134,12 @@ pub struct Registration {
     pub handler: u32,
     /// The process whose name space `handler` is counted in.
     pub handler_process: Id,
-    /// The longest wait (notice at most + queue) of one event.
+    /// The longest wait of one event with all of its notice time (notice at most + queue).
     pub wait_max: u64,
+    /// What its events waited for their turn, at most ([`Run::waited`](super::Run::waited)).
+    pub waited: u64,
+    /// The longest of these waits, at most; 0 before the first.
+    pub waited_max: Range,
     pub(super) s: State,
 }
 
@@ -219,6 +223,13 @@ impl Registration {
     /// Exclusive wakeups.
     pub fn is_exclusive(&self) -> bool {
         self.interest & EXCLUSIVE != 0
+    }
+    /// One event has waited this long for its turn.
+    pub(super) fn wait_told(&mut self, waited: Range) {
+        self.waited = self.waited.saturating_add(waited.hi);
+        if waited.hi > self.waited_max.hi {
+            self.waited_max = waited;
+        }
     }
     /// It has not ended.
     pub fn is_live(&self) -> bool {

@@ -65,6 +65,7 @@ impl Model {
             ready: None,
             notice: None,
             notice_fidelity: Fidelity::Absent,
+            asleep: 0,
             handler: e.x as u32,
             site: e.site,
             bytes_in: 0,
@@ -223,7 +224,12 @@ impl Model {
             lo: run.wakeup.saturating_sub(r.hi),
             hi: run.wakeup.saturating_sub(r.lo),
         });
-        let queue = run.queue();
+        if let Some(ready) = run.ready
+            && run.notice_fidelity == Fidelity::Bounded
+        {
+            run.asleep = ts.retained.asleep_since(ready.lo);
+        }
+        let (queue, waited) = (run.queue(), run.waited());
         ts.parts.runs += 1;
         ts.parts.run_ns = ts.parts.run_ns.saturating_add(length);
         if ts.parts.longest.is_none_or(|(_, longest)| length > longest) {
@@ -260,6 +266,7 @@ impl Model {
             }
             let wait = run.wait().map_or(queue, |w| w.hi);
             reg.wait_max = reg.wait_max.max(wait);
+            reg.wait_told(waited);
             reg.bypassed_max = reg.bypassed_max.max(run.bypassed);
             reg.s.running = reg.s.running.saturating_sub(1);
             reg.s.pins = reg.s.pins.saturating_sub(1);

@@ -1,7 +1,7 @@
 //! A registration's life: born, named, changed. Every change of its word passes [`Model::show`], which tells the
 //! sink. Step: **model**.
 
-use super::facts::{Fidelity, Id, Sink, Transition, Why, Word};
+use super::facts::{Fidelity, Id, Range, Sink, Transition, Why, Word};
 use super::registration::{ET, Kernel, MODES, ONESHOT, Registration, State};
 use super::{Drain, Histogram, Model, NONE};
 use crate::record::event::FdKind;
@@ -121,6 +121,8 @@ impl Model {
             handler: 0,
             handler_process: birth.process,
             wait_max: 0,
+            waited: 0,
+            waited_max: Range::default(),
             s: State {
                 desc: birth.desc,
                 kernel: if muted { Kernel::Muted } else { Kernel::Armed },

@@ -36,12 +36,11 @@ pub fn fold(reader: &mut Reader, progress: &mut dyn FnMut(f64)) -> Result<Summar
     Ok(summarise(reader, &model, &ear, worst))
 }
 
-/// Listens to every run: how long it waited behind others, and what ran before the longest wait.
+/// Listens to every run, for the longest wait and what ran before it.
 #[derive(Default)]
 struct Ear {
-    segments: Map<(Id, Id), Kept>,
-    /// What each registration waited behind others, in all and at worst.
-    waits: Map<Id, Waited>,
+    /// The last segments of each loop's thread, in their order.
+    segments: Map<(Id, Id), VecDeque<Segment>>,
     longest: Option<u64>,
     found: Option<Run>,
     /// Runs whose instant of readiness is measured, and all of those where something is known of it.
@@ -49,86 +48,11 @@ struct Ear {
     known: u64,
 }
 
-#[derive(Clone, Copy, Default)]
-struct Waited {
-    sum: u64,
-    max: u64,
-}
-
 type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
-
-/// The last segments of a loop's thread, in their order, and apart from them its waits with a running sum: how long it
-/// waited between two instants is asked at every run, over as many segments as there are descriptors.
-#[derive(Default)]
-struct Kept {
-    all: VecDeque<Segment>,
-    waits: VecDeque<Asleep>,
-}
-
-struct Asleep {
-    start: u64,
-    end: u64,
-    /// What all waits before this one took together.
-    before: u64,
-}
-
-impl Kept {
-    fn push(&mut self, segment: Segment) {
-        if self.all.len() == RETAINED
-            && let Some(old) = self.all.pop_front()
-            && old.part == Part::Wait
-        {
-            self.waits.pop_front();
-        }
-        if segment.part == Part::Wait {
-            let last = self.waits.back();
-            let before = last.map_or(0, |w| w.before.saturating_add(w.end - w.start));
-            self.waits.push_back(Asleep {
-                start: segment.start,
-                end: segment.end.max(segment.start),
-                before,
-            });
-        }
-        self.all.push_back(segment);
-    }
-
-    /// How much of the time from `from` to `until` went into waits.
-    fn asleep(&self, from: u64, until: u64) -> u64 {
-        let first = self.waits.partition_point(|w| w.end <= from);
-        let behind = self.waits.partition_point(|w| w.start < until);
-        if behind <= first {
-            return 0;
-        }
-        let (a, b) = (&self.waits[first], &self.waits[behind - 1]);
-        let whole = (b.before - a.before).saturating_add(b.end - b.start);
-        let outside = from.saturating_sub(a.start) + b.end.saturating_sub(until);
-        whole.saturating_sub(outside)
-    }
-}
-
-impl Ear {
-    /// How long the run's event waited, at most. Where readiness is only bounded, time inside the kernel's wait does not
-    /// count: had the event been ready then, the wait would have returned.
-    fn waited(&self, run: &Run) -> u64 {
-        let Some(wait) = run.wait() else {
-            return run.queue();
-        };
-        if run.notice_fidelity == Fidelity::Measured {
-            return wait.hi;
-        }
-        let earliest = run.ready.map_or(run.wakeup, |r| r.lo);
-        let kept = self.segments.get(&(run.loop_id, run.thread));
-        let inside = kept.map_or(0, |k| k.asleep(earliest, run.start));
-        wait.hi.saturating_sub(inside)
-    }
-}
 
 impl Ear {
     /// Lets go of what the model has let go of, so that memory stays constant however long the recording is.
     fn forget(&mut self, model: &Model) {
-        if self.waits.len() > 2 * model.regs_len() + 1024 {
-            self.waits.retain(|id, _| model.reg(*id).is_some());
-        }
         if self.segments.len() > 64 {
             let lives =
                 |id: &Id| (model.threads().get(*id as usize)).is_some_and(|t| t.ended.is_none());
@@ -141,10 +65,7 @@ impl Sink for Ear {
     fn run(&mut self, run: &Run) {
         self.known += u64::from(run.notice.is_some());
         self.measured += u64::from(run.notice_fidelity == Fidelity::Measured);
-        let wait = self.waited(run);
-        let waits = self.waits.entry(run.reg).or_default();
-        waits.sum += wait;
-        waits.max = waits.max.max(wait);
+        let wait = run.waited().hi;
         if self.longest.is_none_or(|longest| wait > longest) {
             self.longest = Some(wait);
             self.found = Some(*run);
@@ -152,16 +73,18 @@ impl Sink for Ear {
     }
 
     fn segment(&mut self, segment: &Segment) {
-        (self.segments.entry((segment.loop_id, segment.thread)))
-            .or_default()
-            .push(*segment);
+        let kept = (self.segments.entry((segment.loop_id, segment.thread))).or_default();
+        if kept.len() == RETAINED {
+            kept.pop_front();
+        }
+        kept.push_back(*segment);
     }
 }
 
 /// The wait with its names, looked up while the model stands at its end.
 fn tell(model: &Model, ear: &Ear, run: &Run) -> Worst {
     let segments = ear.segments.get(&(run.loop_id, run.thread));
-    let of_thread = || segments.into_iter().flat_map(|kept| &kept.all);
+    let of_thread = || segments.into_iter().flatten();
     let earliest = run.ready.map_or(run.wakeup, |r| r.lo);
     let mut pieces: Map<Part, u32> = Map::default();
     for s in of_thread().filter(|s| s.end > earliest && s.start < run.start) {
@@ -249,7 +172,7 @@ fn summarise(reader: &Reader, model: &Model, ear: &Ear, worst: Option<Worst>) ->
             false => meta.handlers.clone(),
         },
     };
-    let mut fds: Vec<Fd> = model.regs().map(|r| an_fd(model, ear, r)).collect();
+    let mut fds: Vec<Fd> = model.regs().map(|r| an_fd(model, r)).collect();
     fds.sort_by(|a, b| {
         let place = |f: &Fd| (f.loop_id, f.fd, f.generation, f.registered_ns);
         b.waited
@@ -337,8 +260,7 @@ fn a_loop(model: &Model, l: &model::Loop) -> Loop {
     }
 }
 
-fn an_fd(model: &Model, ear: &Ear, r: &Registration) -> Fd {
-    let waits = ear.waits.get(&r.id).copied().unwrap_or_default();
+fn an_fd(model: &Model, r: &Registration) -> Fd {
     let of_loop = model.loops().get(r.loop_id as usize);
     let handlers = of_loop.is_some_and(model::Loop::has_handlers);
     let all = of_loop.map_or(0, |l| l.run_ns);
@@ -359,8 +281,8 @@ fn an_fd(model: &Model, ear: &Ear, r: &Registration) -> Fd {
         bytes_out: r.bytes_out,
         share: (handlers && all > 0).then(|| r.run_ns as f64 / all as f64),
         bypassed_max: r.bypassed_max,
-        waited: waits.sum,
-        waited_max: waits.max,
+        waited: r.waited,
+        waited_max: r.waited_max.hi,
         wait_max: r.wait_max,
         notice: bounds(&r.notice_lo, &r.notice_hi),
         queue: times(&r.queue, handlers),
@@ -394,48 +316,5 @@ fn fidelity(fidelity: Fidelity) -> &'static str {
         Fidelity::Bounded => "bounded",
         Fidelity::Inferred => "inferred",
         Fidelity::Absent => "absent",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn time_asleep_is_summed_as_if_every_segment_were_walked() {
-        let mut kept = Kept::default();
-        let mut seed = 7_u64;
-        let mut next = move |below: u64| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (seed >> 33) % below
-        };
-        let mut now = 0;
-        for _ in 0..RETAINED + 500 {
-            let start = now + next(3);
-            now = start + next(20);
-            let part = match next(3) {
-                0 => Part::Wait,
-                _ => Part::Rest,
-            };
-            kept.push(Segment {
-                loop_id: 0,
-                thread: 0,
-                part,
-                start,
-                end: now,
-            });
-        }
-        for _ in 0..2_000 {
-            let from = now - next(5_000).min(now);
-            let until = (from + next(4_000)).min(now + 10);
-            let walked: u64 = (kept.all.iter())
-                .filter(|s| s.part == Part::Wait && s.end > from && s.start < until)
-                .map(|s| s.end.min(until).saturating_sub(s.start.max(from)))
-                .sum();
-            assert_eq!(kept.asleep(from, until), walked, "{from} to {until}");
-        }
-        assert_eq!(kept.all.len(), RETAINED);
-        let waits = kept.all.iter().filter(|s| s.part == Part::Wait).count();
-        assert_eq!(kept.waits.len(), waits);
     }
 }

@@ -103,14 +103,14 @@ impl App {
             self.say("no run has ended here".to_owned());
             return Ok(());
         };
-        let wait = run.wait().map_or(run.queue(), |w| w.hi);
+        let wait = run.waited().hi;
         self.travel(|p| p.seek_event(run.event))?;
         self.chosen = Some(run.reg);
         let place = match self.view {
             View::Timeline => "in view",
             _ => "of all",
         };
-        let most = if run.wait().is_some_and(|w| w.lo < w.hi) {
+        let most = if run.waited().lo < wait {
             "at most "
         } else {
             ""

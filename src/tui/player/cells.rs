@@ -288,7 +288,7 @@ impl Sink for Cells {
                 self.span(run.reg, ready.lo, ready.hi, |c, _| c.maybe = true);
             }
         }
-        let wait = |r: &Run| r.wait().map_or(r.queue(), |w| w.hi);
+        let wait = |r: &Run| r.waited().hi;
         if self.worst.as_ref().is_none_or(|w| wait(run) > wait(w)) {
             self.worst = Some(*run);
         }

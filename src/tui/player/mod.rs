@@ -406,7 +406,7 @@ struct Worst {
 
 impl Sink for Worst {
     fn run(&mut self, run: &Run) {
-        let wait = |r: &Run| r.wait().map_or(r.queue(), |w| w.hi);
+        let wait = |r: &Run| r.waited().hi;
         let mine = run.loop_id == self.loop_id && (self.from..self.to).contains(&run.end);
         if mine && self.run.as_ref().is_none_or(|w| wait(run) > wait(w)) {
             self.run = Some(*run);

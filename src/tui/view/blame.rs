@@ -23,8 +23,11 @@ pub fn parts(app: &App, run: &Run) -> Vec<(String, Range)> {
         .range(reach..)
         .take_while(|s| s.start <= run.start || s.loop_id != run.loop_id)
         .collect();
+    // Had it been ready while the loop slept, the wait would have returned: behind that bound stands nobody.
+    let slept = |part: &Part| *part == Part::Wait && run.notice_fidelity != Fidelity::Measured;
     blame(segments, run)
         .into_iter()
+        .filter(|(part, _)| !slept(part))
         .map(|(part, range)| (words(app, run, part), range))
         .collect()
 }
@@ -60,10 +63,7 @@ pub fn lines(app: &App, run: &Run) -> Vec<String> {
             .collect();
         out.push(format!("behind: {}", text::list(&list, 5)));
     }
-    let wait = run.wait().unwrap_or(Range {
-        lo: run.queue(),
-        hi: run.queue(),
-    });
+    let wait = run.waited();
     if let Some((who, most)) = parts.first()
         && wait.hi > 0
         && wait.lo == wait.hi

@@ -142,7 +142,7 @@ pub fn worst(pen: &mut Pen<'_>, app: &App) {
         return;
     }
     let (from, to) = (window.key.from(), window.key.to());
-    let wait = |r: &Run| r.wait().map_or(r.queue(), |w| w.hi);
+    let wait = |r: &Run| r.waited().hi;
     let mut runs: Vec<&Run> = window
         .facts
         .runs
@@ -155,7 +155,7 @@ pub fn worst(pen: &mut Pen<'_>, app: &App) {
     for (i, run) in runs.iter().take(h - 1).enumerate() {
         let y = i + 1;
         let fd = window.model().reg(run.reg).map_or(-1, |r| r.fd);
-        let wait_text = run.wait().map_or_else(|| time(run.queue()), range);
+        let wait_text = range(run.waited());
         let behind = blame::parts(app, run).into_iter().next();
         let behind =
             behind.map_or_else(String::new, |(who, r)| format!("behind {who} {}", range(r)));

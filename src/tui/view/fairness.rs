@@ -38,14 +38,11 @@ fn max(h: &Histogram) -> String {
     }
 }
 
-/// Its longest wait, as far as it is known.
+/// Its longest wait for its turn, as far as it is known.
 pub fn longest(reg: &Registration) -> String {
-    match reg.wait_max {
+    match reg.waited_max.hi {
         0 => ABSENT.to_string(),
-        max => {
-            let slack = (reg.notice_hi.max()).saturating_sub(reg.notice_lo.max());
-            at_most(max.saturating_sub(slack), max)
-        }
+        max => at_most(reg.waited_max.lo, max),
     }
 }
 
@@ -72,7 +69,7 @@ pub const COLUMNS: &[Column] = &[
         falling: true,
         from: 0,
         cell: |_, r| longest(r),
-        key: |r| r.wait_max,
+        key: |r| r.waited_max.hi,
     },
     Column {
         title: "share",
@@ -246,7 +243,12 @@ pub fn draw_table(pen: &mut Pen<'_>, app: &App, regs: &[&Registration]) {
     let first = at
         .saturating_sub(rows.saturating_sub(2))
         .min(regs.len().saturating_sub(rows));
-    let most = regs.iter().map(|r| r.wait_max).max().unwrap_or(0).max(1);
+    let most = regs
+        .iter()
+        .map(|r| r.waited_max.hi)
+        .max()
+        .unwrap_or(0)
+        .max(1);
     for (row, reg) in regs.iter().skip(first).take(rows).enumerate() {
         let y = row + 1;
         let chosen = Some(reg.id) == app.chosen;
@@ -281,7 +283,7 @@ pub fn draw_table(pen: &mut Pen<'_>, app: &App, regs: &[&Registration]) {
             pen.put(*x, y, &text::right(&cell, column.width), base);
         }
         if bar_room >= 6 {
-            let bar = bar::share(reg.wait_max as f64 / most as f64, bar_room);
+            let bar = bar::share(reg.waited_max.hi as f64 / most as f64, bar_room);
             pen.put(x + 1, y, &bar, theme::queued().patch(base));
         }
     }
@@ -298,8 +300,8 @@ fn over_time(pen: &mut Pen<'_>, app: &App) {
     let regs = app.regs();
     let worst = regs
         .iter()
-        .max_by_key(|r| r.wait_max)
-        .filter(|r| r.wait_max > 0);
+        .max_by_key(|r| r.waited_max.hi)
+        .filter(|r| r.waited_max.hi > 0);
     let wait = worst.map_or(String::new(), |r| {
         format!("   longest wait {} ({})", longest(r), app.names.name(r.id))
     });

@@ -82,7 +82,7 @@ pub fn fitting(app: &App, rows: usize) -> (Vec<&Registration>, usize) {
         _ => 6,
     };
     let hidden = all.len() - keep;
-    all.sort_by_key(|r| (rank(r), std::cmp::Reverse(r.wait_max), r.fd));
+    all.sort_by_key(|r| (rank(r), std::cmp::Reverse(r.waited_max.hi), r.fd));
     all.truncate(keep);
     all.sort_by_key(|r| (r.fd, r.id));
     (all, hidden)

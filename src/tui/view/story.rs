@@ -251,8 +251,8 @@ fn outlook(app: &App, thread: &ThreadState, out: &mut Vec<String>) {
     let regs = app.regs();
     if let Some(worst) = regs
         .iter()
-        .max_by_key(|r| r.wait_max)
-        .filter(|r| r.wait_max > 1_000_000)
+        .max_by_key(|r| r.waited_max.hi)
+        .filter(|r| r.waited_max.hi > 1_000_000)
     {
         out.push(format!(
             "So far {} has waited longest for one event: {}.",

@@ -278,8 +278,8 @@ fn figures(pen: &mut Pen<'_>, app: &App) {
     x = pen.puts(x, 0, &[("fairness ", quiet), (&fairness, theme::strong())]) + 2;
     let longest = regs
         .iter()
-        .max_by_key(|r| r.wait_max)
-        .filter(|r| r.wait_max > 0);
+        .max_by_key(|r| r.waited_max.hi)
+        .filter(|r| r.waited_max.hi > 0);
     if let Some(reg) = longest {
         let wait = fairness::longest(reg);
         let name = format!(" ({})", app.names.name(reg.id));

@@ -62,7 +62,7 @@ pub fn lanes(app: &App, most: usize) -> (Vec<Id>, usize) {
             let first = Some(r.id) == app.chosen || Some(r.id) == busiest;
             // In a summary those that are told apart most.
             let active = window.activity(r.id);
-            (!first, Reverse(active), Reverse(r.wait_max), r.id)
+            (!first, Reverse(active), Reverse(r.waited_max.hi), r.id)
         };
         regs.sort_by_cached_key(|r| rank(r));
         regs.truncate(most.saturating_sub(1));
