@@ -172,6 +172,46 @@ fn going_back_shows_what_was_shown_before() {
 }
 
 #[test]
+fn a_recording_opens_in_the_midst_of_its_worst_wait_and_says_so() {
+    let mut s = Session::new(Script::default(), 80, 24);
+    assert!(s.app.go_to_worst(None).unwrap());
+    let text = s.text();
+    assert!(text.contains("worst wait: "), "{text}");
+    assert!(
+        text.contains("behind flood") && text.contains("RUNS"),
+        "{text}"
+    );
+    let waits = s.app.chosen().unwrap();
+    assert_eq!(loopscope::tui::theme::word(waits.word), "ready", "{text}");
+    // x goes to the very start of the same event's handler.
+    let (place, fd) = (s.app.t(), waits.fd);
+    s.keys("x");
+    assert_eq!(s.app.chosen().unwrap().fd, fd);
+    assert!(s.app.t() >= place);
+    // Asked for one fd, it is that fd's worst.
+    assert!(s.app.go_to_worst(Some(5)).unwrap());
+    assert_eq!(s.app.chosen().unwrap().fd, 5);
+    assert!(!s.app.go_to_worst(Some(4711)).unwrap());
+}
+
+#[test]
+fn bytes_nobody_comes_back_for_are_the_worst_wait() {
+    let script = Script {
+        leaves_bytes_at: Some(10_000_000),
+        stamps: false,
+        duration: 60_000_000,
+        ..Script::default()
+    };
+    let mut s = Session::new(script, 80, 24);
+    assert!(s.app.go_to_worst(None).unwrap());
+    let text = s.text();
+    assert!(
+        text.contains("left unread for") && text.contains("left over"),
+        "{text}"
+    );
+}
+
+#[test]
 fn turns_are_stepped_both_ways() {
     let mut s = Session::new(Script::default(), 80, 24);
     s.go("50ms");

@@ -9,6 +9,8 @@ pub mod machine;
 pub mod procfs;
 
 #[cfg(feature = "cli")]
+pub mod calibrate;
+#[cfg(feature = "cli")]
 pub mod collector;
 #[cfg(feature = "cli")]
 pub mod control;

@@ -11,7 +11,8 @@ use std::path::Path;
 /// Where to look.
 #[derive(clap::Args, Debug)]
 pub struct Look {
-    /// Stand at this instant: 1.25s, 310ms, 50%, -10s (before the end), event:N, iteration:LOOP:N, mark:NAME
+    /// Stand at this instant: 1.25s, 310ms, 50%, -10s (before the end), event:N, iteration:LOOP:N, mark:NAME [default:
+    /// the worst wait of the recording, or of --fd]
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub at: Option<When>,
     /// The screen

@@ -7,6 +7,7 @@
 //! [`run()`] needs a terminal; [`frame`] draws one picture without any.
 
 pub mod app;
+pub mod cost;
 pub mod event;
 pub mod filter;
 pub mod hold;
@@ -53,7 +54,7 @@ pub enum Source {
 pub struct Options {
     /// The recording's name, for the header and for commands to copy.
     pub name: String,
-    /// The first instant shown; the beginning (replay) or the end (live) when absent.
+    /// The first instant shown; the worst wait (replay) or the end (live) when absent.
     pub at: Option<crate::when::When>,
     /// Playing speed as a factor: 0.01 is 1:100.
     pub speed: Option<f64>,
@@ -98,6 +99,7 @@ impl App {
                 Err((why, column)) => return Ok(Err(format!("{why} (column {})", column + 1))),
             }
         }
+        let at_given = at.is_some();
         if let Some(at) = at {
             app.following = false;
             match when::to(&mut app.player, &at)? {
@@ -105,9 +107,14 @@ impl App {
                 Ok(when::To::Event(n)) => app.player.seek_event(n + 1)?,
                 Err(why) => return Ok(Err(why)),
             }
+        } else if !app.following && !app.go_to_worst(fd)? && fd.is_some() {
+            // Nobody waited on it: it is there at the end, if ever.
+            app.player.seek_end()?;
         }
         app.player.finish()?;
-        if let Some(fd) = fd {
+        if let Some(fd) = fd
+            && app.chosen().is_none_or(|r| r.fd != fd)
+        {
             let found = app
                 .regs()
                 .into_iter()
@@ -121,7 +128,12 @@ impl App {
             };
             match found.or_else(all) {
                 Some((id, loop_id)) => (app.chosen, app.loop_id) = (Some(id), loop_id),
-                None => return Ok(Err(format!("no fd {fd} is registered at that moment"))),
+                None => {
+                    return Ok(Err(match at_given {
+                        true => format!("no fd {fd} is registered at that moment"),
+                        false => format!("no fd {fd} is registered in this recording"),
+                    }));
+                }
             }
         }
         Ok(Ok(app))

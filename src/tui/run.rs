@@ -2,6 +2,7 @@
 //! something happens.
 
 use super::app::{App, Effect};
+use super::cost::Meter;
 use super::event::{self, Event};
 use super::message::{Leave, Message, View};
 use super::terminal::Terminal;
@@ -61,7 +62,7 @@ pub fn run(source: &Source, options: Options) -> anyhow::Result<Outcome> {
         looked: Instant::now(),
         grown: Instant::now(),
         idled: Instant::now(),
-        cost: Cost::start(),
+        cost: Meter::start(),
     };
     // Data that came before the listener was there.
     app_data(&mut main)?;
@@ -94,7 +95,7 @@ struct Main {
     /// When the recording last grew, and when its idle time was last shown.
     grown: Instant,
     idled: Instant,
-    cost: Cost,
+    cost: Meter,
 }
 
 impl Main {
@@ -240,7 +241,8 @@ impl Main {
         let Ok((width, height)) = self.terminal.size() else {
             return Ok(false);
         };
-        if let Some(cost) = self.cost.sample() {
+        let pushed = (self.app.is_live()).then(|| self.app.player.reader().end());
+        if let Some(cost) = self.cost.sample(pushed) {
             self.app.cost = Some(cost);
         }
         let more = self.app.prepare(width, height)?;
@@ -276,49 +278,6 @@ fn save_picture(svg: &str) -> String {
         }
     }
     "cannot find a free name for the picture here; move some away".to_owned()
-}
-
-/// Our own CPU: UI, collector and everything else in this process.
-struct Cost {
-    wall: Instant,
-    cpu: Duration,
-}
-
-impl Cost {
-    fn start() -> Self {
-        Cost {
-            wall: Instant::now(),
-            cpu: cpu(),
-        }
-    }
-
-    /// In parts of one core since the last sample, at most once a second.
-    fn sample(&mut self) -> Option<f64> {
-        let wall = self.wall.elapsed();
-        if wall < Duration::from_secs(1) {
-            return None;
-        }
-        let now = cpu();
-        let used = now.saturating_sub(self.cpu);
-        *self = Cost {
-            wall: Instant::now(),
-            cpu: now,
-        };
-        Some(used.as_secs_f64() / wall.as_secs_f64())
-    }
-}
-
-fn cpu() -> Duration {
-    // SAFETY: all zeroes is a valid timespec, and the call writes only to it.
-    let spent = unsafe {
-        let mut spent: libc::timespec = std::mem::zeroed();
-        libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut spent);
-        spent
-    };
-    Duration::new(
-        spent.tv_sec.max(0) as u64,
-        spent.tv_nsec.clamp(0, 999_999_999) as u32,
-    )
 }
 
 /// Whether a launched child has ended, in words.

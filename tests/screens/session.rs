@@ -27,6 +27,7 @@ impl Session {
         };
         let options = Options {
             name: "greedy-fd broken".into(),
+            at: "0s".parse().ok(),
             ..Options::default()
         };
         let app = App::open(&source, options, look).unwrap().unwrap();

@@ -5,7 +5,9 @@ mod line;
 mod rows;
 mod span;
 mod time;
+mod worst;
 
+use super::cost::Cost;
 use super::filter::Filter;
 use super::hold::Held;
 use super::message::{Ask, Leave, Message, Pace, View};
@@ -140,8 +142,8 @@ pub struct App {
     pub look: Look,
     /// How it was started.
     pub options: Options,
-    /// CPU of collector and UI, in parts of one core.
-    pub cost: Option<f64>,
+    /// What we cost, once it is known.
+    pub cost: Option<Cost>,
     /// For the main loop.
     pub effects: Vec<Effect>,
     /// The person has left.
@@ -350,7 +352,12 @@ impl App {
                 self.loop_id = (i64::from(self.loop_id) + i64::from(by)).rem_euclid(loops) as Id;
                 self.chosen = None;
             }
-            Message::Zoom(by) => self.zoom(by),
+            Message::Zoom(by) => {
+                if !self.zoom(by) {
+                    let end = if by > 0 { "closer" } else { "further out" };
+                    self.say(format!("the timeline goes no {end}"));
+                }
+            }
             Message::Pan(by) => {
                 let key = self.window_key();
                 let step = (key.to() - key.from()) / 4;

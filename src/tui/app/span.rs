@@ -1,6 +1,7 @@
 //! Which stretch of time the timeline shows, and how zooming and panning move it. Step: model → **view**.
 
 use super::App;
+use crate::tui::message::View;
 use crate::tui::player::Key;
 
 /// Nanoseconds across the timeline while it follows a program.
@@ -29,15 +30,22 @@ impl App {
         span.clamp(1_000, self.whole())
     }
 
-    pub(super) fn zoom(&mut self, by: i32) {
+    /// To the next round column width; false when there is none.
+    pub(super) fn zoom(&mut self, by: i32) -> bool {
+        use crate::tui::view::timeline::{narrower, round_width};
         let key = self.window_key();
-        let span = key.to() - key.from();
-        let span = if by > 0 {
-            span / 2
-        } else {
-            span.saturating_mul(2)
+        let cols = key.cols.max(1) as u64;
+        // A column shows at least a nanosecond, all of them at most twice the recording.
+        let width = match by > 0 {
+            true => narrower(key.width),
+            false => round_width(key.width.saturating_add(1)),
         };
-        self.span = Some(span.clamp(200, self.whole().saturating_mul(2)));
+        let most = round_width(self.whole().saturating_mul(2).div_ceil(cols));
+        if width == key.width || (by < 0 && width > most.max(key.width)) {
+            return false;
+        }
+        let span = width.saturating_mul(cols);
+        self.span = Some(span);
         // Around the cursor when it is in view, else around the middle.
         let t = self.t();
         if self.left.is_some() {
@@ -48,11 +56,16 @@ impl App {
             };
             self.left = Some(middle.saturating_sub(span / 2));
         }
+        true
     }
 
     /// Columns of the timeline at this size.
     pub fn columns(&self) -> usize {
-        crate::tui::view::timeline::columns(self.size.0 as usize)
+        let width = self.size.0 as usize;
+        match self.view {
+            View::Fairness => crate::tui::view::fairness::columns(width),
+            _ => crate::tui::view::timeline::columns(width),
+        }
     }
 
     /// The window of time that the screen shows.

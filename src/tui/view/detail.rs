@@ -73,12 +73,13 @@ pub fn chain(run: &Run) -> String {
     let notice = match (run.notice, run.notice_fidelity) {
         (Some(n), Fidelity::Measured) => ms(n.hi),
         (Some(n), Fidelity::Inferred) => format!("~{}", ms(n.hi)),
+        (Some(n), _) if text::is_narrow(n) => ms(n.hi),
         (Some(n), _) if n.lo == 0 => format!("<={}", ms(n.hi)),
         (Some(n), _) => format!("{} to {}", ms(n.lo), ms(n.hi)),
         (None, _) => ABSENT.to_string(),
     };
     let ready = match run.ready {
-        Some(r) if r.lo == r.hi => ms(r.lo),
+        Some(r) if r.lo == r.hi || run.notice.is_some_and(text::is_narrow) => ms(r.lo),
         Some(r) => format!("{} to {}", ms(r.lo), ms(r.hi)),
         None => ABSENT.to_string(),
     };

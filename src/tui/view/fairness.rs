@@ -195,11 +195,8 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     draw_table(&mut pen.part(1, 1, w - 2, table), app, &regs);
     boxes::across(pen, table + 1, theme::quiet());
     let when = app.player.window().map_or(String::new(), |win| {
-        format!(
-            ", {} to {} s",
-            super::instant(win.painted().from()),
-            super::instant(win.painted().to())
-        )
+        let to = win.painted().to().min(app.player.duration());
+        format!(", {} to {}", time(win.painted().from()), time(to))
     });
     let summed = app.player.window().is_some_and(|w| w.is_summary());
     let of = if summed {
@@ -207,7 +204,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     } else {
         ""
     };
-    let title = format!("fairness over time{of}, 1 is fair (Jain){when}");
+    let title = format!("fairness over time{of}, 1 is fair (Jain), · nobody served{when}");
     boxes::title(pen, 1, table + 1, w - 2, &title, theme::strong());
     over_time(&mut pen.part(1, table + 2, w - 2, chart - 1), app);
 }
@@ -292,6 +289,14 @@ pub fn draw_table(pen: &mut Pen<'_>, app: &App, regs: &[&Registration]) {
     }
 }
 
+/// Cells before the chart over time.
+const LEFT: usize = 5;
+
+/// Columns of the chart over time on a screen this wide.
+pub fn columns(width: usize) -> usize {
+    width.saturating_sub(LEFT + 3)
+}
+
 fn over_time(pen: &mut Pen<'_>, app: &App) {
     let (w, h) = (pen.width(), pen.height());
     let overall = app.model().fairness(app.loop_id);
@@ -315,13 +320,19 @@ fn over_time(pen: &mut Pen<'_>, app: &App) {
         return;
     }
     let cells = window.painted();
-    let cols = cells.cols.min(w.saturating_sub(7));
+    // The axis ends where the recording does.
+    let last = cells
+        .col(app.player.duration())
+        .map_or(cells.cols, |c| c + 1);
+    let cols = cells.cols.min(w.saturating_sub(LEFT + 1)).min(last);
     pen.put(1, 1, &text::right("1", 3), theme::quiet());
     if rows > 1 {
         pen.put(1, rows, &text::right("0", 3), theme::quiet());
     }
     for col in 0..cols {
         let Some(f) = cells.fairness(col) else {
+            // Nobody was served: neither fair nor unfair.
+            pen.glyph(LEFT + col, rows, '·', theme::quiet());
             continue;
         };
         let style = if f < 0.5 {
@@ -331,13 +342,13 @@ fn over_time(pen: &mut Pen<'_>, app: &App) {
         };
         for row in 0..rows {
             let c = bar::tall((f * 1000.0) as u64, 1000, row, rows);
-            pen.glyph(5 + col, 1 + row, c, style);
+            pen.glyph(LEFT + col, 1 + row, c, style);
         }
     }
     if let Some(col) = cells.col(app.t()).filter(|c| *c < cols) {
         for row in 0..rows {
-            if pen.at(5 + col, 1 + row) == " " {
-                pen.glyph(5 + col, 1 + row, '│', theme::cursor());
+            if pen.at(LEFT + col, 1 + row) == " " {
+                pen.glyph(LEFT + col, 1 + row, '│', theme::cursor());
             }
         }
     }

@@ -22,11 +22,19 @@ pub fn why(why: Why) -> &'static str {
         Why::Reported => "told: in a ready batch",
         Why::NotReported => "a wait with room did not report it",
         Why::Start => "its handler started",
-        Why::Drained => "its handler met EAGAIN, the end or a short read",
+        Why::Drained => "drained (EAGAIN, end or short read)",
         Why::LeftData => "its handler ended with data left",
         Why::WriteBlocked => "a write met EAGAIN",
         Why::Skipped => "the program left the batch before its turn",
         Why::Lost => "events were lost",
+    }
+}
+
+/// A state where room is short.
+fn short(word: Word) -> &'static str {
+    match word {
+        Word::Disarmed => "off",
+        other => theme::word(other),
     }
 }
 
@@ -48,8 +56,10 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let y = facts_rows + 1;
     boxes::across(pen, y, theme::quiet());
     let rest = h.saturating_sub(y + 2);
+    // The history needs its reasons in full, the table has a screen of its own.
+    let split = if w < 160 { w * 2 / 5 } else { w / 2 };
     let (table, history_at, history_w) = match wide {
-        true => (rest, w / 2, w - w / 2 - 2),
+        true => (rest, split, w - split - 2),
         false => ((rest / 3).clamp(3, 8).min(rest), 1, w - 2),
     };
     let focus = |pane: usize| {
@@ -61,16 +71,16 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     };
     boxes::title(pen, 1, y, w / 2, "all fds (↑↓)", focus(0));
     let regs = fairness::sorted(app);
-    let table_w = if wide { w / 2 - 1 } else { w - 2 };
+    let table_w = if wide { split - 2 } else { w - 2 };
     fairness::draw_table(&mut pen.part(1, y + 1, table_w, table), app, &regs);
     let history_y = match wide {
         true => {
-            boxes::down(pen, w / 2 - 1 + 1 - 1, y, h - 1, theme::quiet());
+            boxes::down(pen, split - 1, y, h - 1, theme::quiet());
             boxes::title(
                 pen,
-                w / 2 + 1,
+                split + 1,
                 y,
-                w / 2 - 3,
+                w - split - 4,
                 "its history, latest first",
                 focus(1),
             );
@@ -164,12 +174,17 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
         &format!("{addr}   {life}   unread {}", kernel::unread_of(reg)),
         theme::plain(),
     );
+    // What never happened needs no words where room is short.
+    let some = |n: u64, word: &str| match n {
+        0 if w < 110 => String::new(),
+        n => format!(", {word} {}", count(n)),
+    };
     let moved = format!(
-        "told {} times, served {}, skipped {}, stale {}   in {}, out {}   bypassed by at most {}",
+        "told {} times, served {}{}{}   in {}, out {}   bypassed {} times at most",
         count(reg.ready),
         count(reg.dispatched),
-        count(reg.skipped),
-        count(reg.stale),
+        some(reg.skipped, "skipped"),
+        some(reg.stale, "stale"),
         bytes(reg.bytes_in),
         bytes(reg.bytes_out),
         count(u64::from(reg.bypassed_max))
@@ -230,13 +245,18 @@ fn history(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
     if rows >= 8
         && let Some(run) = detail::run_at(app)
     {
-        pen.put(1, 0, &detail::chain(&run), theme::plain());
-        let line = blame::lines(app, &run)
-            .into_iter()
-            .next()
-            .unwrap_or_default();
-        pen.put(1, 1, &line, theme::plain());
-        y = 3;
+        let behind = blame::lines(app, &run).into_iter().next();
+        let lines = [detail::chain(&run), behind.unwrap_or_default()];
+        let room = pen.width().saturating_sub(2);
+        for line in lines
+            .iter()
+            .flat_map(|l| text::wrap(l, room))
+            .take(rows / 2)
+        {
+            pen.put(1, y, &line, theme::plain());
+            y += 1;
+        }
+        y += 1;
     }
     let mut later = t;
     for change in changes.iter().rev() {
@@ -258,13 +278,13 @@ fn history(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
         let x = pen.put(
             x,
             y,
-            &text::left(&format!("{mark}{}", theme::word(change.to)), 15),
+            &text::left(&format!("{mark}{}", short(change.to)), 12),
             theme::of(change.to),
         );
         let x = pen.put(
             x,
             y,
-            &text::left(&format!("for {stayed}"), 13),
+            &text::left(&format!("for {stayed}"), 12),
             theme::plain(),
         );
         pen.put(x, y, why(change.why), theme::quiet());

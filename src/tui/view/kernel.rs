@@ -102,7 +102,7 @@ pub fn interest(pen: &mut Pen<'_>, app: &App) {
         .max()
         .unwrap_or(0);
     let most = w.saturating_sub(FD + wants_w + unread);
-    let name_w = most.min(longest.max(6) + 1).min(28);
+    let name_w = most.min(longest.max(6) + 1).clamp(2, 28);
     let state_w = w.saturating_sub(FD + name_w + wants_w + unread);
     let quiet = theme::quiet();
     let mut x = pen.put(0, 0, &text::left("  fd name", FD + name_w), quiet);
@@ -121,7 +121,7 @@ pub fn interest(pen: &mut Pen<'_>, app: &App) {
             Style::new()
         };
         pen.glyph(0, i + 1, glyph(reg.word), style);
-        let name = text::left(app.names.name(reg.id), name_w);
+        let name = text::left(&text::cut(app.names.name(reg.id), name_w - 1), name_w);
         let wanted = match wants_w {
             8 => wants_short(reg.interest),
             _ => wants(reg.interest),

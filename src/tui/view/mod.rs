@@ -118,24 +118,24 @@ fn header(pen: &mut Pen<'_>, app: &App) {
     }
     let place = match app.player.progress() {
         Some(part) => format!("going there {:.0}%, Esc stops", part * 100.0),
-        None if w < 76 => instant(app.t()),
+        // Who follows stands at the end: one figure tells both.
+        None if w < 76 || (app.following && app.is_live()) => instant(app.t()),
         None => format!("{} of {}", instant(app.t()), time(app.player.duration())),
     };
     let lost = app.model().lost();
     let cost = match app.cost {
-        Some(cost) => format!("cost {:.1}%", cost * 100.0),
+        Some(cost) => cost.text(w >= 110),
         None => format!("cost {ABSENT}"),
     };
     let mut right = String::new();
-    if app.loops() > 1 || w >= 70 {
+    if app.loops() > 1 || w >= 90 {
         right = match app.loops() {
             0 => format!("loop {ABSENT}  "),
             n => format!("loop {}/{n}  ", app.loop_id + 1),
         };
     }
-    if let Some(filter) = &app.filter {
+    if app.filter.is_some() {
         right = format!("filter on  {right}");
-        let _ = filter;
     }
     if app.model().late() > 0 && w >= 100 {
         right.push_str(&format!("late {}  ", count(app.model().late())));

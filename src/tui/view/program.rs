@@ -10,7 +10,11 @@ use crate::tui::widget::text::{self, bytes, plural, time};
 /// The right pane: the batch, or what the loop sleeps on.
 pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let Some(thread) = kernel::thread(app) else {
-        pen.put(1, 0, "no thread has waited on a loop yet", theme::quiet());
+        let line = match pen.width() {
+            0..36 => "no loop has waited yet",
+            _ => "no thread has waited on a loop yet",
+        };
+        pen.put(1, 0, line, theme::quiet());
         return;
     };
     let used = others(pen, app, thread);
@@ -225,17 +229,23 @@ fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
     let now = app.t();
     let kind = app.the_loop().map_or("epoll", |l| l.kind.name());
     let call = if kind == "epoll" { "epoll_wait" } else { kind };
+    let narrow = w < 44;
     let until = match timeout {
+        ..0 if narrow => "no time-out".to_owned(),
         ..0 => "no time-out".to_owned(),
+        0 if narrow => "only looks".to_owned(),
         0 => "it only looks".to_owned(),
-        ns => format!(
-            "wakes by itself in {}",
-            time((since + ns as u64).saturating_sub(now))
-        ),
+        ns => {
+            let left = time((since.saturating_add(ns as u64)).saturating_sub(now));
+            match narrow {
+                true => format!("up in {left}"),
+                false => format!("wakes by itself in {left}"),
+            }
+        }
     };
     let slept = time(now.saturating_sub(since));
     let line = match w {
-        0..44 => format!("asleep for {slept}, {until}"),
+        0..44 => format!("asleep {slept}, {until}"),
         _ => format!("asleep in {call} for {slept}; {until}"),
     };
     pen.put(1, 0, &line, theme::plain());

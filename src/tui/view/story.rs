@@ -5,6 +5,7 @@ use super::program::{in_call, late_ones};
 use super::theatre::age;
 use super::{fairness, kernel};
 use crate::model::{ItemState, Phase, Registration, ThreadState, Word};
+use crate::record::event::FdKind;
 use crate::tui::app::App;
 use crate::tui::widget::text::{self, bytes, count, list, plural, time};
 
@@ -171,7 +172,9 @@ fn asleep(app: &App, since: u64, timeout: i64, out: &mut Vec<String>) {
 /// Edge-triggered fds with bytes left: the lesson of et-not-drained.
 fn left_over(app: &App, out: &mut Vec<String>) {
     let regs = kernel::shown(app);
-    let left: Vec<&&Registration> = regs.iter().filter(|r| r.word == Word::Residual).collect();
+    // A waker's counter may stay as it is: every write to it wakes again.
+    let lies = |r: &&&Registration| r.word == Word::Residual && r.kind != FdKind::Eventfd;
+    let left: Vec<&&Registration> = regs.iter().filter(lies).collect();
     let Some(reg) = left.first() else { return };
     let unread = match reg.unread {
         Some(n) if n > 0 => format!("{} bytes", count(n)),

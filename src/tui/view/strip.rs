@@ -192,6 +192,19 @@ pub fn item_bar(word: Word, part: f64, cells: usize) -> (String, Style) {
 
 /// The share of run time of an fd among all of its loop so far.
 pub fn share(app: &App, reg: &Registration) -> Option<f64> {
-    let total = app.the_loop()?.run_ns;
-    (total > 0).then(|| reg.run_ns as f64 / total as f64)
+    let the_loop = app.the_loop()?;
+    // The loop's own sum grows with finished turns only; runs of turns that go on stand in the tail.
+    let now = (the_loop.threads.iter())
+        .filter(|t| !matches!(t.phase, Phase::Waiting { .. } | Phase::Ended));
+    let open: u64 = now
+        .map(|t| {
+            let runs = app.tail().runs.iter().rev();
+            let runs = runs.take_while(|r| r.end >= t.wakeup);
+            let mine =
+                runs.filter(|r| (r.loop_id, r.thread, r.turn) == (app.loop_id, t.thread, t.turn));
+            mine.map(crate::model::Run::run).sum::<u64>()
+        })
+        .sum();
+    let total = the_loop.run_ns + open;
+    (total > 0).then(|| (reg.run_ns as f64 / total as f64).min(1.0))
 }

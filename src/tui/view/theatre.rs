@@ -235,9 +235,9 @@ fn questions(pen: &mut Pen<'_>, app: &App) {
         &[
             (q("told to do something? ", "told? "), quiet),
             (&yes(tasks, "task"), style(tasks)),
-            (q("   time for something? ", "  time? "), quiet),
+            (q("  time for something? ", "  time? "), quiet),
             (&yes(timers, "timer"), style(timers)),
-            (q("   news from the OS? ", "  news? "), quiet),
+            (q("  news from OS? ", "  news? "), quiet),
             (&yes(news, "event"), style(news)),
         ],
     );

@@ -41,6 +41,16 @@ pub fn round_width(ns: u64) -> u64 {
     }
 }
 
+/// The round number before `ns`, which is one; 1 when there is none.
+pub fn narrower(ns: u64) -> u64 {
+    let mut unit = 1u64;
+    while unit.saturating_mul(10) < ns {
+        unit = unit.saturating_mul(10);
+    }
+    let steps = [5, 2, 1].map(|s| unit.saturating_mul(s));
+    steps.into_iter().find(|s| *s < ns).unwrap_or(1)
+}
+
 /// The lanes that fit, and how many do not: all by fd number, or those that waited most.
 pub fn lanes(app: &App, most: usize) -> (Vec<Id>, usize) {
     let Some(window) = app.player.window() else {
@@ -354,6 +364,17 @@ mod tests {
             (5_000_000, 5_000_000),
         ] {
             assert_eq!(round_width(ns), want);
+        }
+        for (ns, want) in [
+            (1, 1),
+            (2, 1),
+            (5, 2),
+            (10, 5),
+            (20, 10),
+            (2_000_000, 1_000_000),
+        ] {
+            assert_eq!(narrower(ns), want);
+            assert_eq!(round_width(want + 1), ns.max(2));
         }
     }
 }
