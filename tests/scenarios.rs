@@ -10,8 +10,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use loopscope::model::{
-    self, Fairness, Fidelity, Model, Part, Range, Registration, Run, Segment, Sink, Transition,
-    Turn, Word,
+    self, Fairness, Fidelity, Fired, Model, Part, Range, Registration, Run, Segment, Sink,
+    Transition, Turn, Word,
 };
 use loopscope::record::event::{Cause, Ctl, Event, FdKind, Kind, NO_INDEX, Op, Space, Wait, flags};
 
@@ -22,6 +22,7 @@ struct Heard {
     segments: Vec<Segment>,
     transitions: Vec<Transition>,
     windows: Vec<Fairness>,
+    fired: Vec<Fired>,
 }
 
 impl Sink for Heard {
@@ -39,6 +40,9 @@ impl Sink for Heard {
     }
     fn fairness(&mut self, window: &Fairness) {
         self.windows.push(*window);
+    }
+    fn timer(&mut self, fired: &Fired) {
+        self.fired.push(*fired);
     }
 }
 
@@ -342,8 +346,12 @@ impl Play {
                 e.arg = k.need("n") as u64;
                 e.y = k.number("took").unwrap_or(0) as u64;
             }
-            "timer" | "timer-end" | "task" | "task-end" | "call" | "call-end" => {
+            "timer" | "timer-end" | "arm" | "cancel" | "queue" | "task" | "task-end" | "call"
+            | "call-end" => {
                 e.kind = match verb {
+                    "arm" => Kind::TimerArm,
+                    "cancel" => Kind::TimerCancel,
+                    "queue" => Kind::TaskQueued,
                     "timer" => Kind::TimerBegin,
                     "timer-end" => Kind::TimerEnd,
                     "task" => Kind::TaskBegin,
@@ -353,6 +361,9 @@ impl Play {
                 };
                 e.fd = k.number("ep").unwrap_or(-1) as i32;
                 e.x = k.number("id").unwrap_or(1) as i32;
+                // The program's own number of a timer or task; `id` is its name's.
+                e.arg = k.number("key").unwrap_or(0) as u64;
+                e.y = k.number("in").unwrap_or(0) as u64;
             }
             "lost" => {
                 e.kind = Kind::Lost;
@@ -535,6 +546,37 @@ impl Play {
                     }
                     assert_eq!(text, expected, "blame");
                 }
+            }
+            "timers" => {
+                let l = &self.model.loops()[k.number("loop").unwrap_or(0) as usize];
+                let next = l.timers.next();
+                let of = |x: Option<u64>| x.map_or("none".to_owned(), |x| x.to_string());
+                check(&mut k, "armed", l.timers.len());
+                check(&mut k, "next", of(next.map(|t| t.id)));
+                check(
+                    &mut k,
+                    "due",
+                    next.map_or("none".to_owned(), |t| time(t.due)),
+                );
+                check(&mut k, "arms", l.timers.arms);
+                check(&mut k, "cancelled", l.timers.cancelled);
+                check(&mut k, "fired", l.timers.fired);
+                check(&mut k, "late", l.timers.late.count());
+                check(&mut k, "late_max", time(l.timers.late.max()));
+            }
+            "fired" => {
+                let fired = &self.heard.fired[k.need("n") as usize];
+                check(&mut k, "key", fired.id);
+                check(&mut k, "loop", fired.loop_id);
+                check(&mut k, "late", fired.late().map_or("none".to_owned(), time));
+            }
+            "tasks" => {
+                let loop_id = k.number("loop").unwrap_or(0) as u32;
+                let l = &self.model.loops()[loop_id as usize];
+                check(&mut k, "waiting", self.model.tasks_of(loop_id).count());
+                check(&mut k, "begun", l.tasks.begun);
+                check(&mut k, "queued", l.tasks.queued.count());
+                check(&mut k, "queued_max", time(l.tasks.queued.max()));
             }
             "turn" => {
                 let turn = &self.heard.turns[k.need("n") as usize];

@@ -68,13 +68,25 @@ impl Model {
             Kind::SupplyBegin => self.supply_begin(thread, process, e, at),
             Kind::Supplied => self.supplied(thread, process, e, at, sink),
             Kind::Name => self.named(process, e, text),
-            Kind::TimerBegin | Kind::TaskBegin => self.side_begin(thread, process, e, at, sink),
+            Kind::TimerArm => self.timer_arm(thread, process, e, at),
+            Kind::TimerCancel => self.timer_cancel(thread, process, e),
+            Kind::TimerBegin => {
+                self.timer_fires(thread, process, e, at, sink);
+                self.side_begin(thread, process, e, at, sink);
+            }
+            Kind::TaskQueued => self.task_queued(thread, process, e, at),
+            Kind::TaskBegin => {
+                self.task_begins(thread, process, e, at);
+                self.side_begin(thread, process, e, at, sink);
+            }
             Kind::TimerEnd | Kind::TaskEnd => self.side_end(thread, process, e, at, sink),
             Kind::CallBegin => self.call_begin(thread, e, at),
             Kind::CallEnd => self.call_end(thread, at),
             Kind::Fork => self.forked(process, e, at, sink),
             Kind::Exec => {
                 self.exec(process, at, sink);
+                self.drop_timers(process);
+                self.drop_tasks(process);
                 if !text.is_empty()
                     && let Some(p) = self.processes.get_mut(process as usize)
                 {
@@ -162,6 +174,7 @@ impl Model {
             fds: FdTable::default(),
             loops: Vec::new(),
             dirty: Vec::new(),
+            queue: super::tasks::Queue::default(),
         });
         if let Some(number) = number {
             self.process_of.insert(number, id);
@@ -274,6 +287,8 @@ impl Model {
         }
         p.end = Some(e.t);
         p.status = Some(e.x);
+        self.drop_timers(id);
+        self.drop_tasks(id);
         self.drop_table(id, at, sink);
     }
 
@@ -308,6 +323,7 @@ impl Model {
             }
         }
         let work = &mut self.threads[thread as usize].work;
+        self.timers_used = (self.timers_used).saturating_sub(work.timers.len() as u64);
         *work = Work {
             clock: work.clock,
             ..Work::default()

@@ -331,7 +331,7 @@ macro_rules! codec_some {
     };
 }
 
-codec_some!(Work { open, last, seats, ctl, close, dup, nested_poll, call, clock } else { cached: None });
+codec_some!(Work { open, last, seats, ctl, close, dup, nested_poll, call, timers, clock } else { cached: None });
 codec!(Thread {
     id,
     number,
@@ -357,6 +357,7 @@ codec!(Process {
     fds,
     loops,
     dirty,
+    queue,
 });
 codec!(ThreadState {
     thread,
@@ -385,12 +386,12 @@ codec!(ThreadState {
 codec_some!(Loop {
     id, process, kind, epfds, name, threads, since, ended, waits, wakeups, timeouts, interrupted, failed,
     unfinished, ready, max_batch, saturated, ctl, nested_polls, wait_ns, busy_ns, run_ns, timer_ns, task_ns, turns,
-    dispatched, skipped, iteration, notice_lo, notice_hi, queue, run, caused, caused_clipped, procs, marked,
+    dispatched, skipped, iteration, notice_lo, notice_hi, queue, run, timers, tasks, caused, caused_clipped, procs, marked,
     room_exit, believed, known, known_live, dirty, turns_begun, head, runs_total, fair, window,
 } else { seats: Map::default(), data: DataMap::default() });
 codec_some!(Model {
     config, now, applied, processes, process_of, threads, loops, poll_loops, regs, next_reg, descs, names, roles,
-    kept, lost_by_cause, late, ignored, slots_used, seats_used, silent, accounts, pairs, pair_order, losses,
+    kept, lost_by_cause, late, ignored, slots_used, seats_used, timers_used, tasks_used, silent, accounts, pairs, pair_order, losses,
     unmatched, contradicted,
 } else {
     thread_of: DataMap::default(),

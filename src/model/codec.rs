@@ -180,6 +180,23 @@ impl<T: Codec + Ord> Codec for std::collections::BTreeSet<T> {
     }
 }
 
+impl<K: Codec + Ord, V: Codec> Codec for std::collections::BTreeMap<K, V> {
+    fn put(&self, out: &mut Vec<u8>) {
+        put(out, self.len() as u64);
+        for (key, value) in self {
+            key.put(out);
+            value.put(out);
+        }
+    }
+    fn get(c: &mut Cursor<'_>) -> Option<Self> {
+        let n = usize::get(c)?;
+        if n > c.left() {
+            return None;
+        }
+        (0..n).map(|_| Some((K::get(c)?, V::get(c)?))).collect()
+    }
+}
+
 impl<T: Codec> Codec for Box<T> {
     fn put(&self, out: &mut Vec<u8>) {
         T::put(self, out);

@@ -101,6 +101,9 @@ impl Model {
         if silent {
             return;
         }
+        if let Some(loop_id) = loop_id {
+            self.clear_timers(loop_id);
+        }
         if let Some(l) = loop_id.and_then(|id| self.loops.get_mut(id as usize)) {
             l.ended = Some(at.t);
             // Every registration of a closed epoll description ends with it.

@@ -288,6 +288,34 @@ pub struct Fairness {
     pub longest: Option<(Id, u64)>,
 }
 
+/// A timer fired: its callback starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fired {
+    /// Number of its `TimerBegin` event.
+    pub event: u64,
+    /// The loop.
+    pub loop_id: Id,
+    /// The thread it fires on.
+    pub thread: Id,
+    /// The process whose timer and name it is.
+    pub process: Id,
+    /// The program's own number.
+    pub id: u64,
+    /// Name id.
+    pub name: u32,
+    /// The instant it was armed for; `None` when that was not seen.
+    pub due: Option<u64>,
+    /// When its callback starts.
+    pub start: u64,
+}
+
+impl Fired {
+    /// How late it fires; 0 when early.
+    pub fn late(&self) -> Option<u64> {
+        self.due.map(|due| self.start.saturating_sub(due))
+    }
+}
+
 /// Listens to the fold. Every method does nothing unless overridden.
 pub trait Sink {
     /// A handler run ended.
@@ -300,6 +328,8 @@ pub trait Sink {
     fn transition(&mut self, _transition: &Transition) {}
     /// A loop's window of one second with at least one run ended.
     fn fairness(&mut self, _window: &Fairness) {}
+    /// A timer fired.
+    fn timer(&mut self, _fired: &Fired) {}
 }
 
 /// Listens to nothing.

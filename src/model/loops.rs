@@ -6,6 +6,7 @@ use super::Histogram;
 use super::blame::Retained;
 use super::data::DataMap;
 use super::facts::{Fidelity, Id, Range, Run};
+use super::{Tasks, Timers};
 
 /// What a loop waits with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -123,6 +124,10 @@ pub struct Loop {
     pub queue: Histogram,
     /// Run time.
     pub run: Histogram,
+    /// Its timers.
+    pub timers: Timers,
+    /// Its tasks.
+    pub tasks: Tasks,
     /// What others waited for that was no handler.
     pub caused: Caused,
     /// Waiting that reached further back than the segments kept for blame: blamed for its last part only.
@@ -185,6 +190,8 @@ impl Loop {
             notice_hi: Histogram::fine(),
             queue: Histogram::fine(),
             run: Histogram::fine(),
+            timers: Timers::default(),
+            tasks: Tasks::default(),
             caused: Caused::default(),
             caused_clipped: 0,
             procs: Vec::new(),

@@ -50,6 +50,7 @@ impl Model {
         t.work.ctl = None;
         t.work.nested_poll = None;
         t.work.call = None;
+        t.work.timers.doubt();
         for index in 0..t.work.seats.len() {
             let Some(seat) = self
                 .threads
@@ -69,10 +70,12 @@ impl Model {
             return;
         };
         let dirty = std::mem::take(&mut p.dirty);
+        p.queue.doubt();
         let loops = p.loops.clone();
         for id in loops {
             if let Some(l) = self.loops.get_mut(id as usize) {
                 l.room_exit = None;
+                l.timers.doubt();
             }
         }
         for loop_id in dirty {

@@ -40,12 +40,14 @@ mod slab;
 mod states;
 mod supply;
 mod tables;
+pub mod tasks;
+pub mod timers;
 mod turn;
 mod wait;
 
 pub use blame::blame;
 pub use facts::{
-    Fairness, Fidelity, Id, Part, Range, Run, Segment, Sink, Transition, Turn, Why, Word,
+    Fairness, Fidelity, Fired, Id, Part, Range, Run, Segment, Sink, Transition, Turn, Why, Word,
 };
 #[doc(hidden)]
 pub use fuzz::fuzz_model;
@@ -55,6 +57,8 @@ pub use process::{InCall, Process, Thread};
 pub use pyramid::Pyramid;
 pub use registration::{Drain, Kernel, Registration};
 pub use roles::{Role, RoleKind};
+pub use tasks::{Task, Tasks};
+pub use timers::{Timer, Timers};
 
 use crate::record::event::{Cause, Space};
 use slab::{NONE, Slab};
@@ -105,6 +109,8 @@ pub struct Model {
     epoch: u64,
     slots_used: u64,
     seats_used: usize,
+    timers_used: u64,
+    tasks_used: u64,
     /// Forked children that have not said hello, oldest first.
     silent: std::collections::VecDeque<Id>,
     accounts: Slab<supply::Account>,
@@ -154,6 +160,8 @@ impl Model {
             epoch: 0,
             slots_used: 0,
             seats_used: 0,
+            timers_used: 0,
+            tasks_used: 0,
             silent: Default::default(),
             accounts: Slab::default(),
             account_of: Map::default(),

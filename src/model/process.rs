@@ -33,6 +33,8 @@ pub struct Process {
     pub(super) loops: Vec<Id>,
     /// Those of them with registrations whose state is known.
     pub(super) dirty: Vec<Id>,
+    /// Tasks that have not begun.
+    pub(super) queue: super::tasks::Queue,
 }
 
 impl Process {
@@ -103,6 +105,8 @@ pub(super) struct Work {
     pub nested_poll: Option<u64>,
     /// The call the program named, entered when.
     pub call: Option<(i32, u32, u64)>,
+    /// Timers armed before it first waited.
+    pub timers: super::Timers,
     /// The latest instant it told of.
     pub clock: u64,
     /// The last (epfd, seat), valid while the model's `epoch` is this one.

@@ -51,6 +51,7 @@ impl Model {
         if let Some(t) = self.threads.get_mut(thread as usize) {
             t.work.last = Some(seat);
         }
+        self.adopt_timers(thread, seat.loop_id);
         let Some(ts) = self.seat(seat) else { return };
         ts.phase = Phase::Waiting {
             since: at.t,

@@ -1,7 +1,9 @@
 //! From a recording to a [`Summary`]: one pass of the model over every event, with one listener for the longest wait.
 //! Step: trace → model → **view**.
 
-use super::summary::{Behind, Bounds, Fd, Loop, Process, Recording, Setup, Summary, Times, Worst};
+use super::summary::{
+    Behind, Bounds, Fd, Loop, Process, Recording, Setup, Summary, Tasks, Timers, Times, Worst,
+};
 use crate::model::{self, Fidelity, Id, Model, Part, Registration, Run, Segment, Sink, Word};
 use crate::record::event::{Cause, Space};
 use crate::text::names::descriptor;
@@ -257,6 +259,19 @@ fn a_loop(model: &Model, l: &model::Loop) -> Loop {
         notice: bounds(&l.notice_lo, &l.notice_hi),
         queue: times(&l.queue, l.has_handlers()),
         run: times(&l.run, l.has_handlers()),
+        timers: (!l.timers.is_unused()).then(|| Timers {
+            arms: l.timers.arms,
+            cancelled: l.timers.cancelled,
+            fired: l.timers.fired,
+            pending: l.timers.len() as u64,
+            run_ns: l.timer_ns,
+            late: Times::from(&l.timers.late),
+        }),
+        tasks: (l.tasks.begun > 0).then(|| Tasks {
+            begun: l.tasks.begun,
+            run_ns: l.task_ns,
+            queued: Times::from(&l.tasks.queued),
+        }),
     }
 }
 

@@ -125,6 +125,23 @@ fn a_loop(j: &mut Json, l: &Loop) {
             .field("notice_ns", l.notice);
         j.field("queue_ns", l.queue).field("run_ns", l.run);
         j.field("name", (!l.name.is_empty()).then_some(l.name.as_str()));
+        match &l.timers {
+            Some(t) => j.object("timers", |j| {
+                j.field("arms", t.arms)
+                    .field("cancelled", t.cancelled)
+                    .field("fired", t.fired)
+                    .field("pending", t.pending);
+                j.field("run_ns", t.run_ns).field("late_ns", t.late);
+            }),
+            None => j.field("timers", None::<u64>),
+        };
+        match &l.tasks {
+            Some(t) => j.object("tasks", |j| {
+                j.field("begun", t.begun).field("run_ns", t.run_ns);
+                j.field("queued_ns", t.queued);
+            }),
+            None => j.field("tasks", None::<u64>),
+        };
     });
 }
 

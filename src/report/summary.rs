@@ -158,6 +158,38 @@ pub struct Loop {
     pub queue: Option<Times>,
     /// Handler start to end.
     pub run: Option<Times>,
+    /// Its timers, where it told of any.
+    pub timers: Option<Timers>,
+    /// Its tasks, where it told of any.
+    pub tasks: Option<Tasks>,
+}
+
+/// The timers of a loop.
+#[derive(Clone, Debug, Default)]
+pub struct Timers {
+    /// Times one was armed or moved.
+    pub arms: u64,
+    /// Times one was taken back.
+    pub cancelled: u64,
+    /// Times one fired.
+    pub fired: u64,
+    /// Armed at the end.
+    pub pending: u64,
+    /// Time in their callbacks.
+    pub run_ns: u64,
+    /// Due to fired, of those whose due instant is known.
+    pub late: Times,
+}
+
+/// The tasks of a loop.
+#[derive(Clone, Debug, Default)]
+pub struct Tasks {
+    /// Times one began.
+    pub begun: u64,
+    /// Time in them.
+    pub run_ns: u64,
+    /// Queued to begun.
+    pub queued: Times,
 }
 
 /// A registration that took part.

@@ -298,6 +298,25 @@ impl Page {
         self.bounds("notice", l.notice);
         self.times("queue", l.queue);
         self.times("run", l.run);
+        if let Some(t) = &l.timers {
+            self.times("late", Some(t.late));
+            self.line(&format!(
+                "  {} timers fired, {} in their callbacks; {} armed, {} taken back, {} pending",
+                grouped(t.fired),
+                Duration(t.run_ns),
+                grouped(t.arms),
+                grouped(t.cancelled),
+                grouped(t.pending)
+            ));
+        }
+        if let Some(t) = &l.tasks {
+            self.times("task wait", Some(t.queued));
+            self.line(&format!(
+                "  {} tasks, {} in them",
+                grouped(t.begun),
+                Duration(t.run_ns)
+            ));
+        }
     }
 
     fn bounds(&mut self, name: &str, bounds: Option<Bounds>) {

@@ -1,7 +1,7 @@
 //! What the fold told lately: finished runs, turns, segments and transitions, as far back as memory allows.
 //! Step: **model** → view.
 
-use crate::model::{Run, Segment, Sink, Transition, Turn};
+use crate::model::{Fired, Run, Segment, Sink, Transition, Turn};
 use std::collections::VecDeque;
 
 /// Facts in the order they ended, bounded; the oldest go first.
@@ -17,6 +17,8 @@ pub struct Facts {
     pub segments: VecDeque<Segment>,
     /// State changes.
     pub transitions: VecDeque<Transition>,
+    /// Timers that fired.
+    pub fired: VecDeque<Fired>,
 }
 
 /// Kept of each sort.
@@ -24,6 +26,7 @@ const RUNS: usize = 40_000;
 const TURNS: usize = 20_000;
 const SEGMENTS: usize = 80_000;
 const TRANSITIONS: usize = 80_000;
+const FIRED: usize = 20_000;
 
 impl Facts {
     /// Nothing yet, complete from `from` on.
@@ -82,6 +85,9 @@ impl Sink for Facts {
             *t,
         );
     }
+    fn timer(&mut self, fired: &Fired) {
+        push(&mut self.fired, FIRED, &mut self.from, |f| f.start, *fired);
+    }
 }
 
 /// Two sinks at once.
@@ -103,5 +109,9 @@ impl<A: Sink, B: Sink> Sink for Both<'_, A, B> {
     fn transition(&mut self, transition: &Transition) {
         self.0.transition(transition);
         self.1.transition(transition);
+    }
+    fn timer(&mut self, fired: &Fired) {
+        self.0.timer(fired);
+        self.1.timer(fired);
     }
 }
