@@ -86,14 +86,17 @@ pub(crate) fn grow_circle(
             table.take(entry, None);
             continue;
         }
-        let next = table.segment.saturating_add(1);
+        // There is none after the last number; a hostile page that bears it must not be taken again and again.
+        let Some(next) = table.segment.checked_add(1) else {
+            return Ok(Some(at));
+        };
         let start = place(found, next);
         if let Some(entry) = scan::header_at(file, start, len, id)?.filter(|e| at_least(e, next)) {
             // A gap: what lay between has been overwritten before we came.
             if entry.header.segment > next || entry.header.first_event != table.end {
                 return Ok(None);
             }
-            table.drop_before((next + 1).saturating_sub(found.layout.places));
+            table.drop_before(next.saturating_add(1).saturating_sub(found.layout.places));
             at = entry.end();
             table.take(entry, None);
             continue;
@@ -121,7 +124,13 @@ pub(crate) fn walk_circle(
     let layout = found.layout;
     let mut all: Vec<(Entry, Option<Range<u64>>)> = Vec::new();
     let mut cursor = found.end;
-    for index in 0..=layout.places {
+    // A hostile header may promise billions of places: only those that the file reaches are looked at.
+    let reached = len
+        .saturating_sub(found.end)
+        .checked_div(layout.place_size)
+        .map_or(0, |whole| whole + 1)
+        .min(u64::from(layout.places)) as u32;
+    for index in (0..reached).chain([layout.places]) {
         let start = cursor.max(
             found
                 .end
@@ -211,4 +220,34 @@ pub(crate) fn overwritten(file: &File, found: &Found, segment: u32) -> io::Resul
     // The writer zeroes a place's first bytes before it starts on it.
     let zeroed = scan::read_at(file, &mut start, at)? == 4 && start == [0; 4];
     Ok(zeroed || now.is_some_and(|e| e.header.segment > segment))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::header::{self, Layout};
+    use super::super::{Meta, Reader};
+    use std::os::unix::fs::FileExt;
+
+    /// Billions of places in a file that reaches none of them: opening looks at what is there.
+    #[test]
+    fn promised_places_cost_nothing() {
+        for (places, place_size) in [
+            (u32::MAX, 1 << 40),
+            (u32::MAX, u64::MAX),
+            (u32::MAX, 1),
+            (1, 0),
+        ] {
+            let layout = Layout {
+                places,
+                place_size,
+                id: 7,
+            };
+            let file = tempfile::tempfile().unwrap();
+            file.write_all_at(&header::encode(&Meta::default(), layout), 0)
+                .unwrap();
+            let mut reader = Reader::from_file(file, "promised").unwrap();
+            assert!(reader.is_empty() && !reader.complete());
+            reader.refresh().unwrap();
+        }
+    }
 }
