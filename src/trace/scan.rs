@@ -34,6 +34,10 @@ pub(crate) struct Walk {
 /// Reads as much of `buffer` as the file has at `at`; how many bytes that was.
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     let mut done = 0;
+    // The kernel refuses offsets that no file can have; a damaged recording may name one.
+    if at > i64::MAX as u64 - buffer.len() as u64 {
+        return Ok(0);
+    }
     while done < buffer.len() {
         match file.read_at(&mut buffer[done..], at + done as u64) {
             Ok(0) => break,
