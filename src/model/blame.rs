@@ -1,6 +1,6 @@
 //! Who made others wait: the gapless segments of a loop thread's time, and what overlaps a wait. Step: **model**.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use super::codec::codec;
 use super::facts::{Part, Range, Run, Segment};
@@ -172,6 +172,7 @@ pub fn blame<'a>(segments: impl IntoIterator<Item = &'a Segment>, run: &Run) -> 
     let latest = run.ready.map_or(run.wakeup, |r| r.hi).min(run.start);
     let earliest = run.ready.map_or(run.wakeup, |r| r.lo).min(latest);
     let mut parts: Vec<(Part, Range)> = Vec::new();
+    let mut places: HashMap<Part, usize, foldhash::fast::FixedState> = HashMap::default();
     for s in segments {
         if s.loop_id != run.loop_id || s.thread != run.thread {
             continue;
@@ -182,13 +183,13 @@ pub fn blame<'a>(segments: impl IntoIterator<Item = &'a Segment>, run: &Run) -> 
         if hi == 0 {
             continue;
         }
-        match parts.iter_mut().find(|(p, _)| *p == s.part) {
-            Some((_, range)) => {
-                range.lo += lo;
-                range.hi += hi;
-            }
-            None => parts.push((s.part, Range { lo, hi })),
-        }
+        let place = *places.entry(s.part).or_insert_with(|| {
+            parts.push((s.part, Range { lo: 0, hi: 0 }));
+            parts.len() - 1
+        });
+        let range = &mut parts[place].1;
+        range.lo += lo;
+        range.hi += hi;
     }
     parts.sort_by_key(|(_, range)| std::cmp::Reverse((range.hi, range.lo)));
     parts
