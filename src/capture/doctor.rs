@@ -299,7 +299,7 @@ fn colour() -> Check {
         "" | "dumb" => Check::but(
             "colour",
             Grade::Limited,
-            format!("TERM is {term:?}"),
+            format!("TERM is \"{term}\""),
             "set TERM to what the terminal is, such as xterm-256color",
         ),
         _ => Check::good(
@@ -320,7 +320,7 @@ fn encoding() -> Check {
         false => Check::but(
             "encoding",
             Grade::Limited,
-            format!("locale {locale:?} is not UTF-8"),
+            format!("locale \"{locale}\" is not UTF-8"),
             "the UI draws with ASCII; for the full picture set LC_ALL=C.UTF-8",
         ),
     }

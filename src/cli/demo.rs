@@ -2,7 +2,7 @@
 //! Step: event → … → **view**, all of it on a program made to be looked at.
 
 use super::error::{Exit, Failure, Outcome};
-use super::output::{Output, create_file, stdout_is_tty};
+use super::output::{Output, is_stream, stdout_is_tty};
 use super::record;
 use super::run::unnamed;
 use super::seen::see;
@@ -108,6 +108,9 @@ pub(super) fn run(args: Args) -> Outcome {
     };
     let demo = demos::find(name).ok_or_else(|| unknown(name))?;
     let headless_asked = args.no_ui || !stdout_is_tty() || !std::io::stdin().is_terminal();
+    if !args.recorded {
+        record::must_be_a_file(args.output.as_deref())?;
+    }
     match (args.recorded, headless_asked) {
         (true, _) => recorded(demo, &args, headless_asked),
         (false, true) => headless(demo, &args),
@@ -151,7 +154,7 @@ pub(super) fn run_program(args: ProgramArgs) -> Outcome {
 
 fn unknown(name: &str) -> Failure {
     let names: Vec<&str> = demos::ALL.iter().map(|d| d.name).collect();
-    Failure::usage(format!("there is no demo {name:?}"))
+    Failure::usage(format!("there is no demo \"{name}\""))
         .hint(format!("the demos are {}", names.join(", ")))
 }
 
@@ -190,22 +193,21 @@ fn headless(demo: &'static Demo, args: &Args) -> Outcome {
         },
         None => unnamed(),
     };
-    let asked = finish(start(
-        demo,
-        args,
-        args.fixed,
-        target,
-        HEADLESS,
-        Size::default(),
-    )?)?;
-    let other = finish(start(
-        demo,
-        args,
-        !args.fixed,
-        unnamed(),
-        HEADLESS,
-        Size::default(),
-    )?)?;
+    let asked = finish(
+        start(demo, args, args.fixed, target, HEADLESS, Size::default())?,
+        args.output.as_deref(),
+    )?;
+    let other = finish(
+        start(
+            demo,
+            args,
+            !args.fixed,
+            unnamed(),
+            HEADLESS,
+            Size::default(),
+        )?,
+        None,
+    )?;
     let mut asked = reader(asked.file, demo)?;
     let mut other = reader(other.file, demo)?;
     let exit = judge(demo, args, &mut asked, &mut other)?;
@@ -277,10 +279,12 @@ fn recorded(demo: &'static Demo, args: &Args, headless: bool) -> Outcome {
         (*broken, *fixed)
     };
     if let Some(path) = &args.output {
-        let mut file = create_file(path, args.force)?;
-        file.write_all(mine)
-            .map_err(|e| Failure::new(format!("cannot write {}", path.display())).because(e))?;
-        tell_next(path);
+        let mut out = Output::create(Some(path), args.force)?;
+        out.bytes(mine)?;
+        out.finish()?;
+        if !is_stream(path) {
+            tell_next(path);
+        }
         return Ok(Exit::OK);
     }
     let mine = unnamed_file(mine)?;
@@ -344,9 +348,9 @@ fn start(
     Ok(live)
 }
 
-fn finish(live: Live) -> anyhow::Result<Ended> {
+fn finish(live: Live, file: Option<&Path>) -> anyhow::Result<Ended> {
     let ended = live.join().map_err(record::explain)?;
-    let exit = record::exit_of(&ended, "the demo")?;
+    let exit = record::exit_of(&ended, "the demo", file)?;
     if exit != Exit::OK {
         let words = ended
             .control

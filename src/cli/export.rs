@@ -1,14 +1,16 @@
 //! `loopscope export F --to FORMAT`: a recording, or a part of it, for other tools. Step: trace → **outside**.
 
 use super::at::resolve;
+use super::draft::Draft;
 use super::open::{note, open, warn};
-use super::output::{Output, stdout_is_tty};
+use super::output::{Output, is_stream, stdout_is_tty};
 use super::progress::Progress;
 use super::{Exit, Failure, Outcome};
 use crate::export::ndjson;
 use crate::report::words;
-use crate::trace::{self, Options, Reader};
+use crate::trace::{self, Reader, Summary};
 use crate::when::When;
+use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
 
 /// Write a recording, or a part of it, for other tools
@@ -63,67 +65,59 @@ pub(super) fn run(args: Args) -> Outcome {
     Ok(Exit::OK)
 }
 
-/// Cuts to a file. A recording is written with its header twice and its page table last, so stdout gets a copy.
+/// Cuts to a file or a stream.
 fn lscope(reader: &mut Reader, args: &Args, from: u64, until: u64) -> anyhow::Result<()> {
-    let to = args
-        .output
-        .as_deref()
-        .filter(|path| *path != Path::new("-"));
-    if let Some(path) = to {
-        let made = trace::cut(
-            reader,
-            path,
-            Options {
-                force: args.force,
-                ..Options::default()
-            },
-            from,
-            until,
-        )?;
-        let (events, path) = (made.events, path.display().to_string());
+    if let Some(path) = args.output.as_deref().filter(|path| !is_stream(path)) {
+        let draft = Draft::create(path, args.force)?;
+        let made = cut_into(reader, &draft, from, until)?;
+        draft.keep()?;
+        let path = path.display().to_string();
         note(&format!(
-            "{events} events; look: loopscope replay {}",
+            "{} events; look: loopscope replay {}",
+            made.events,
             words::quoted(&path)
         ));
         return Ok(());
     }
-    if stdout_is_tty() {
+    if args
+        .output
+        .as_deref()
+        .is_none_or(|path| path == Path::new("-"))
+        && stdout_is_tty()
+    {
         return Err(Failure::usage("a recording is no text for a terminal")
             .hint("name a file with -o")
             .into());
     }
-    let place = Scratch::new()?;
-    let file = place.0.join("part.lscope");
-    trace::cut(reader, &file, Options::default(), from, until)?;
-    let mut out = Output::stdout();
-    out.copy(&mut std::fs::File::open(&file)?)?;
+    let mut out = Output::create(args.output.as_deref(), args.force)?;
+    // A recording is written with its header twice and its page table last, so a stream gets a copy.
+    let draft = Draft::create(&scratch(), false)?;
+    cut_into(reader, &draft, from, until)?;
+    let mut file = draft.file();
+    file.rewind()
+        .map_err(|e| Failure::new("cannot read back the recording").because(e))?;
+    out.copy(&mut file)?;
     out.finish()
 }
 
-/// A private directory that goes away.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> anyhow::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt;
-        let path = std::env::temp_dir().join(format!("loopscope-export-{}", std::process::id()));
-        let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
-        let failure = || {
-            Failure::new(format!("cannot create {}", path.display()))
-                .hint("set TMPDIR to a place you can write to")
-        };
-        made.map_err(|e| failure().because(e))?;
-        Ok(Scratch(path))
+/// Cuts into a draft; an error when not all of it fits there.
+fn cut_into(reader: &mut Reader, to: &Draft, from: u64, until: u64) -> anyhow::Result<Summary> {
+    let failed =
+        |e: io::Error| Failure::new(format!("cannot write {}", to.path().display())).because(e);
+    let file = to.file().try_clone().map_err(failed)?;
+    let made = trace::cut_into(reader, file, to.path(), from, until)?;
+    match made.lost {
+        0 => Ok(made),
+        _ => Err(failed(io::ErrorKind::StorageFull.into())
+            .hint("free some space or write elsewhere")
+            .into()),
     }
 }
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What is left behind lies in the directory for temporary files.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// A name nobody else uses, in the directory for temporary files; never given, for what is made there is only copied.
+fn scratch() -> PathBuf {
+    std::env::temp_dir().join(format!("loopscope-export-{}", std::process::id()))
 }
-
 /// The window asked for, up to behind the last event where no end was.
 fn window(
     reader: &mut Reader,

@@ -1,8 +1,9 @@
-//! `loopscope info F`: what a recording says about itself, how large it is and whether it is whole. Reads the page
-//! table, and of the events the first page at most. Step: **trace** → outside.
+//! `loopscope info F`: what a recording says about itself, how large it is and whether it is whole. Every
+//! page is read and checked, so that it and the report say the same of it. Step: **trace** → outside.
 
 use super::open::open;
 use super::output::Output;
+use super::progress::Progress;
 use super::{Exit, Outcome};
 use crate::json::Json;
 use crate::record::event::Kind;
@@ -37,6 +38,9 @@ struct Info {
 
 pub(super) fn run(args: Args) -> Outcome {
     let mut reader = open(&args.file)?;
+    let mut progress = Progress::new("checking");
+    reader.verify_with(&mut |done| progress.show(done))?;
+    progress.clear();
     let pages = reader.pages();
     let mut segments: Vec<u32> = pages.iter().map(|p| p.segment).collect();
     segments.dedup();
@@ -70,7 +74,13 @@ pub(super) fn run(args: Args) -> Outcome {
 
 /// Average bytes of an event in its page; nothing for a recording without events.
 fn bytes_per_event(reader: &Reader, info: &Info) -> Option<f64> {
-    (!reader.is_empty()).then(|| info.event_bytes as f64 / reader.len() as f64)
+    let events = events(reader);
+    (events > 0).then(|| info.event_bytes as f64 / events as f64)
+}
+
+/// The events that can be had: the reader numbers what damage took as well.
+fn events(reader: &Reader) -> u64 {
+    reader.len().saturating_sub(reader.damaged())
 }
 
 /// The process that joined first, if the first page of events tells.
@@ -105,7 +115,8 @@ fn to_json(reader: &Reader, info: &Info) -> String {
         j.field("cwd", &meta.cwd).field("pid", info.pid).line();
         j.field("started_at", &wallclock::utc(meta.started_ns))
             .field("duration_ns", reader.duration_ns());
-        j.field("events", reader.len())
+        j.field("events", events(reader))
+            .field("damaged_events", reader.damaged())
             .field("first_event", reader.first())
             .line();
         j.field("pages", info.pages)
@@ -218,9 +229,13 @@ fn to_text(reader: &Reader, info: &Info) -> String {
         0 => String::new(),
         n => format!(", numbered from {}", grouped(n)),
     };
+    let damaged = match reader.damaged() {
+        0 => String::new(),
+        n => format!(", {} more DAMAGED", grouped(n)),
+    };
     rows.push((
         "events",
-        format!("{}{first}{per_event}", grouped(reader.len())),
+        format!("{}{first}{per_event}{damaged}", grouped(events(reader))),
     ));
     let damaged = match info.damaged_pages {
         0 => String::new(),

@@ -11,6 +11,7 @@ mod at;
 mod completions;
 mod demo;
 mod doctor;
+mod draft;
 mod export;
 mod index;
 mod info;
@@ -30,7 +31,10 @@ mod watch;
 
 pub use error::{Exit, Failure, Outcome};
 
+use crate::text::visible_lines;
 use clap::{CommandFactory, Parser, Subcommand};
+use std::borrow::Cow;
+use std::io::{self, Write};
 
 /// An oscilloscope for event loops: who was served, who waited, behind whom, and why.
 #[derive(Parser, Debug)]
@@ -122,8 +126,12 @@ pub fn main() -> Exit {
             } else {
                 Exit::OK
             };
-            // Help may be piped into a pager that has gone away.
-            let _ = error.print();
+            let plain = error.render().to_string();
+            // What was typed may come from a file's name. Help may be piped into a pager that has gone away.
+            let _ = match visible_lines(&plain) {
+                Cow::Borrowed(_) => error.print(),
+                Cow::Owned(text) => io::stderr().lock().write_all(text.as_bytes()),
+            };
             return exit;
         }
     };

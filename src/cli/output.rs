@@ -1,16 +1,18 @@
 //! Where a command's result goes: stdout or a new file that is never written over by accident.
 //! Step: view → **outside**.
 
+use super::draft::{Draft, refused};
 use super::error::Failure;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-/// Something being written. [`Output::finish`] reports what buffered writes could not.
+/// Something being written. Only [`Output::finish`] gives a file its name, and reports what buffered writes could not.
 pub struct Output {
     to: BufWriter<Box<dyn Write>>,
     path: Option<PathBuf>,
+    draft: Option<Draft>,
 }
 
 /// Whether stdout is a terminal.
@@ -18,13 +20,24 @@ pub fn stdout_is_tty() -> bool {
     io::stdout().is_terminal()
 }
 
+/// What takes bytes as they come and is nobody's file: `-`, a device such as /dev/null, a named pipe.
+pub fn is_stream(path: &Path) -> bool {
+    let kind = || std::fs::metadata(path).map(|m| m.file_type());
+    path == Path::new("-")
+        || kind().is_ok_and(|kind| kind.is_char_device() || kind.is_fifo() || kind.is_socket())
+}
+
 impl Output {
     /// Standard output.
     pub fn stdout() -> Self {
-        let to: Box<dyn Write> = Box::new(io::stdout());
+        Output::new(Box::new(io::stdout()), None, None)
+    }
+
+    fn new(to: Box<dyn Write>, path: Option<&Path>, draft: Option<Draft>) -> Self {
         Output {
             to: BufWriter::with_capacity(1 << 16, to),
-            path: None,
+            path: path.map(Path::to_owned),
+            draft,
         }
     }
 
@@ -33,19 +46,23 @@ impl Output {
         match path {
             None => Ok(Self::stdout()),
             Some(path) if path == Path::new("-") => Ok(Self::stdout()),
+            Some(path) if is_stream(path) => {
+                let file = OpenOptions::new().write(true).open(path);
+                let file = file.map_err(|e| refused(path, e))?;
+                Ok(Output::new(Box::new(file), Some(path), None))
+            }
             Some(path) => {
-                let to: Box<dyn Write> = Box::new(create_file(path, force)?);
-                Ok(Output {
-                    to: BufWriter::with_capacity(1 << 16, to),
-                    path: Some(path.to_owned()),
-                })
+                let draft = Draft::create(path, force)?;
+                let file = draft.file().try_clone().map_err(|e| refused(path, e))?;
+                Ok(Output::new(Box::new(file), Some(path), Some(draft)))
             }
         }
     }
 
-    /// Flushes; the last chance to hear that the disk is full or the reader is gone.
+    /// Flushes, the last chance to hear that the disk is full or the reader is gone, and names the file.
     pub fn finish(mut self) -> anyhow::Result<()> {
-        self.to.flush().map_err(|e| self.failed(e))
+        self.to.flush().map_err(|e| self.failed(e))?;
+        self.draft.take().map_or(Ok(()), Draft::keep)
     }
 
     /// A write error with the name of what was written.
@@ -54,18 +71,11 @@ impl Output {
             Some(path) => Failure::new(format!("cannot write {}", path.display())),
             None => Failure::new("cannot write to standard output"),
         };
-        let failure = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                failure.hint("free some space or write elsewhere")
-            }
-            io::ErrorKind::FileTooLarge => failure.hint("raise the file size limit (ulimit -f)"),
-            _ => failure,
-        };
-        failure.because(error).into()
+        full(failure, &error).because(error).into()
     }
 
     /// Writes all of a file.
-    pub fn copy(&mut self, from: &mut File) -> anyhow::Result<()> {
+    pub fn copy(&mut self, from: &mut impl io::Read) -> anyhow::Result<()> {
         io::copy(from, &mut self.to)
             .map(drop)
             .map_err(|e| self.failed(e))
@@ -73,37 +83,26 @@ impl Output {
 
     /// Writes a piece of text.
     pub fn text(&mut self, text: &str) -> anyhow::Result<()> {
-        self.to
-            .write_all(text.as_bytes())
-            .map_err(|e| self.failed(e))
+        self.bytes(text.as_bytes())
+    }
+
+    /// Writes bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        self.to.write_all(bytes).map_err(|e| self.failed(e))
     }
 }
 
-/// Creates a file only its owner can read: recordings and what is made from them can hold secrets.
-pub fn create_file(path: &Path, force: bool) -> anyhow::Result<File> {
-    let mut options = OpenOptions::new();
-    options
-        .write(true)
-        .mode(0o600)
-        .custom_flags(libc::O_CLOEXEC);
-    match force {
-        true => options.create(true).truncate(true),
-        false => options.create_new(true),
-    };
-    options.open(path).map_err(|error| {
-        let failure = Failure::new(format!("cannot create {}", path.display()));
-        let failure = match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                failure.hint("choose another name with -o, or pass --force to replace it")
-            }
-            io::ErrorKind::NotFound => failure.hint("create the directory first"),
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                failure.hint("choose a place you can write to with -o")
-            }
-            _ => failure,
-        };
-        failure.because(error).into()
-    })
+/// Advice for what does not fit where it is written to.
+pub(super) fn full(failure: Failure, error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            failure.hint("free some space or write elsewhere")
+        }
+        io::ErrorKind::FileTooLarge => {
+            failure.hint("raise the limit on the size of files (ulimit -f) or write a smaller part")
+        }
+        _ => failure,
+    }
 }
 
 #[cfg(test)]
@@ -127,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_said() {
-        let mut out = Output::create(Some(Path::new("/dev/full")), true).unwrap();
+        let mut out = Output::create(Some(Path::new("/dev/full")), false).unwrap();
         out.text("x").unwrap();
         let error = out.finish().unwrap_err();
         assert!(

@@ -1,7 +1,7 @@
 //! `loopscope record -- CMD…`: launches a program and records it, without a UI. Step: event → ring → **trace**.
 
 use super::error::{Exit, Failure, Outcome};
-use super::output::stdout_is_tty;
+use super::output::{Output, is_stream, stdout_is_tty};
 use super::signals;
 use crate::capture::collector::Outcome as Recorded;
 use crate::capture::control::Control;
@@ -15,7 +15,7 @@ use crate::text::{visible, wallclock};
 use crate::trace;
 use crate::when;
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -77,7 +77,8 @@ fn parse_size(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn run(args: Args) -> Outcome {
-    let to_stdout = args.output.as_deref() == Some(Path::new("-"));
+    let stream = args.output.as_deref().filter(|path| is_stream(path));
+    let to_stdout = stream == Some(Path::new("-"));
     if to_stdout && stdout_is_tty() {
         return Err(Failure::usage("cannot write a recording to a terminal")
             .hint("redirect stdout, or give a file name to -o")
@@ -87,14 +88,14 @@ pub(super) fn run(args: Args) -> Outcome {
         force: args.force,
         max_size: args.max_size,
     };
-    let path =
-        (args.output).unwrap_or_else(|| PathBuf::from(default_name(&program_name(&args.command))));
-    let target = match to_stdout {
-        true => Target::Unnamed {
+    let path = args.output.clone();
+    let path = path.unwrap_or_else(|| PathBuf::from(default_name(&program_name(&args.command))));
+    let target = match stream {
+        Some(_) => Target::Unnamed {
             directory: std::env::temp_dir(),
             options,
         },
-        false => Target::File {
+        None => Target::File {
             path: path.clone(),
             options,
         },
@@ -111,17 +112,35 @@ pub(super) fn run(args: Args) -> Outcome {
     }
     let ended = live.join().map_err(explain)?;
     handle.close();
-    if to_stdout {
-        copy_to_stdout(&ended.file)?;
+    if stream.is_some() {
+        let mut file = &ended.file;
+        file.rewind()
+            .map_err(|e| Failure::new("cannot read back the recording").because(e))?;
+        let mut out = Output::create(stream, false)?;
+        out.copy(&mut file)?;
+        out.finish()?;
     }
-    let exit = exit_of(&ended, &program_name(&args.command))?;
-    if !to_stdout {
+    let named = stream.is_none().then_some(path.as_path());
+    let exit = exit_of(&ended, &program_name(&args.command), named)?;
+    if stream.is_none() {
         super::index::index(&path);
     }
-    if !to_stdout && std::io::stderr().is_terminal() && ended.outcome.counts.records > 0 {
+    if stream.is_none() && std::io::stderr().is_terminal() && ended.outcome.counts.records > 0 {
         tell(&ended.outcome, &path, "replay");
     }
     Ok(exit)
+}
+
+/// Where stdout shows something else, a recording goes to a file.
+pub(super) fn must_be_a_file(output: Option<&Path>) -> Result<(), Failure> {
+    match output.filter(|path| is_stream(path)) {
+        Some(path) => Err(Failure::usage(format!(
+            "{} is no file that can be read while it grows",
+            path.display()
+        ))
+        .hint("name a file, or use `loopscope record -o`")),
+        None => Ok(()),
+    }
 }
 
 /// A plan without a title or attachments.
@@ -177,7 +196,8 @@ fn trace_failure(error: &trace::Error) -> anyhow::Error {
 }
 
 /// The child's code if it is not 0; a recording without events, or one that could not be written, is our failure.
-pub(super) fn exit_of(ended: &live::Ended, program: &str) -> Outcome {
+/// A file without a single event goes away again; one that holds what came before a failure stays, and that is said.
+pub(super) fn exit_of(ended: &live::Ended, program: &str, file: Option<&Path>) -> Outcome {
     use std::os::unix::process::ExitStatusExt;
     let by_us = ended.control.end_asked()
         && ended
@@ -192,9 +212,24 @@ pub(super) fn exit_of(ended: &live::Ended, program: &str) -> Outcome {
     } else {
         exit
     };
+    let file = file.filter(|path| {
+        let worth = ended.outcome.counts.records > 0;
+        if !worth {
+            // It would only stand in the way of the next try.
+            let _ = std::fs::remove_file(path);
+        }
+        worth
+    });
     if let Some(error) = &ended.outcome.failure {
         let (what, cause) = (error.to_string(), std::error::Error::source(error));
         let failure = Failure::new(what).exit(ours);
+        let failure = match file {
+            Some(path) => failure.hint(format!(
+                "free some space or record elsewhere; what came before is kept: loopscope replay {}",
+                quoted(&path.display().to_string())
+            )),
+            None => failure.hint("free some space or record elsewhere"),
+        };
         return Err(match cause {
             Some(cause) => failure.because(cause.to_string()).into(),
             None => failure.into(),
@@ -221,6 +256,10 @@ fn nothing_because(outcome: &Recorded, program: &str) -> (String, String) {
             let (why, advice) = status.refusal().split_once("; ").unwrap_or(("", ""));
             (why.to_owned(), advice.to_owned())
         }
+        _ if program == env!("CARGO_PKG_NAME") => (
+            format!("{program} records what it shows by itself, so nothing was left to record"),
+            "`loopscope demo NAME --no-ui -o F` keeps a demo's recording".to_owned(),
+        ),
         _ => (
             format!("{program} did not join the recording, so nothing was recorded"),
             "only programs that call loopscope::Recorder::from_env() can be recorded; `loopscope demo \
@@ -287,17 +326,8 @@ pub(super) fn default_name(name: &str) -> String {
     format!("{name}-{date}-{time}-{}.lscope", std::process::id())
 }
 
-fn copy_to_stdout(file: &std::fs::File) -> anyhow::Result<()> {
-    let failed = |e: std::io::Error| {
-        Failure::new("cannot write the recording to standard output").because(e)
-    };
-    copy(file, &mut std::io::stdout().lock()).map_err(failed)?;
-    Ok(())
-}
-
 /// Copies the whole recording.
 pub(super) fn copy(file: &std::fs::File, to: &mut impl Write) -> std::io::Result<()> {
-    use std::io::Seek;
     let mut from = file;
     from.seek(std::io::SeekFrom::Start(0))?;
     std::io::copy(&mut from, to)?;
@@ -310,9 +340,13 @@ pub(super) fn save(file: &std::fs::File, control: &Control) -> anyhow::Result<Op
         return Ok(None);
     };
     copy(file, &mut to).map_err(|e| {
-        Failure::new(format!("cannot save the recording as {}", path.display()))
-            .hint("free some space; the recording is lost")
-            .because(e)
+        // What a failed copy leaves is the recording's beginning, and opens.
+        Failure::new(format!(
+            "cannot save all of the recording as {}",
+            path.display()
+        ))
+        .hint("its beginning is there and can be replayed; free some space before the next try")
+        .because(e)
     })?;
     Ok(Some(path))
 }

@@ -42,6 +42,7 @@ pub struct Args {
 
 pub(super) fn run(args: Args) -> Outcome {
     let program = record::program_name(&args.command);
+    record::must_be_a_file(args.output.as_deref())?;
     let options = trace::Options {
         force: args.force,
         ..trace::Options::default()
@@ -60,7 +61,7 @@ pub(super) fn run(args: Args) -> Outcome {
         let handle = super::signals::handle(live.control().clone(), live.teller())?;
         let ended = live.join().map_err(record::explain)?;
         handle.close();
-        let exit = record::exit_of(&ended, &program)?;
+        let exit = record::exit_of(&ended, &program, args.output.as_deref())?;
         let kept = args.output.map(|p| p.display().to_string());
         print_report(ended.file, kept.as_deref())?;
         return Ok(exit);

@@ -1,7 +1,7 @@
 //! `loopscope snapshot F`: one frame of the UI without a terminal, as a picture or as text. Step: view → **outside**.
 
 use super::open::warn;
-use super::output::Output;
+use super::output::{Output, is_stream};
 use super::{Exit, Failure, Outcome, look};
 use crate::export::{picture, svg};
 use crate::tui::{self, Look};
@@ -52,9 +52,9 @@ enum Form {
 
 fn form(path: &Path) -> Result<Form, Failure> {
     match path.extension().and_then(|e| e.to_str()) {
-        _ if path == Path::new("-") => Ok(Form::Text),
         Some("svg") => Ok(Form::Svg),
         Some("txt") => Ok(Form::Text),
+        _ if is_stream(path) => Ok(Form::Text),
         _ => Err(Failure::usage(format!(
             "{} is neither a picture nor a text",
             path.display()
@@ -101,6 +101,7 @@ mod tests {
     fn the_name_says_the_form() {
         assert!(form(Path::new("a.svg")).is_ok_and(|f| f == Form::Svg));
         assert!(form(Path::new("-")).is_ok_and(|f| f == Form::Text));
+        assert!(form(Path::new("/dev/null")).is_ok_and(|f| f == Form::Text));
         assert!(form(Path::new("a.png")).is_err());
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn watch(live: Live, watch: Watch) -> Outcome {
     let ended = live.join().map_err(explain)?;
     let shown = shown?;
     let saved = record::save(&ended.file, &ended.control)?;
-    let exit = exit_of(&ended, &watch.program)?;
+    let exit = exit_of(&ended, &watch.program, watch.path.as_deref())?;
     if let Some(path) = saved.or(watch.path) {
         tell(&ended.outcome, &path, "replay");
     }

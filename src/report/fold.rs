@@ -5,13 +5,17 @@ use super::summary::{
     Behind, Bounds, Fd, Loop, Process, Recording, Setup, Summary, Tasks, Timers, Times, Worst,
 };
 use crate::model::{self, Fidelity, Id, Model, Part, Registration, Run, Segment, Sink, Word};
-use crate::record::event::{Cause, Space};
+use crate::record::event::Space;
 use crate::text::names::descriptor;
 use crate::trace::{Error, Events, Reader};
 use std::collections::{HashMap, VecDeque};
 
 /// Segments kept a loop thread to tell the longest wait; a longer one is told as far as they reach back.
 const RETAINED: usize = 16_384;
+
+/// A longest wait is told once no longer one has come for so many events: telling walks all that is kept, and while a
+/// recording gets worse, every other run is the longest so far. An event ends at most two segments.
+const PATIENCE: u64 = RETAINED as u64 / 8;
 
 /// Folds the whole recording. `progress` hears how much of it is done, 0 to 1.
 ///
@@ -21,6 +25,7 @@ pub fn fold(reader: &mut Reader, progress: &mut dyn FnMut(f64)) -> Result<Summar
     let mut model = Model::default();
     let mut ear = Ear::default();
     let mut worst = None;
+    let mut found: Option<(Run, u64)> = None;
     let mut events = Events::default();
     let pages = reader.pages().len();
     for page in 0..pages {
@@ -28,13 +33,20 @@ pub fn fold(reader: &mut Reader, progress: &mut dyn FnMut(f64)) -> Result<Summar
         for (number, event, text) in events.iter() {
             model.apply(number, event, text, &mut ear);
             if let Some(run) = ear.found.take() {
+                found = Some((run, number));
+            }
+            if let Some((run, _)) = found.take_if(|(_, at)| number - *at >= PATIENCE) {
                 worst = Some(tell(&model, &ear, &run));
             }
         }
         ear.forget(&model);
         progress((page + 1) as f64 / pages as f64);
     }
+    if let Some((run, _)) = found {
+        worst = Some(tell(&model, &ear, &run));
+    }
     model.settle();
+    reader.verify_rest()?;
     Ok(summarise(reader, &model, &ear, worst))
 }
 
@@ -145,10 +157,6 @@ fn named(what: &str, name: &str) -> String {
 
 fn summarise(reader: &Reader, model: &Model, ear: &Ear, worst: Option<Worst>) -> Summary {
     let meta = reader.meta();
-    let damaged: u64 = (model.lost_by_cause())
-        .filter(|(cause, _)| *cause == Cause::Damaged)
-        .map(|(_, n)| n)
-        .sum();
     let recording = Recording {
         title: meta.title.clone(),
         source: meta.source.clone(),
@@ -156,7 +164,7 @@ fn summarise(reader: &Reader, model: &Model, ear: &Ear, worst: Option<Worst>) ->
         started_ns: meta.started_ns,
         duration_ns: reader.duration_ns(),
         // The reader numbers what damage took as well; what was received is counted here.
-        events: reader.len().saturating_sub(damaged),
+        events: reader.len().saturating_sub(reader.damaged()),
         lost: model.lost(),
         lost_by_cause: model
             .lost_by_cause()

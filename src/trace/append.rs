@@ -24,6 +24,7 @@ pub struct Appender {
     complete: bool,
     /// Where the file ended before.
     start: u64,
+    finished: bool,
 }
 
 impl Appender {
@@ -73,6 +74,7 @@ impl Appender {
             end,
             complete,
             start: at,
+            finished: false,
         })
     }
 
@@ -113,10 +115,16 @@ impl Appender {
             .file
             .sync_data()
             .and_then(|()| self.pages.footer(&self.end, u64::MAX));
-        if added.is_err() {
-            // The old footer is the file's end again.
+        self.finished = added.is_ok();
+        added.map_err(Error::io("finish", &self.path))
+    }
+}
+
+impl Drop for Appender {
+    fn drop(&mut self) {
+        if self.complete && !self.finished {
+            // The disk is full, or nothing came of it: the old footer is the file's end again, and takes no more room.
             let _ = self.pages.file.set_len(self.start);
         }
-        added.map_err(Error::io("finish", &self.path))
     }
 }

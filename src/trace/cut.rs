@@ -6,11 +6,12 @@
 //! the cut's start; [`Meta::cut`](super::Meta) says where that lay. It ends with the last event before `until`.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::Path;
 
 use super::error::Error;
 use super::events::Events;
-use super::meta::CutFrom;
+use super::meta::{CutFrom, Meta};
 use super::reader::Reader;
 use super::restate::Restater;
 use super::stored::{Options, Summary};
@@ -27,6 +28,28 @@ pub fn cut(
     options: Options,
     from: u64,
     until: u64,
+) -> Result<Summary, Error> {
+    cut_to(source, from, until, |meta| {
+        Writer::create(path, meta, options)
+    })
+}
+
+/// The same into an empty file that is open for reading and writing; `path` is for messages.
+pub fn cut_into(
+    source: &mut Reader,
+    file: File,
+    path: impl AsRef<Path>,
+    from: u64,
+    until: u64,
+) -> Result<Summary, Error> {
+    cut_to(source, from, until, |meta| Writer::into(file, path, meta))
+}
+
+fn cut_to(
+    source: &mut Reader,
+    from: u64,
+    until: u64,
+    create: impl FnOnce(&Meta) -> Result<Writer, Error>,
 ) -> Result<Summary, Error> {
     let asked = source.event_at_time(from)?;
     let end = source.event_at_time(until)?.max(asked);
@@ -63,7 +86,7 @@ pub fn cut(
         restated: said.len() as u64,
     };
     meta.cut = Some(place);
-    let mut writer = Writer::create(path, &meta, options)?;
+    let mut writer = create(&meta)?;
     for (name, bytes) in source.attachments()? {
         writer.attach(&name, &bytes)?;
     }

@@ -95,12 +95,26 @@ impl Reader {
         Ok(out)
     }
 
-    /// Reads every page and checks every checksum; what it finds is added to [`Reader::problems`].
-    pub fn verify(&mut self) -> Result<&[Problem], Error> {
+    /// Reads every page and checks every checksum; what it finds is added to [`Reader::problems`]. From here on
+    /// [`Reader::complete`] and [`Reader::damaged`] speak for the whole file. `progress` hears how much is done, 0 to 1.
+    pub fn verify_with(&mut self, progress: &mut dyn FnMut(f64)) -> Result<&[Problem], Error> {
         let mut events = Events::default();
-        for index in 0..self.table.pages.len() {
+        let pages = self.table.pages.len();
+        for index in 0..pages {
             self.read_page(index, &mut events)?;
+            progress((index + 1) as f64 / pages as f64);
         }
+        self.verify_rest()
+    }
+
+    /// [`Reader::verify_with`] where nobody watches.
+    pub fn verify(&mut self) -> Result<&[Problem], Error> {
+        self.verify_with(&mut |_| ())
+    }
+
+    /// The part of [`Reader::verify`] that is left to do for who has read every page of events.
+    pub fn verify_rest(&mut self) -> Result<&[Problem], Error> {
+        let mut events = Events::default();
         for i in 0..self.table.stored.len() {
             let Entry { at, header } = self.table.stored[i];
             let kind = PageKind::from_code(header.kind);

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::Error;
 use super::header::Layout;
@@ -26,26 +26,50 @@ fn private() -> OpenOptions {
     open
 }
 
-/// Creates a file of that name, readable by its owner alone, never through a symbolic link.
-pub(crate) fn create(path: &Path, force: bool) -> Result<File, Error> {
-    let mut open = private();
-    open.create_new(true);
-    let file = match open.open(path) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && force => {
-            let old = std::fs::symlink_metadata(path).map_err(Error::io("look at", path))?;
-            if !old.is_file() {
-                return Err(Error::NotAFile(path.to_owned()));
+/// Creates a file of that name, readable by its owner alone, never through a symbolic link and never over another one.
+pub(crate) fn create(path: &Path) -> Result<File, Error> {
+    private()
+        .create_new(true)
+        .open(path)
+        .map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => Error::Exists(path.to_owned()),
+            _ => Error::io("create", path)(e),
+        })
+}
+
+/// Where a new file begins: under its own name, or beside the one that it will replace when it can be written to.
+pub(crate) struct Place<'a> {
+    path: &'a Path,
+    beside: Option<PathBuf>,
+}
+
+impl Place<'_> {
+    pub fn new(path: &Path, force: bool) -> Result<Place<'_>, Error> {
+        let beside = match std::fs::symlink_metadata(path) {
+            Ok(old) if force && !old.is_file() => return Err(Error::NotAFile(path.to_owned())),
+            Ok(_) if force => {
+                let mut name = path.as_os_str().to_owned();
+                name.push(format!(".{}.part", std::process::id()));
+                Some(PathBuf::from(name))
             }
-            // A new file, not a truncated one: whoever reads the old one keeps it.
-            std::fs::remove_file(path).map_err(Error::io("replace", path))?;
-            open.open(path)
+            _ => None,
+        };
+        Ok(Place { path, beside })
+    }
+
+    pub fn at(&self) -> &Path {
+        self.beside.as_deref().unwrap_or(self.path)
+    }
+
+    /// Takes the old file's name. A new file, not a truncated one: whoever reads the old one keeps it.
+    pub fn settle(&self) -> Result<(), Error> {
+        match &self.beside {
+            Some(beside) => {
+                std::fs::rename(beside, self.path).map_err(Error::io("replace", self.path))
+            }
+            None => Ok(()),
         }
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(Error::Exists(path.to_owned()));
-        }
-        opened => opened,
-    };
-    file.map_err(Error::io("create", path))
+    }
 }
 
 /// Creates a file without a name in `directory`.
@@ -60,7 +84,7 @@ pub(crate) fn unnamed(directory: &Path) -> Result<File, Error> {
     }
     // Not every file system has O_TMPFILE.
     let path = directory.join(format!(".loopscope-{}-{:x}", std::process::id(), random()));
-    let file = create(&path, false)?;
+    let file = create(&path)?;
     std::fs::remove_file(&path).map_err(Error::io("unlink", &path))?;
     Ok(file)
 }

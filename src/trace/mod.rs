@@ -32,7 +32,7 @@ mod table;
 mod writer;
 
 pub use append::Appender;
-pub use cut::cut;
+pub use cut::{cut, cut_into};
 pub use error::{Error, Problem};
 pub use events::{Cursor, Events};
 pub use extras::Derived;

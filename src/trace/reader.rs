@@ -245,6 +245,16 @@ impl Reader {
         &self.table.problems
     }
 
+    /// How many of its events damage has taken, as far as has been read.
+    pub fn damaged(&self) -> u64 {
+        let damaged = self
+            .table
+            .pages
+            .iter()
+            .filter(|p| p.state == State::Damaged);
+        damaged.map(|p| p.count).sum()
+    }
+
     /// Events of kinds newer than this version, met so far: each reads as a [`Kind::Lost`] with cause [`Cause::Newer`].
     pub fn newer(&self) -> u64 {
         self.newer.values().sum()
@@ -401,10 +411,17 @@ impl Reader {
     pub fn save_as(&self, path: impl AsRef<Path>, force: bool) -> Result<u64, Error> {
         use std::io::Seek;
         let path = path.as_ref();
-        let mut to = super::file::create(path, force)?;
+        let place = super::file::Place::new(path, force)?;
+        let mut to = super::file::create(place.at())?;
         let mut from = &self.file;
         from.rewind().map_err(Error::io("read", &self.path))?;
-        std::io::copy(&mut from, &mut to).map_err(Error::io("write", path))
+        let copied = std::io::copy(&mut from, &mut to).map_err(Error::io("write", path));
+        let copied = copied.and_then(|n| place.settle().map(|()| n));
+        if copied.is_err() {
+            // Half a copy helps nobody while the whole is there.
+            let _ = std::fs::remove_file(place.at());
+        }
+        copied
     }
 
     /// What an appender needs: the header, whether there is a footer, the end of the last page, and all pages in the file.

@@ -62,13 +62,22 @@ impl Writer {
     pub fn create(path: impl AsRef<Path>, meta: &Meta, options: Options) -> Result<Writer, Error> {
         let path = path.as_ref();
         let layout = Writer::layout(meta, options)?;
-        Writer::start(
-            file::create(path, options.force)?,
-            path,
-            meta,
-            layout,
-            options,
-        )
+        let place = file::Place::new(path, options.force)?;
+        let file = file::create(place.at())?;
+        let started = Writer::start(file, path, meta, layout, options)
+            .and_then(|writer| place.settle().map(|()| writer));
+        if started.is_err() {
+            // Nothing is in it, and it would stand in the way of the next try.
+            let _ = std::fs::remove_file(place.at());
+        }
+        started
+    }
+
+    /// Starts a recording in an empty file that is open for reading and writing; `path` is for messages.
+    pub fn into(file: File, path: impl AsRef<Path>, meta: &Meta) -> Result<Writer, Error> {
+        let options = Options::default();
+        let layout = Writer::layout(meta, options)?;
+        Writer::start(file, path.as_ref(), meta, layout, options)
     }
 
     /// Starts a recording in a file without a name in `directory`, gone when the last user closes it.
