@@ -1,27 +1,40 @@
-//! What one fold over a recording leaves for every later look: checkpoints and the summary pyramid.
+//! What one fold over a recording leaves for every later look: checkpoints, the summary pyramid, where marks are.
 //! Step: trace → **model** → view.
 //!
 //! Events are the only truth; what stands here can be thrown away and is, when it comes from another version of the
 //! model. [`ensure`] folds a recording once and stores the result in it, so that opening costs the page table and
 //! going anywhere costs one checkpoint and the events after it.
 
+mod marks;
+mod store;
+
+pub use marks::Marks;
+pub use store::Store;
+
 use std::path::Path;
 
 use crate::model::pyramid::Pyramid;
-use crate::model::{Config, Model};
+use crate::model::{Config, Model, Written};
 use crate::trace::{Appender, Error, Events, Reader};
 
-/// The kind of a derived page that holds a [`Model`] as [`Model::save`] wrote it, from before event `events.end`.
+/// The kind of a derived page that holds a [`Model`] as [`Model::save_beside`] wrote it, from before event `events.end`.
 pub const CHECKPOINT: u16 = 1;
 /// The kind of a derived page that holds a chunk of a [`Pyramid`].
 pub const PYRAMID: u16 = 2;
+/// The kind of a derived page that holds ended registrations for the checkpoints from `events.end` on, as [`Written`]
+/// wrote them. One whose events start with the recording has all of them, another those since the page before.
+pub const ENDED: u16 = 3;
+/// The kind of a derived page that says where marks are first made.
+pub const MARKS: u16 = 4;
 
-/// Checkpoints stand at least this many events apart: what a tenth of a second folds, with room to spare.
-const APART: u64 = 300_000;
+/// Checkpoints stand at least this many events apart: what some hundredths of a second fold.
+const APART: u64 = 3 * 65_536;
 /// The events since the last checkpoint weigh at least this many times what the checkpoint does in the file.
-const WEIGHT: u64 = 4;
+const WEIGHT: u64 = 8;
+/// All derived pages together weigh at most one part in so many of the events.
+const SHARE: u64 = 10;
 /// Recordings with fewer events are folded whole in the time of a key press.
-const WORTH: u64 = 2 * APART;
+const WORTH: u64 = 3 * APART;
 
 /// Hears how many of how many events have been folded; answers whether to go on.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> bool;
@@ -57,13 +70,23 @@ pub fn ensure(path: &Path, progress: Progress<'_>) -> Result<Outcome, Error> {
     if present(&reader) {
         return Ok(Outcome::Present);
     }
-    let mut appender = Appender::open(path)?;
+    let mut writing = Writing {
+        appender: Appender::open(path)?,
+        first: reader.first(),
+        at: reader.first(),
+        since: 0,
+        weight: 0,
+        size: 0,
+        total: 0,
+        written: Written::default(),
+        repeated: 0,
+    };
     let mut model = Model::new(Config::default());
     let mut pyramid = Pyramid::default();
+    let mut marks = Marks::default();
     let mut events = Events::default();
-    // Where the last checkpoint stands, what the events since weigh, what a checkpoint weighs.
-    let (mut at, mut weight, mut size) = (reader.first(), 0, 0);
     let mut chunks = Vec::new();
+    let mut begun = reader.first();
     let mut outcome = Outcome::Stored;
     for index in 0..reader.pages().len() {
         reader.read_page(index, &mut events)?;
@@ -71,24 +94,28 @@ pub fn ensure(path: &Path, progress: Progress<'_>) -> Result<Outcome, Error> {
         let (end, bytes) = (page.events().end, page.size);
         for (number, event, text) in events.iter() {
             model.apply(number, event, text, &mut pyramid);
+            marks.look(&model, event);
         }
-        weight += bytes;
-        if end - at.min(end) >= APART && weight >= WEIGHT * size {
-            let before = appender.bytes();
-            let mut saved = Vec::new();
-            model.save(&mut saved);
-            appender.derived(CHECKPOINT, Model::VERSION, at..end, &saved)?;
-            size = appender.bytes() - before;
-            chunks.push((at..end, chunk(&mut pyramid)));
-            (at, weight) = (end, 0);
+        writing.since += bytes;
+        writing.weight += bytes;
+        if writing.is_due(end) {
+            let chunk = chunk(&mut pyramid);
+            writing.total += chunk.len() as u64;
+            writing.checkpoint(&model, end)?;
+            chunks.push((begun..end, chunk));
+            begun = end;
         }
         if !progress(end, reader.end()) {
             outcome = Outcome::Stopped;
             break;
         }
     }
+    let mut appender = writing.appender;
     if outcome == Outcome::Stored {
-        chunks.push((at..reader.end(), chunk(&mut pyramid)));
+        let mut bytes = Vec::new();
+        marks.save(&mut bytes);
+        appender.derived(MARKS, Model::VERSION, reader.first()..reader.end(), &bytes)?;
+        chunks.push((begun..reader.end(), chunk(&mut pyramid)));
         // All or nothing: chunks add up, so one stored twice would count twice.
         for (events, bytes) in chunks {
             appender.derived(PYRAMID, Model::VERSION, events, &bytes)?;
@@ -98,29 +125,64 @@ pub fn ensure(path: &Path, progress: Progress<'_>) -> Result<Outcome, Error> {
     Ok(outcome)
 }
 
+/// Checkpoints on their way into the file.
+struct Writing {
+    appender: Appender,
+    first: u64,
+    /// Where the last checkpoint stands.
+    at: u64,
+    /// What the events since weigh, and all so far.
+    since: u64,
+    weight: u64,
+    /// What the last checkpoint weighed, and all derived pages so far.
+    size: u64,
+    total: u64,
+    written: Written,
+    /// Ended registrations written since all of them were.
+    repeated: usize,
+}
+
+impl Writing {
+    fn is_due(&self, end: u64) -> bool {
+        end.saturating_sub(self.at) >= APART
+            && self.since >= WEIGHT * self.size
+            && self.weight >= SHARE * (self.total + self.size)
+    }
+
+    fn checkpoint(&mut self, model: &Model, end: u64) -> Result<(), Error> {
+        let before = self.appender.bytes();
+        let mut bytes = Vec::new();
+        // Who goes to a checkpoint reads what was written since all of them were: a few times what is kept, at most.
+        let whole = self.repeated > 4 * (model.regs_len() - model.live_len()) + 4_096;
+        if whole || self.at == self.first {
+            (self.written, self.repeated) = (Written::default(), 0);
+        }
+        let new = self.written.add(model, &mut bytes);
+        if new > 0 {
+            let from = if self.repeated == 0 {
+                self.first
+            } else {
+                self.at
+            };
+            self.repeated += new;
+            self.appender
+                .derived(ENDED, Model::VERSION, from..end, &bytes)?;
+        }
+        bytes.clear();
+        model.save_beside(&self.written, &mut bytes);
+        self.appender
+            .derived(CHECKPOINT, Model::VERSION, self.at..end, &bytes)?;
+        self.size = self.appender.bytes() - before;
+        self.total += self.size;
+        (self.at, self.since) = (end, 0);
+        Ok(())
+    }
+}
+
 fn chunk(pyramid: &mut Pyramid) -> Vec<u8> {
     let mut bytes = Vec::new();
     pyramid.take(&mut bytes);
     bytes
-}
-
-/// The latest stored checkpoint at or before event `number`: the model and the number of the event to go on with.
-/// A damaged one is passed over.
-pub fn checkpoint(reader: &mut Reader, number: u64) -> Option<(Model, u64)> {
-    let mut stored = reader.derived(CHECKPOINT, Model::VERSION);
-    stored.retain(|d| d.events.end <= number);
-    stored.sort_by_key(|d| d.events.end);
-    stored.iter().rev().find_map(|d| {
-        let bytes = reader.read_derived(d).ok()?;
-        Some((Model::load(&bytes)?, d.events.end))
-    })
-}
-
-/// Where [`checkpoint`] would stand for event `number`, without reading it.
-pub fn checkpoint_at(reader: &Reader, number: u64) -> Option<u64> {
-    let stored = reader.derived(CHECKPOINT, Model::VERSION);
-    let ends = stored.iter().map(|d| d.events.end);
-    ends.filter(|end| *end <= number).max()
 }
 
 /// The stored pyramid, if the recording has a whole one.
@@ -135,4 +197,12 @@ pub fn pyramid(reader: &mut Reader) -> Option<Pyramid> {
         pyramid.decode(&bytes)?;
     }
     Some(pyramid)
+}
+
+/// Where the recording's marks are first made, if that is stored.
+pub fn marks(reader: &mut Reader) -> Option<Marks> {
+    let stored = reader.derived(MARKS, Model::VERSION);
+    let last = stored.iter().rfind(|d| d.events.end >= reader.end())?;
+    let bytes = reader.read_derived(last).ok()?;
+    Marks::load(&bytes)
 }

@@ -384,11 +384,7 @@ impl Model {
             if let Some(kind) = FdKind::from_code(e.aux).filter(|kind| *kind != FdKind::Unknown) {
                 desc.kind = kind;
             }
-            let made = |addr: &str| match addr.split_once('>') {
-                Some((local, "")) => local.to_owned(),
-                Some((local, peer)) => format!("{local} ← {peer}"),
-                None => addr.to_owned(),
-            };
+            let made = names::of_address;
             if desc.name.is_empty() || *desc.name == *made(&desc.addr) {
                 desc.name = made(&addr).into();
             }

@@ -1,422 +1,182 @@
 //! Checkpoints: the whole model as bytes, so that going back costs one checkpoint and the events after it.
 //!
 //! Folding on from a loaded checkpoint gives the same facts and figures as never having stopped. What can be worked
-//! out again (look-up tables, names a description has) is left out, so a live registration takes about 100 bytes
-//! plus its histograms. Reading trusts nothing: what would let the fold loop or go astray is refused.
-//! Step: **model**.
+//! out again (look-up tables, names a description has) is left out, what there are many of stands in packed columns, and
+//! registrations that have ended may stand beside the checkpoint, written once ([`Written`], [`Ended`]).
+//! Reading trusts nothing: what would let the fold loop or go astray is refused. Step: **model**.
+
+mod ended;
+mod parts;
+mod rows;
+
+pub use ended::{Ended, Written};
 
 use std::sync::Arc;
 
-use super::codec::{Codec, Cursor, codec, codec_enum, put};
-use super::facts::{Fidelity, Part, Range, Run, Word};
-use super::loops::{
-    Call, Caused, CtlCounts, Item, ItemState, Loop, LoopKind, OpenRun, Phase, ThreadState,
-    TurnParts,
-};
-use super::process::{InCall, Process, Seat, Thread, Work};
-use super::registration::{Drain, Kernel, Link, Registration, State};
-use super::roles::{Role, RoleKind};
-use super::{Config, Histogram, Map, Model, NONE, data::DataMap};
-use crate::record::event::{FdKind, Op};
+use super::codec::{Codec, Cursor, put};
+use super::columns::{Near, TextRows, Texts, get_step, put_step};
+use super::entropy::{pack, unpack};
+use super::facts::Id;
+use super::registration::{Link, Registration, State};
+use super::regs::{Place, Regs};
+use super::{Model, NONE};
+use rows::{get_descs, get_places, get_regs, put_descs, put_places, put_regs};
 
-codec!(Range { lo, hi });
-codec_enum!(Fidelity { 0 => Measured, 1 => Bounded, 2 => Inferred, 3 => Absent });
-codec_enum!(Word {
-    0 => Stale, 1 => Running, 2 => Fetched, 3 => Ghost, 4 => Residual, 5 => Ready, 6 => BlockedOut,
-    7 => Disarmed, 8 => Muted, 9 => Armed, 10 => Gone, 11 => Unknown,
-});
-codec_enum!(Part { 0 => Run(id), 1 => Timer(name), 2 => Task(name), 3 => Rest, 4 => Wait });
-codec_enum!(Kernel { 0 => Armed, 1 => Ready, 2 => Disarmed, 3 => Muted, 4 => Ghost, 5 => Gone });
-codec_enum!(Drain { 0 => Unknown, 1 => Drained, 2 => Left });
-codec_enum!(LoopKind { 0 => Epoll, 1 => Poll, 2 => Select });
-codec_enum!(ItemState { 0 => Fetched, 1 => Running, 2 => Done, 3 => Skipped, 4 => Stale, 5 => Unmarked });
-codec_enum!(RoleKind { 0 => Other, 1 => Listener, 2 => Handler, 3 => Peer, 4 => Kind });
-codec_enum!(Phase {
-    0 => Unknown,
-    1 => Waiting { since, timeout },
-    2 => Running { reg, since },
-    3 => Timer { name, since },
-    4 => Task { name, since },
-    5 => Rest { since },
-    6 => Ended,
-});
-codec!(Config { keep_closed });
-codec!(Seat { loop_id, at });
-codec!(InCall {
-    op,
-    fd,
-    name,
-    since
-});
-codec!(Call { name, fd, since });
-codec!(CtlCounts {
-    add,
-    modify,
-    del,
-    failed
-});
-codec!(Caused {
-    timers,
-    tasks,
-    rest,
-    wait
-});
-codec!(TurnParts {
-    runs,
-    skipped,
-    run_ns,
-    timer_ns,
-    task_ns,
-    longest
-});
-codec!(Item {
-    reg,
-    mask,
-    data,
-    state,
-    ready,
-    fidelity,
-    slot,
-    runs_at,
-    stale
-});
-codec!(OpenRun {
-    facts,
-    slot,
-    item,
-    read,
-    eof,
-    write_blocked
-});
-codec!(Run {
-    event,
-    loop_id,
-    reg,
-    role,
-    thread,
-    turn,
-    index,
-    batch,
-    mask,
-    wakeup,
-    start,
-    end,
-    ready,
-    notice,
-    notice_fidelity,
-    asleep,
-    handler,
-    site,
-    bytes_in,
-    bytes_out,
-    ios,
-    in_call,
-    drained,
-    bypassed,
-});
-codec!(State {
-    slot,
-    desc,
-    kernel,
-    drain,
-    blocked_out,
-    unknown,
-    data_known,
-    interest_known,
-    fetched,
-    running,
-    stale,
-    pins,
-    keep,
-    reported,
-    reported_by,
-    emptied,
-    proven,
-    ready_runs,
-    believed_at,
-    listed,
-    before,
-    item,
-    lingering,
-    kept_wait,
-    last_run,
-    of_loop,
-    of_desc,
-    of_data,
-    window,
-    window_run,
-    window_queue,
-});
-codec!(Role {
-    kind,
-    text,
-    folded,
-    ready,
-    dispatched,
-    skipped,
-    bytes_in,
-    bytes_out,
-    run_ns,
-    notice_lo,
-    notice_hi,
-    queue,
-    run,
-    caused_lo,
-    caused_hi,
-});
-/// Name, addresses, kind.
-type Own = (Arc<str>, (Arc<str>, FdKind));
+// What stands in a slot.
+const LIVE: u8 = 1;
+const ENDED: u8 = 2;
+/// An ended registration that is written beside.
+const BESIDE: u8 = 3;
 
-/// Its name, addresses and kind are its description's as long as it has one, and then written there only.
-impl Codec for Registration {
-    fn put(&self, out: &mut Vec<u8>) {
-        let own =
-            (self.s.desc == NONE).then(|| (self.name.clone(), (self.addr.clone(), self.kind)));
-        own.put(out);
-        self.id.put(out);
-        self.loop_id.put(out);
-        self.process.put(out);
-        self.fd.put(out);
-        self.generation.put(out);
-        self.role.put(out);
-        self.interest.put(out);
-        self.data.put(out);
-        self.word.put(out);
-        self.fidelity.put(out);
-        self.since.put(out);
-        self.registered_ns.put(out);
-        self.closed_ns.put(out);
-        self.ready.put(out);
-        self.skipped.put(out);
-        self.stale.put(out);
-        self.bytes_in.put(out);
-        self.bytes_out.put(out);
-        self.notice_lo.put(out);
-        self.notice_hi.put(out);
-        self.queue.put(out);
-        self.run.put(out);
-        self.tail.put(out);
-        self.bypassed_max.put(out);
-        self.caused_lo.put(out);
-        self.caused_hi.put(out);
-        self.unread.put(out);
-        self.unread_fidelity.put(out);
-        self.ready_since.put(out);
-        self.handler.put(out);
-        self.handler_process.put(out);
-        self.wait_max.put(out);
-        self.waited.put(out);
-        self.waited_max.put(out);
-        self.s.put(out);
-    }
-    fn get(c: &mut Cursor<'_>) -> Option<Self> {
-        let own: Option<Own> = Codec::get(c)?;
-        let (name, (addr, kind)) = own.unwrap_or_else(|| ("".into(), ("".into(), FdKind::Unknown)));
-        let id = Codec::get(c)?;
-        let loop_id = Codec::get(c)?;
-        let process = Codec::get(c)?;
-        let fd = Codec::get(c)?;
-        let generation = Codec::get(c)?;
-        let role = Codec::get(c)?;
-        let interest = Codec::get(c)?;
-        let data = Codec::get(c)?;
-        let word = Codec::get(c)?;
-        let fidelity = Codec::get(c)?;
-        let since = Codec::get(c)?;
-        let registered_ns = Codec::get(c)?;
-        let closed_ns = Codec::get(c)?;
-        let ready = Codec::get(c)?;
-        let skipped = Codec::get(c)?;
-        let stale = Codec::get(c)?;
-        let bytes_in = Codec::get(c)?;
-        let bytes_out = Codec::get(c)?;
-        let notice_lo = Codec::get(c)?;
-        let notice_hi = Codec::get(c)?;
-        let queue = Codec::get(c)?;
-        let run: Histogram = Codec::get(c)?;
-        let (run_ns, dispatched) = (run.sum(), run.count());
-        let tail = Codec::get(c)?;
-        let bypassed_max = Codec::get(c)?;
-        let caused_lo = Codec::get(c)?;
-        let caused_hi = Codec::get(c)?;
-        let unread = Codec::get(c)?;
-        let unread_fidelity = Codec::get(c)?;
-        let ready_since = Codec::get(c)?;
-        let handler = Codec::get(c)?;
-        let handler_process = Codec::get(c)?;
-        let wait_max = Codec::get(c)?;
-        let waited = Codec::get(c)?;
-        let waited_max = Codec::get(c)?;
-        let s = Codec::get(c)?;
-        Some(Self {
-            name,
-            addr,
-            kind,
-            id,
-            loop_id,
-            process,
-            fd,
-            generation,
-            role,
-            interest,
-            data,
-            word,
-            fidelity,
-            since,
-            registered_ns,
-            closed_ns,
-            ready,
-            dispatched,
-            skipped,
-            stale,
-            bytes_in,
-            bytes_out,
-            run_ns,
-            notice_lo,
-            notice_hi,
-            queue,
-            run,
-            tail,
-            bypassed_max,
-            caused_lo,
-            caused_hi,
-            unread,
-            unread_fidelity,
-            ready_since,
-            handler,
-            handler_process,
-            wait_max,
-            waited,
-            waited_max,
-            s,
-        })
-    }
-}
+/// Writes and reads what there are few of, field by field.
+macro_rules! few {
+    ($($field:ident),* $(,)?) => {
+        fn put_few(&self, out: &mut Vec<u8>) {
+            let mut bytes = Vec::new();
+            $(self.$field.put(&mut bytes);)*
+            pack(&bytes, out);
+        }
 
-impl Codec for Op {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.code().put(out);
-    }
-    fn get(c: &mut Cursor<'_>) -> Option<Self> {
-        Op::from_code(u16::get(c)?)
-    }
-}
-
-/// Most links are `NONE`, the largest number: shifted by one it takes a byte.
-impl Codec for Link {
-    fn put(&self, out: &mut Vec<u8>) {
-        put(out, u64::from(self.prev.wrapping_add(1)));
-        put(out, u64::from(self.next.wrapping_add(1)));
-    }
-    fn get(c: &mut Cursor<'_>) -> Option<Self> {
-        Some(Self {
-            prev: u32::get(c)?.wrapping_sub(1),
-            next: u32::get(c)?.wrapping_sub(1),
-        })
-    }
-}
-
-/// Writes a [`Codec`] for a struct some of whose fields are worked out again.
-macro_rules! codec_some {
-    ($name:ident { $($field:ident),* $(,)? } else { $($other:ident: $value:expr),* $(,)? }) => {
-        impl Codec for $name {
-            fn put(&self, out: &mut Vec<u8>) {
-                $(self.$field.put(out);)*
-            }
-            fn get(c: &mut Cursor<'_>) -> Option<Self> {
-                $(let $field = Codec::get(c)?;)*
-                Some(Self { $($field,)* $($other: $value),* })
-            }
+        fn get_few(&mut self, c: &mut Cursor<'_>) -> Option<()> {
+            let bytes = unpack(c)?;
+            let mut c = Cursor::new(&bytes);
+            $(self.$field = Codec::get(&mut c)?;)*
+            c.is_empty().then_some(())
         }
     };
 }
 
-codec_some!(Work { open, last, seats, ctl, close, dup, nested_poll, call, timers, clock } else { cached: None });
-codec!(Thread {
-    id,
-    number,
-    tid,
-    process,
-    name,
-    started,
-    ended,
-    in_call,
-    work
-});
-codec!(Process {
-    id,
-    number,
-    pid,
-    parent,
-    name,
-    start,
-    end,
-    status,
-    execs,
-    silent,
-    fds,
-    loops,
-    dirty,
-    queue,
-});
-codec!(ThreadState {
-    thread,
-    phase,
-    call,
-    batch,
-    batch_len,
-    maxevents,
-    turn,
-    wakeup,
-    wakeup_event,
-    waits,
-    entered,
-    timeout,
-    awaited,
-    exit_had_room,
-    run,
-    next_item,
-    depth,
-    parts,
-    in_turn,
-    begun,
-    segment,
-    retained,
-});
-codec_some!(Loop {
-    id, process, kind, epfds, name, threads, since, ended, waits, wakeups, timeouts, interrupted, failed,
-    unfinished, ready, max_batch, saturated, ctl, nested_polls, wait_ns, busy_ns, run_ns, timer_ns, task_ns, turns,
-    dispatched, skipped, iteration, notice_lo, notice_hi, queue, run, timers, tasks, caused, caused_clipped, procs, marked,
-    room_exit, believed, known, known_live, dirty, turns_begun, head, runs_total, fair, window,
-} else { seats: Map::default(), data: DataMap::default() });
-codec_some!(Model {
-    config, now, applied, processes, process_of, threads, loops, poll_loops, regs, next_reg, descs, names, roles,
-    kept, lost_by_cause, late, ignored, slots_used, seats_used, timers_used, tasks_used, silent, accounts, pairs, pair_order, losses,
-    unmatched, contradicted,
-} else {
-    thread_of: DataMap::default(),
-    by_id: Map::default(),
-    keys: Map::default(),
-    role_of: Map::default(),
-    account_of: Map::default(),
-    epoch: 0,
-});
-
 impl Model {
+    few!(
+        config,
+        processes,
+        process_of,
+        threads,
+        loops,
+        poll_loops,
+        next_reg,
+        names,
+        roles,
+        lost_by_cause,
+        late,
+        ignored,
+        slots_used,
+        seats_used,
+        timers_used,
+        tasks_used,
+        silent,
+        pairs,
+        pair_order,
+        losses,
+        unmatched,
+        contradicted,
+    );
+
     /// Appends a checkpoint: everything needed to fold on from here.
     pub fn save(&self, out: &mut Vec<u8>) {
-        put(out, u64::from(Self::VERSION));
-        self.put(out);
+        self.save_beside(&Written::default(), out);
     }
 
-    /// Reads what [`save`](Self::save) wrote; `None` when it is damaged or another version's.
-    pub fn load(bytes: &[u8]) -> Option<Self> {
+    /// The same without the ended registrations that have been written already.
+    pub fn save_beside(&self, written: &Written, out: &mut Vec<u8>) {
+        put(out, u64::from(Self::VERSION));
+        put(out, self.now);
+        put(out, self.applied);
+        let turns: Vec<u64> = self.loops.iter().map(|l| l.turns_begun).collect();
+        turns.put(out);
+        let (mut kinds, mut beside, mut here) =
+            (vec![0; self.regs.slots()], Vec::new(), Vec::new());
+        let mut last = 0;
+        for (slot, reg) in self.regs.places() {
+            let ended = self.regs.ended(slot);
+            kinds[slot as usize] = match ended {
+                None => LIVE,
+                Some(shared) if written.has(shared) => BESIDE,
+                Some(_) => ENDED,
+            };
+            if kinds[slot as usize] == BESIDE {
+                put_step(&mut beside, last, u64::from(reg.id));
+                last = u64::from(reg.id);
+            } else {
+                here.push(reg);
+            }
+        }
+        put_places(&kinds, self.regs.free(), out);
+        pack(&beside, out);
+        let (mut texts, mut rows) = (Texts::default(), Vec::new());
+        put_regs(&here, self.near(), &mut texts, &mut rows);
+        put_descs(&self.descs, &self.accounts, &mut texts, &mut rows);
+        texts.finish(out);
+        out.extend(rows);
+        self.put_few(out);
+    }
+
+    /// How many turns of a loop have begun at a checkpoint, without reading all of it.
+    pub fn turns_begun(bytes: &[u8], loop_id: Id) -> Option<u64> {
         let mut c = Cursor::new(bytes);
         if c.u64()? != u64::from(Self::VERSION) {
             return None;
         }
-        let mut model = Self::get(&mut c)?;
-        (c.is_empty() && model.index() && model.is_sound()).then_some(model)
+        let (_now, _applied) = (c.u64()?, c.u64()?);
+        let turns: Vec<u64> = Codec::get(&mut c)?;
+        Some(turns.get(loop_id as usize).copied().unwrap_or(0))
+    }
+
+    /// What numbers in a checkpoint are near.
+    fn near(&self) -> Near {
+        Near {
+            time: self.now,
+            number: self.applied,
+            birth: self.now,
+        }
+    }
+
+    /// Reads what [`save`](Self::save) wrote; `None` when it is damaged or another version's.
+    pub fn load(bytes: &[u8]) -> Option<Self> {
+        Self::load_beside(bytes, |_| None)
+    }
+
+    /// Reads what [`save_beside`](Self::save_beside) wrote; `ended` knows the registrations written before.
+    pub fn load_beside(
+        bytes: &[u8],
+        ended: impl Fn(Id) -> Option<Arc<Registration>>,
+    ) -> Option<Self> {
+        let mut c = Cursor::new(bytes);
+        if c.u64()? != u64::from(Self::VERSION) {
+            return None;
+        }
+        let mut model = Self {
+            now: c.u64()?,
+            applied: c.u64()?,
+            ..Self::default()
+        };
+        let _turns: Vec<u64> = Codec::get(&mut c)?;
+        let (kinds, free) = get_places(&mut c)?;
+        let beside = unpack(&mut c)?;
+        let (mut beside, mut last) = (Cursor::new(&beside), 0);
+        let mut texts = TextRows::get(&mut c)?;
+        let mut here = get_regs(&mut c, model.near(), &mut texts)?.into_iter();
+        let mut places = Vec::new();
+        for kind in kinds {
+            places.push(match kind {
+                0 => Place::Free,
+                LIVE => Place::Live(Box::new(here.next()?)),
+                ENDED => Place::Ended(Arc::new(here.next()?)),
+                BESIDE => {
+                    last = get_step(&mut beside, last)?;
+                    Place::Ended(ended(u32::try_from(last).ok()?)?)
+                }
+                _ => return None,
+            });
+        }
+        if here.next().is_some() || !beside.is_empty() {
+            return None;
+        }
+        model.regs = Regs::from_parts(places, free);
+        (model.descs, model.accounts) = get_descs(&mut c, &mut texts)?;
+        model.get_few(&mut c)?;
+        let whole = c.is_empty() && texts.is_empty();
+        (whole && model.index() && model.is_sound()).then_some(model)
     }
 
     /// Works the look-up tables out again.
@@ -436,15 +196,23 @@ impl Model {
         for (at, account) in self.accounts.places() {
             self.account_of.insert(account.key.clone(), at);
         }
-        let (regs, descs) = (&mut self.regs, &self.descs);
-        for reg in regs.iter_mut() {
-            if let Some(desc) = descs.get(reg.s.desc) {
+        if !self.chain_back() {
+            return false;
+        }
+        for slot in 0..self.regs.slots() as u32 {
+            let desc = self.regs.get(slot).and_then(|r| self.descs.get(r.s.desc));
+            if let Some(desc) = desc
+                && let Some(reg) = self.regs.get_mut(slot)
+            {
                 reg.name = desc.name.clone();
                 reg.addr = desc.addr.clone();
                 reg.kind = desc.kind;
             }
         }
         for (slot, reg) in self.regs.places() {
+            if self.regs.ended(slot).is_some() && !reg.s.keep {
+                self.kept.insert((reg.s.kept_wait, slot));
+            }
             if reg.s.slot != slot || self.by_id.insert(reg.id, slot).is_some() {
                 return false;
             }
@@ -464,6 +232,28 @@ impl Model {
                     return false;
                 }
                 l.data.set(reg.data, slot);
+            }
+        }
+        true
+    }
+
+    /// The way back in the chains follows from the way on; false when two ways lead to one place.
+    fn chain_back(&mut self) -> bool {
+        let chains: [fn(&mut State) -> &mut Link; 3] =
+            [|s| &mut s.of_loop, |s| &mut s.of_desc, |s| &mut s.of_data];
+        for slot in 0..self.regs.slots() as u32 {
+            let next = self
+                .regs
+                .get(slot)
+                .map(|Registration { s, .. }| [s.of_loop.next, s.of_desc.next, s.of_data.next]);
+            for (next, chain) in next.into_iter().flatten().zip(chains) {
+                let Some(reg) = self.regs.get_mut(next) else {
+                    continue;
+                };
+                let back = &mut chain(&mut reg.s).prev;
+                if std::mem::replace(back, slot) != NONE {
+                    return false;
+                }
             }
         }
         true

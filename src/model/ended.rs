@@ -109,6 +109,7 @@ impl Model {
             let key = (reg.s.kept_wait, slot);
             self.kept.insert(key);
         }
+        self.regs.end(slot);
         while self.kept.len() > self.config.keep_closed {
             // Those a batch still refers to stay; there are few, and not for long.
             let regs = &self.regs;

@@ -113,22 +113,6 @@ pub(super) struct Desc {
     pub held: u32,
 }
 
-codec!(Desc {
-    kind,
-    refs,
-    silent,
-    loop_id,
-    name,
-    addr,
-    listener,
-    account,
-    head,
-    io_seen,
-    read,
-    sampled,
-    held
-});
-
 impl Codec for FdKind {
     fn put(&self, out: &mut Vec<u8>) {
         self.code().put(out);

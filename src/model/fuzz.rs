@@ -1,6 +1,8 @@
 //! Any bytes as a stream of events: what the fuzzer and the property tests feed the fold. Step: **model**.
 
 use super::{Config, Model, Run, Segment, Sink, Transition, Turn};
+#[cfg(test)]
+use super::{Ended, Written};
 use crate::record::event::{Event, Kind, flags};
 
 /// Reads bytes as events, mostly small and plausible ones, so that they meet each other.
@@ -210,9 +212,17 @@ mod tests {
                     whole.apply(number as u64, &e, &text, &mut ());
                 } else {
                     if number == cut {
-                        let mut saved = Vec::new();
-                        whole.save(&mut saved);
-                        resumed = Model::load(&saved).expect("our own checkpoint");
+                        let (mut saved, mut written) = (Vec::new(), Written::default());
+                        // Some that have ended stand beside the checkpoint, the later ones in it.
+                        let mut ended = Ended::default();
+                        if data.len() % 3 > 0 {
+                            written.add(&whole, &mut saved);
+                            ended.add(&saved, 1).expect("our own page");
+                            saved.clear();
+                        }
+                        whole.save_beside(&written, &mut saved);
+                        resumed = Model::load_beside(&saved, |id| ended.get(id, 1))
+                            .expect("our own checkpoint");
                     }
                     whole.apply(number as u64, &e, &text, &mut after);
                     resumed.apply(number as u64, &e, &text, &mut resumed_after);

@@ -4,7 +4,9 @@
 //! quantile is never below the true one and at most `1 + 2^-bits` times it: 12.5% too high with the 3 bits of a
 //! registration, 1.6% with the 6 bits of a loop. Only the span of buckets in use is stored. Step: **model**.
 
-use super::codec::{Cursor, put};
+use super::codec::{Codec, Cursor, put};
+use super::columns::{get_step, put_step};
+use super::entropy::{pack, unpack};
 
 /// Bits of precision of a registration's histograms: quantiles at most 12.5% too high.
 pub const COARSE: u8 = 3;
@@ -165,6 +167,18 @@ impl Histogram {
         }
     }
 
+    /// What the buckets tell of count, sum and max.
+    fn told(&self) -> (u64, u64, u64) {
+        let (mut count, mut sum, mut max) = (0u64, 0u64, 0);
+        for (least, most, n) in self.spans() {
+            let n = u64::from(n);
+            count = count.wrapping_add(n);
+            sum = sum.wrapping_add(n.wrapping_mul(least + (most - least) / 2));
+            max = least;
+        }
+        (count, sum, max)
+    }
+
     /// Appends the sparse encoding: bits, count, sum, max, then (gap, n) of every used bucket.
     pub fn encode(&self, out: &mut Vec<u8>) {
         put(out, self.count);
@@ -209,6 +223,79 @@ impl Histogram {
         }
         Some(histogram)
     }
+}
+
+/// Counts are packed by how large the one before is: after a large one seldom comes a small one.
+const SIZES: usize = 12;
+
+fn size(before: u64) -> usize {
+    (64 - before.leading_zeros() as usize).min(SIZES - 1)
+}
+
+/// Many histograms as columns: their places and counts; what is told by those is written as the difference.
+pub(super) fn put_columns<'a>(rows: impl Iterator<Item = &'a Histogram>, out: &mut Vec<u8>) {
+    let mut columns: [Vec<u8>; 6] = Default::default();
+    let mut counts: [Vec<u8>; SIZES] = Default::default();
+    let mut last = 0;
+    for h in rows {
+        let [bits, len, first, count, sum, max] = &mut columns;
+        bits.push(h.bits);
+        put(len, h.counts.len() as u64);
+        if !h.counts.is_empty() {
+            put_step(first, last, u64::from(h.first));
+            last = u64::from(h.first);
+        }
+        let mut before = 0;
+        for n in &h.counts {
+            put(&mut counts[size(before)], u64::from(*n));
+            before = u64::from(*n);
+        }
+        let told = h.told();
+        put_step(count, told.0, h.count);
+        put_step(sum, told.1, h.sum);
+        put_step(max, told.2, h.max);
+    }
+    columns.iter().chain(&counts).for_each(|c| pack(c, out));
+}
+
+/// Reads what [`put_columns`] wrote of `n` histograms.
+pub(super) fn get_columns(c: &mut Cursor<'_>, n: usize) -> Option<Vec<Histogram>> {
+    let mut columns = Vec::new();
+    for _ in 0..6 + SIZES {
+        columns.push(unpack(c)?);
+    }
+    let mut columns: Vec<Cursor<'_>> = columns.iter().map(|c| Cursor::new(c)).collect();
+    let mut last = 0;
+    let mut all = Vec::new();
+    for _ in 0..n {
+        let (fields, counts) = columns.split_at_mut(6);
+        let [bits, len, first, count, sum, max] = fields else {
+            return None;
+        };
+        let bits = bits.u8().filter(|bits| (1..=8).contains(bits))?;
+        let mut h = Histogram::new(bits);
+        let len = usize::get(len)?;
+        if len > 0 {
+            last = get_step(first, last)?;
+            h.first = u16::try_from(last).ok()?;
+            let end = usize::from(h.first).checked_add(len)?;
+            if end > usize::from(bucket(bits, u64::MAX)) + 1 {
+                return None;
+            }
+        }
+        let mut before = 0;
+        for _ in 0..len {
+            let n = u32::get(&mut counts[size(before)])?;
+            before = u64::from(n);
+            h.counts.push(n);
+        }
+        let told = h.told();
+        h.count = get_step(count, told.0)?;
+        h.sum = get_step(sum, told.1)?;
+        h.max = get_step(max, told.2)?;
+        all.push(h);
+    }
+    columns.iter().all(Cursor::is_empty).then_some(all)
 }
 
 #[inline]
@@ -267,8 +354,23 @@ mod tests {
         }
 
         #[test]
-        fn hostile_encodings_never_panic(bytes: Vec<u8>) {
+        fn columns_come_back(rows in proptest::collection::vec(proptest::collection::vec(prop_oneof![0u64..9_000, any::<u64>()], 0..40), 0..40)) {
+            let rows: Vec<Histogram> = rows.iter().map(|values| {
+                let mut h = Histogram::default();
+                values.iter().for_each(|v| h.record(*v));
+                h
+            }).collect();
+            let mut bytes = Vec::new();
+            put_columns(rows.iter(), &mut bytes);
+            let mut cursor = Cursor::new(&bytes);
+            prop_assert_eq!(get_columns(&mut cursor, rows.len()), Some(rows));
+            prop_assert!(cursor.is_empty());
+        }
+
+        #[test]
+        fn hostile_encodings_never_panic(bytes: Vec<u8>, n in 0usize..9) {
             let _ = Histogram::decode(&mut Cursor::new(&bytes));
+            let _ = get_columns(&mut Cursor::new(&bytes), n);
         }
 
         #[test]

@@ -13,12 +13,14 @@ pub mod blame;
 mod chains;
 mod checkpoint;
 pub mod codec;
+mod columns;
 mod ctl;
 mod data;
 mod descriptions;
 mod dups;
 mod ended;
 mod endings;
+mod entropy;
 pub mod facts;
 pub mod fairness;
 mod fds;
@@ -32,6 +34,7 @@ mod names;
 pub mod process;
 pub mod pyramid;
 pub mod registration;
+mod regs;
 pub mod roles;
 mod run;
 mod seat;
@@ -46,6 +49,7 @@ mod turn;
 mod wait;
 
 pub use blame::blame;
+pub use checkpoint::{Ended, Written};
 pub use facts::{
     Fairness, Fidelity, Fired, Id, Part, Range, Run, Segment, Sink, Transition, Turn, Why, Word,
 };
@@ -93,7 +97,7 @@ pub struct Model {
     thread_of: data::DataMap,
     loops: Vec<Loop>,
     poll_loops: Map<(Id, u8), Id>,
-    regs: Slab<Registration>,
+    regs: regs::Regs,
     by_id: Map<Id, u32>,
     next_reg: Id,
     keys: Map<(Id, u32, i32), u32>,
@@ -131,7 +135,7 @@ impl Default for Model {
 
 impl Model {
     /// The version of the fold's rules: derived data of another version is rebuilt.
-    pub const VERSION: u32 = 3;
+    pub const VERSION: u32 = 4;
 
     /// A model that has seen nothing.
     pub fn new(config: Config) -> Self {
@@ -145,7 +149,7 @@ impl Model {
             thread_of: data::DataMap::default(),
             loops: Vec::new(),
             poll_loops: Map::default(),
-            regs: Slab::default(),
+            regs: regs::Regs::default(),
             by_id: Map::default(),
             next_reg: 0,
             keys: Map::default(),
@@ -206,6 +210,18 @@ impl Model {
     /// How many registrations [`regs`](Self::regs) gives.
     pub fn regs_len(&self) -> usize {
         self.regs.len()
+    }
+
+    /// The process of the thread with this number in the events; the first one when it was not heard of.
+    pub fn process_of_thread(&self, number: u32) -> Id {
+        let thread = self.thread_seen(number);
+        let thread = thread.and_then(|id| self.threads.get(id as usize));
+        thread.map_or(0, |t| t.process)
+    }
+
+    /// How many of them have not been put aside as ended: what a copy of the model costs.
+    pub fn live_len(&self) -> usize {
+        self.regs.len() - self.kept.len().min(self.regs.len())
     }
 
     /// One registration; `None` once it was folded into its role.

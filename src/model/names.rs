@@ -46,3 +46,12 @@ impl Names {
 pub(super) fn text(bytes: &[u8]) -> Arc<str> {
     String::from_utf8_lossy(bytes).into()
 }
+
+/// The name of a descriptor that has none of its own.
+pub(super) fn of_address(addr: &str) -> String {
+    match addr.split_once('>') {
+        Some((local, "")) => local.to_owned(),
+        Some((local, peer)) => format!("{local} ← {peer}"),
+        None => addr.to_owned(),
+    }
+}

@@ -1,7 +1,5 @@
 //! A vector whose places are used again: dense numbers for things that come and go. Step: **model**.
 
-use super::codec::{Codec, Cursor};
-
 /// No place.
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -57,10 +55,6 @@ impl<T> Slab<T> {
         self.places.iter().flatten()
     }
 
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.places.iter_mut().flatten()
-    }
-
     /// Every taken place with its number.
     pub fn places(&self) -> impl Iterator<Item = (u32, &T)> {
         let all = self.places.iter().enumerate();
@@ -70,27 +64,27 @@ impl<T> Slab<T> {
     pub fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }
-}
 
-impl<T: Codec> Codec for Slab<T> {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.places.put(out);
-        self.free.put(out);
+    /// For each place: 1 if it is taken, else 0.
+    pub fn taken(&self) -> Vec<u8> {
+        self.places.iter().map(|p| u8::from(p.is_some())).collect()
     }
-    fn get(c: &mut Cursor<'_>) -> Option<Self> {
-        let places: Vec<Option<T>> = Vec::get(c)?;
-        let free: Vec<u32> = Vec::get(c)?;
-        // A free list that names a taken place, or one twice, would hand it out twice.
-        let mut seen = vec![false; places.len()];
-        for at in &free {
-            let taken = places.get(*at as usize)?.is_some();
-            if taken || std::mem::replace(&mut seen[*at as usize], true) {
-                return None;
-            }
+
+    /// The free places; the last is taken next.
+    pub fn free(&self) -> &[u32] {
+        &self.free
+    }
+
+    /// A slab with these places taken (not 0) by these values, one each. `free` names every other place once.
+    pub fn from_parts(taken: &[u8], free: Vec<u32>, values: Vec<T>) -> Option<Self> {
+        let mut values = values.into_iter();
+        let mut places = Vec::new();
+        for place in taken {
+            places.push(match place {
+                0 => None,
+                _ => Some(values.next()?),
+            });
         }
-        if free.len() != places.iter().filter(|p| p.is_none()).count() {
-            return None;
-        }
-        Some(Self { places, free })
+        values.next().is_none().then_some(Self { places, free })
     }
 }

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::codec::codec;
+use super::columns::columns;
 use super::facts::{Fidelity, Id, Range, Sink, Why};
 use super::loops::Item;
 use super::registration::{IN, Kernel};
@@ -51,14 +52,18 @@ pub(super) struct Account {
     whole: bool,
 }
 
-codec!(Account {
-    key,
-    desc,
-    supplied,
-    stamps,
-    sending,
-    epoch,
-    whole
+/// What a table of accounts holds elsewhere.
+pub(super) struct AccountKey {
+    pub key: Arc<str>,
+}
+
+columns!(Account {
+    plain: [supplied, stamps, sending, epoch, whole],
+    steps: [desc],
+    times: [],
+    numbers: [],
+    births: [],
+    rest: AccountKey { key },
 });
 
 impl Model {

@@ -1,7 +1,6 @@
 //! `t`: an instant typed by a person, looked up in the recording. Step: trace → **view**.
 
 use super::player::Player;
-use crate::model::{Model, Sink, Turn};
 use crate::record::event::{Kind, Space};
 use crate::trace::Error;
 use crate::when::{Question, When};
@@ -40,7 +39,7 @@ pub fn to(player: &mut Player, when: &When) -> Result<Result<To, String>, Error>
     let duration = player.reader().duration_ns();
     let found = when.resolve(duration, |question| {
         let answer = match question {
-            Question::Iteration { loop_id, number } => iteration(player, loop_id, number),
+            Question::Iteration { loop_id, number } => player.turn_start(loop_id, number),
             Question::Mark(name) => mark(player, name),
             Question::Event(_) => Ok(None),
         };
@@ -55,43 +54,11 @@ pub fn to(player: &mut Player, when: &When) -> Result<Result<To, String>, Error>
     }
 }
 
-/// Folds from the start until a turn of that number has begun.
-fn iteration(player: &mut Player, loop_id: u32, number: u64) -> Result<Option<u64>, Error> {
-    #[derive(Default)]
-    struct Find {
-        want: (u32, u64),
-        at: Option<u64>,
-    }
-    impl Sink for Find {
-        fn turn(&mut self, turn: &Turn) {
-            if (turn.loop_id, turn.number) == self.want {
-                self.at = Some(turn.start);
-            }
-        }
-    }
-    let mut find = Find {
-        want: (loop_id, number),
-        at: None,
-    };
-    let mut model = Model::default();
-    let mut cursor = player.reader_mut().events_from(0);
-    while let Some((n, event, text)) = cursor.next()? {
-        model.apply(n, event, text, &mut find);
-        if find.at.is_some() {
-            break;
-        }
-    }
-    // The last turn may never have ended.
-    let open = || {
-        let threads = &model.loops().get(loop_id as usize)?.threads;
-        let thread = threads.iter().find(|t| t.turn == number && number > 0)?;
-        Some(thread.wakeup)
-    };
-    Ok(find.at.or_else(open))
-}
-
 /// The first mark or span of this name.
 fn mark(player: &mut Player, name: &str) -> Result<Option<u64>, Error> {
+    if let Some(stored) = player.first_mark(name) {
+        return Ok(stored);
+    }
     let mut ids = std::collections::HashSet::new();
     let mut cursor = player.reader_mut().events_from(0);
     while let Some((_, event, text)) = cursor.next()? {

@@ -14,8 +14,8 @@ pub use folder::{Folder, Until};
 pub use window::{Key, Window};
 
 use crate::derive;
-use crate::model::pyramid::Pyramid;
-use crate::model::{Id, Model, Run, Sink};
+use crate::model::pyramid::{self, Pyramid};
+use crate::model::{Id, Model, Run, Sink, Turn};
 use crate::record::event::{Event, Kind};
 use crate::trace::{Error, Events, Progress, Reader};
 use saved::Checkpoints;
@@ -26,6 +26,8 @@ pub const PIECE: u64 = 150_000;
 const SCANNED: u64 = 3_000_000;
 /// A window with more events is drawn from the stored pyramid, if there is one.
 const SUMMED: u64 = 1_000_000;
+/// The same for a window whose columns are no narrower than what the pyramid tells apart.
+const SUMMED_WELL: u64 = 200_000;
 /// Events folded before the instant asked for, so that the last turns are known there.
 const RUN_UP: u64 = 16_384;
 
@@ -152,7 +154,7 @@ impl Player {
         let Some(goal) = self.goal else {
             return Ok(false);
         };
-        let piece = self.saved.room(self.folder.next).min(PIECE);
+        let piece = self.saved.room(&self.folder).min(PIECE);
         let reader = &mut self.reader;
         let done = self.folder.run(reader, goal.until, piece, &mut self.tail)?;
         self.saved.offer(&self.folder);
@@ -178,7 +180,7 @@ impl Player {
     }
 
     /// A fold that has seen everything before event `before` minus a run-up, or nothing.
-    fn start_before(&mut self, before: u64) -> Result<Folder, Error> {
+    fn start_before(&mut self, before: u64) -> Folder {
         let early = before.saturating_sub(RUN_UP);
         self.saved.before(early, &mut self.reader)
     }
@@ -187,7 +189,7 @@ impl Player {
         let here = self.folder.next;
         let early = target.saturating_sub(RUN_UP);
         if target < here || self.saved.shortens(here, early, &self.reader) {
-            self.folder = self.start_before(target)?;
+            self.folder = self.start_before(target);
             self.tail = Facts::since(self.folder.model.now());
         }
         let from = self.folder.next;
@@ -299,11 +301,18 @@ impl Player {
             let first = self.reader.event_at_time(key.from())?;
             self.window = match self.summed(key, first)? {
                 Some(window) => Some(window),
-                None => Some(Window::new(key, self.start_before(first)?)),
+                None => Some(Window::new(key, self.start_before(first))),
             };
         }
         match &mut self.window {
-            Some(window) => Ok(!window.run(&mut self.reader, PIECE)?),
+            Some(window) => {
+                let piece = self.saved.room(window.folder()).min(PIECE);
+                let done = window.run(&mut self.reader, piece)?;
+                if !done {
+                    self.saved.offer(window.folder());
+                }
+                Ok(!done)
+            }
             None => Ok(false),
         }
     }
@@ -321,17 +330,53 @@ impl Player {
     /// A window too wide to fold, from summaries; nothing when it can be folded or none are stored.
     fn summed(&mut self, key: Key, first: u64) -> Result<Option<Window>, Error> {
         let last = self.reader.event_at_time(key.to())?;
-        if key.follow || last.saturating_sub(first) <= SUMMED || self.pyramid().is_none() {
+        let most = match key.width >= pyramid::BASE_NS {
+            true => SUMMED_WELL,
+            false => SUMMED,
+        };
+        if key.follow || last.saturating_sub(first) <= most || self.pyramid().is_none() {
             return Ok(None);
         }
-        let after = self.saved.before(last, &mut self.reader)?;
+        let after = self.saved.before(last, &mut self.reader);
         let before = match first > self.reader.first() {
-            true => Some(self.saved.before(first, &mut self.reader)?),
+            true => Some(self.saved.before(first, &mut self.reader)),
             false => None,
         };
         let model = before.as_ref().map(|f| &f.model);
         let pyramid = self.pyramid.as_mut().and_then(Option::as_mut);
         Ok(pyramid.map(|pyramid| Window::summed(key, pyramid, model, after)))
+    }
+
+    /// When a loop's turn of this number began: the instant of its wakeup.
+    pub fn turn_start(&mut self, loop_id: Id, number: u64) -> Result<Option<u64>, Error> {
+        if number == 0 {
+            return Ok(None);
+        }
+        let mut folder = self.saved.before_turn(loop_id, number, &mut self.reader);
+        let mut find = Begun {
+            turn: (loop_id, number),
+            at: None,
+        };
+        loop {
+            // A piece of some turns: what is looked for ends soon after it has begun.
+            let done = folder.run(&mut self.reader, Until::event(u64::MAX), 4_096, &mut find)?;
+            let l = folder.model.loops().get(loop_id as usize);
+            let mut threads = l.into_iter().flat_map(|l| &l.threads);
+            let open = threads.find(|t| t.turn == number && number > 0);
+            let found = find.at.or(open.map(|t| t.wakeup));
+            if found.is_some() || done {
+                return Ok(found);
+            }
+            self.saved.offer(&folder);
+        }
+    }
+
+    /// When a mark or span of this name was first made, if the recording has that stored.
+    pub fn first_mark(&mut self, name: &str) -> Option<Option<u64>> {
+        if !self.ended {
+            return None;
+        }
+        derive::marks(&mut self.reader)?.find(name)
     }
 
     /// The window last asked for.
@@ -341,10 +386,17 @@ impl Player {
 
     /// The state just before event `number`, folded aside: the cursor stays.
     pub fn glimpse(&mut self, number: u64) -> Result<(Folder, Facts), Error> {
-        let mut folder = self.start_before(number)?;
+        let mut folder = self.start_before(number);
         let mut facts = Facts::since(folder.model.now());
         let until = Until::event(number);
-        while !folder.run(&mut self.reader, until, u64::MAX, &mut facts)? {}
+        while !folder.run(
+            &mut self.reader,
+            until,
+            self.saved.room(&folder),
+            &mut facts,
+        )? {
+            self.saved.offer(&folder);
+        }
         Ok((folder, facts))
     }
 
@@ -367,7 +419,7 @@ impl Player {
             };
             (worst.from, worst.to) = (start, end);
             let first = self.reader.event_at_time(start)?;
-            let mut folder = self.saved.before(first, &mut self.reader)?;
+            let mut folder = self.saved.before(first, &mut self.reader);
             while !folder.run(&mut self.reader, Until::time(end), u64::MAX, &mut worst)? {}
         } else {
             self.tail.runs.iter().for_each(|r| worst.run(r));
@@ -393,6 +445,20 @@ impl Player {
             });
         }
         Ok(rows)
+    }
+}
+
+/// The start of one turn.
+struct Begun {
+    turn: (Id, u64),
+    at: Option<u64>,
+}
+
+impl Sink for Begun {
+    fn turn(&mut self, turn: &Turn) {
+        if (turn.loop_id, turn.number) == self.turn {
+            self.at = Some(turn.start);
+        }
     }
 }
 

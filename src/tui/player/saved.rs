@@ -1,17 +1,19 @@
 //! Checkpoints in memory: whole models at some places, so that going back costs one of them and the events after it.
-//! Step: **model** → view.
+//! Those a recording has itself are read when one of them stands closer. Step: **model** → view.
 
 use super::folder::Folder;
-use crate::derive;
-use crate::model::Model;
-use crate::trace::{Error, Reader};
+use crate::derive::Store;
+use crate::model::{Id, Model};
+use crate::trace::Reader;
 
 /// Events between checkpoints, at first.
 const SPACING: u64 = 65_536;
+/// Events that are folded in the time one registration takes to be copied.
+const COPY: u64 = 64;
 /// Checkpoints in memory.
 const MOST: usize = 24;
 /// Registrations all checkpoints may hold together; each is a few kilobytes.
-const MOST_REGS: usize = 12_000;
+const MOST_REGS: usize = 20_000;
 
 #[derive(Debug)]
 struct Saved {
@@ -22,8 +24,10 @@ struct Saved {
 /// See the [module](self).
 #[derive(Debug)]
 pub struct Checkpoints {
+    /// In the order of their places.
     saved: Vec<Saved>,
     spacing: u64,
+    store: Option<Store>,
 }
 
 impl Default for Checkpoints {
@@ -31,65 +35,122 @@ impl Default for Checkpoints {
         Checkpoints {
             saved: Vec::new(),
             spacing: SPACING,
+            store: None,
         }
     }
 }
 
 impl Checkpoints {
-    /// Events until a fold at `next` should be offered.
-    pub fn room(&self, next: u64) -> u64 {
-        let due = self.saved.last().map_or(0, |s| s.next) + self.spacing;
-        match due > next {
-            true => due - next,
-            false => u64::MAX,
+    fn store(&mut self, reader: &Reader) -> &mut Store {
+        self.store.get_or_insert_with(|| Store::of(reader))
+    }
+
+    /// How many stand at or before `event`.
+    fn until(&self, event: u64) -> usize {
+        self.saved.partition_point(|s| s.next <= event)
+    }
+
+    fn last_before(&self, event: u64) -> u64 {
+        let at = self.until(event).checked_sub(1);
+        at.map_or(0, |at| self.saved[at].next)
+    }
+
+    /// Events until a fold should be offered.
+    pub fn room(&self, folder: &Folder) -> u64 {
+        let spacing = self.spacing_for(&folder.model);
+        let due = self.last_before(folder.next).saturating_add(spacing);
+        due.saturating_sub(folder.next).max(spacing / 4)
+    }
+
+    fn spacing_for(&self, model: &Model) -> u64 {
+        self.spacing.max(model.live_len() as u64 * COPY)
+    }
+
+    /// Keeps this place if it is far enough from the ones that are kept.
+    pub fn offer(&mut self, folder: &Folder) {
+        let (next, spacing) = (folder.next, self.spacing_for(&folder.model));
+        let at = self.until(next);
+        let before = at.checked_sub(1).map_or(0, |at| self.saved[at].next);
+        let after = self.saved.get(at).map_or(u64::MAX, |s| s.next);
+        // Behind the furthest one the spacing counts, between two of them a half of it.
+        let least = if after == u64::MAX {
+            spacing
+        } else {
+            spacing / 2
+        };
+        if next - before < least || after - next < spacing / 2 {
+            return;
+        }
+        self.keep(next, &folder.model);
+    }
+
+    fn keep(&mut self, next: u64, model: &Model) {
+        let at = self.until(next);
+        if at > 0 && self.saved[at - 1].next == next {
+            return;
+        }
+        let model = model.clone();
+        self.saved.insert(at, Saved { next, model });
+        let regs = |s: &[Saved]| s.iter().map(|s| s.model.live_len()).sum::<usize>();
+        while self.saved.len() > MOST || (self.saved.len() > 4 && regs(&self.saved) > MOST_REGS) {
+            match &self.store {
+                Some(store) if !store.is_empty() => self.drop_far(next),
+                _ => self.thin_out(),
+            }
         }
     }
 
-    /// Keeps this place if it is the furthest so far and far enough from the last one.
-    pub fn offer(&mut self, folder: &Folder) {
-        let last = self.saved.last().map_or(0, |s| s.next);
-        if folder.next < last + self.spacing {
-            return;
-        }
-        self.saved.push(Saved {
-            next: folder.next,
-            model: folder.model.clone(),
+    /// What stands furthest from `here` goes: the recording's own are never far.
+    fn drop_far(&mut self, here: u64) {
+        let ends = [0, self.saved.len() - 1];
+        let far = ends
+            .into_iter()
+            .max_by_key(|at| self.saved[*at].next.abs_diff(here));
+        self.saved.remove(far.unwrap_or(0));
+    }
+
+    /// Every other one goes; those near the end stay close together.
+    fn thin_out(&mut self) {
+        let sparse = self.saved.len().saturating_sub(3);
+        let mut i = 0;
+        self.saved.retain(|_| {
+            i += 1;
+            i > sparse || i % 2 == 0
         });
-        let regs = |s: &[Saved]| s.iter().map(|s| s.model.regs_len()).sum::<usize>();
-        while self.saved.len() > MOST || (self.saved.len() > 4 && regs(&self.saved) > MOST_REGS) {
-            // Every other one goes; those near the end stay close together.
-            let sparse = self.saved.len().saturating_sub(3);
-            let mut i = 0;
-            self.saved.retain(|_| {
-                i += 1;
-                i > sparse || i % 2 == 0
-            });
-            self.spacing *= 2;
-        }
+        self.spacing *= 2;
     }
 
     /// The latest place at or before event `early`, ready to go on; the beginning if there is none.
-    pub fn before(&self, early: u64, reader: &mut Reader) -> Result<Folder, Error> {
-        let found = self.saved.iter().rev().find(|s| s.next <= early);
-        let here = found.map_or(0, |s| s.next);
+    pub fn before(&mut self, early: u64, reader: &mut Reader) -> Folder {
+        let here = self.last_before(early);
         // One of the recording's own may stand closer.
-        let stored = derive::checkpoint_at(reader, early).filter(|at| *at > here);
-        if let Some((model, next)) = stored.and_then(|_| derive::checkpoint(reader, early)) {
-            return Ok(Folder::resume(model, next, reader));
+        let store = self.store(reader);
+        let closer = store.at(early).is_some_and(|at| at > here);
+        if closer && let Some((model, next)) = store.load(reader, early) {
+            self.keep(next, &model);
+            return Folder::resume(model, next, reader);
         }
-        Ok(match found {
-            Some(s) => Folder::resume(s.model.clone(), s.next, reader),
+        match self.until(early).checked_sub(1) {
+            Some(at) => {
+                let found = &self.saved[at];
+                Folder::resume(found.model.clone(), found.next, reader)
+            }
             None => Folder::start(),
-        })
+        }
     }
 
     /// Whether going to event `early` from a checkpoint saves much against going on from `here`.
-    pub fn shortens(&self, here: u64, early: u64, reader: &Reader) -> bool {
-        let found = self.saved.iter().rev().find(|s| s.next <= early);
-        let stored = derive::checkpoint_at(reader, early);
-        found
-            .map(|s| s.next)
-            .max(stored)
-            .is_some_and(|at| at > here + SPACING)
+    pub fn shortens(&mut self, here: u64, early: u64, reader: &Reader) -> bool {
+        let kept = self.last_before(early);
+        let stored = self.store(reader).at(early).unwrap_or(0);
+        kept.max(stored) > here + SPACING
+    }
+
+    /// A place before the turn of a loop with this number begins.
+    pub fn before_turn(&mut self, loop_id: Id, number: u64, reader: &mut Reader) -> Folder {
+        self.store(reader);
+        let store = self.store.as_ref();
+        let early = store.map_or(0, |store| store.before_turn(reader, loop_id, number));
+        self.before(early, reader)
     }
 }

@@ -97,6 +97,11 @@ impl Window {
         &self.folder.model
     }
 
+    /// The fold on its way through the window.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
     /// The page table has changed.
     pub fn rebase(&mut self, reader: &Reader) {
         self.folder.rebase(reader);

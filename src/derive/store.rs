@@ -1,0 +1,109 @@
+//! The checkpoints of a recording: which there are, and loading one. Step: trace → **model** → view.
+
+use super::{CHECKPOINT, ENDED};
+use crate::model::{Ended, Id, Model};
+use crate::trace::{Derived, Reader};
+
+/// The checkpoints of one recording; ended registrations that have been read are kept.
+#[derive(Debug, Default)]
+pub struct Store {
+    /// In the order of the places they are for.
+    checkpoints: Vec<Derived>,
+    pages: Vec<Page>,
+    ended: Ended,
+    first: u64,
+}
+
+#[derive(Debug)]
+struct Page {
+    derived: Derived,
+    read: bool,
+}
+
+impl Store {
+    /// What a recording has; nothing is read yet.
+    pub fn of(reader: &Reader) -> Self {
+        let sorted = |kind| {
+            let mut all = reader.derived(kind, Model::VERSION);
+            all.sort_by_key(|d| d.events.end);
+            // Begun twice, they are there twice, and the same.
+            all.dedup_by_key(|d| d.events.end);
+            all
+        };
+        let pages = sorted(ENDED).into_iter();
+        Self {
+            checkpoints: sorted(CHECKPOINT),
+            pages: pages
+                .map(|derived| Page {
+                    derived,
+                    read: false,
+                })
+                .collect(),
+            ended: Ended::default(),
+            first: reader.first(),
+        }
+    }
+
+    /// Whether there is any.
+    pub fn is_empty(&self) -> bool {
+        self.checkpoints.is_empty()
+    }
+
+    /// How many there are at or before event `number`.
+    fn until(&self, number: u64) -> usize {
+        self.checkpoints.partition_point(|d| d.events.end <= number)
+    }
+
+    /// Where [`load`](Self::load) would stand for event `number`, without reading it.
+    pub fn at(&self, number: u64) -> Option<u64> {
+        let before = self.checkpoints.get(..self.until(number))?;
+        Some(before.last()?.events.end)
+    }
+
+    /// The latest checkpoint at or before event `number`: the model and the number of the event to go on with.
+    /// A damaged one is passed over.
+    pub fn load(&mut self, reader: &mut Reader, number: u64) -> Option<(Model, u64)> {
+        (0..self.until(number)).rev().find_map(|index| {
+            let derived = self.checkpoints[index].clone();
+            let end = derived.events.end;
+            self.read_ended(reader, end);
+            let bytes = reader.read_derived(&derived).ok()?;
+            let model = Model::load_beside(&bytes, |id| self.ended.get(id, end))?;
+            Some((model, end))
+        })
+    }
+
+    /// The last checkpoint at which fewer than `turns` turns of a loop have begun; 0 if that is none.
+    pub fn before_turn(&self, reader: &mut Reader, loop_id: Id, turns: u64) -> u64 {
+        let (mut low, mut high) = (0, self.checkpoints.len());
+        while low < high {
+            let middle = (low + high) / 2;
+            let bytes = reader.read_derived(&self.checkpoints[middle]).ok();
+            let begun = bytes.and_then(|bytes| Model::turns_begun(&bytes, loop_id));
+            match begun {
+                Some(begun) if begun < turns => low = middle + 1,
+                // What cannot be read is passed over to the left, which costs time only.
+                _ => high = middle,
+            }
+        }
+        match low {
+            0 => 0,
+            _ => self.checkpoints[low - 1].events.end,
+        }
+    }
+
+    /// Reads the ended registrations that checkpoint `end` may name.
+    fn read_ended(&mut self, reader: &mut Reader, end: u64) {
+        let until = self.pages.partition_point(|p| p.derived.events.end <= end);
+        let whole = |p: &Page| p.derived.events.start == self.first;
+        let from = self.pages[..until].iter().rposition(whole).unwrap_or(0);
+        for page in &mut self.pages[from..until] {
+            if !std::mem::replace(&mut page.read, true)
+                && let Ok(bytes) = reader.read_derived(&page.derived)
+            {
+                // What is missing is missed by the checkpoints that name it.
+                let _ = self.ended.add(&bytes, page.derived.events.end);
+            }
+        }
+    }
+}

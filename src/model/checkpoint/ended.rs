@@ -1,0 +1,77 @@
+//! Registrations that have ended change no more: checkpoints of one recording share them, each written once, in pages
+//! beside the checkpoints. Step: **model**.
+
+use std::sync::Arc;
+
+use super::rows::{get_regs, put_regs};
+use crate::model::codec::{Cursor, put};
+use crate::model::columns::{Near, TextRows, Texts};
+use crate::model::facts::Id;
+use crate::model::registration::Registration;
+use crate::model::{Map, Model};
+
+/// What has been written so far.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    regs: Map<Id, Arc<Registration>>,
+}
+
+impl Written {
+    /// Appends the ended registrations of a model that are new, or have changed after all; how many that were.
+    pub fn add(&mut self, model: &Model, out: &mut Vec<u8>) -> usize {
+        let ended = || {
+            let all = model.regs.places();
+            all.filter_map(|(slot, _)| model.regs.ended(slot))
+        };
+        let new: Vec<&Registration> = (ended().filter(|reg| !self.has(reg)))
+            .map(|reg| &**reg)
+            .collect();
+        let (mut texts, mut rows) = (Texts::default(), Vec::new());
+        put_regs(&new, Near::default(), &mut texts, &mut rows);
+        put(out, u64::from(Model::VERSION));
+        texts.finish(out);
+        out.extend(rows);
+        self.regs = ended().map(|reg| (reg.id, reg.clone())).collect();
+        new.len()
+    }
+
+    /// This very registration has been written.
+    pub(super) fn has(&self, reg: &Arc<Registration>) -> bool {
+        let known = self.regs.get(&reg.id);
+        known.is_some_and(|known| Arc::ptr_eq(known, reg))
+    }
+}
+
+/// What has been read of what [`Written`] wrote.
+#[derive(Clone, Debug, Default)]
+pub struct Ended {
+    /// Every version of a registration with the place in the recording where it was written, in that order.
+    regs: Map<Id, Vec<(u64, Arc<Registration>)>>,
+}
+
+impl Ended {
+    /// Adds what was written at a place in the recording behind those added before; nothing when it is damaged.
+    pub fn add(&mut self, bytes: &[u8], at: u64) -> Option<()> {
+        let mut c = Cursor::new(bytes);
+        if c.u64()? != u64::from(Model::VERSION) {
+            return None;
+        }
+        let mut texts = TextRows::get(&mut c)?;
+        let rows = get_regs(&mut c, Near::default(), &mut texts)?;
+        if !c.is_empty() || !texts.is_empty() {
+            return None;
+        }
+        for reg in rows {
+            let versions = self.regs.entry(reg.id).or_default();
+            versions.push((at, Arc::new(reg)));
+        }
+        Some(())
+    }
+
+    /// A registration as it was known at a place in the recording.
+    pub fn get(&self, id: Id, at: u64) -> Option<Arc<Registration>> {
+        let versions = self.regs.get(&id)?;
+        let known = versions.iter().rev().find(|(from, _)| *from <= at);
+        known.map(|(_, reg)| reg.clone())
+    }
+}

@@ -1,0 +1,335 @@
+//! What there are many of, as columns: registrations, descriptions, accounts of sent bytes. Step: **model**.
+
+use std::sync::Arc;
+
+use crate::model::codec::{Codec, Cursor, put};
+use crate::model::columns::{MOST_ROWS, Near, TextRows, Texts, Time, columns, get_step, put_step};
+use crate::model::entropy::{pack, unpack};
+use crate::model::fds::Desc;
+use crate::model::histogram::{self, Histogram};
+use crate::model::registration::{Registration, State};
+use crate::model::slab::Slab;
+use crate::model::supply::{Account, AccountKey};
+use crate::model::{NONE, names};
+use crate::record::event::FdKind;
+
+/// A registration's fields that other columns hold.
+pub(super) struct Other {
+    name: Arc<str>,
+    addr: Arc<str>,
+    kind: FdKind,
+    since: u64,
+    registered_ns: u64,
+    ready: u64,
+    dispatched: u64,
+    caused_lo: u64,
+    caused_hi: u64,
+    run_ns: u64,
+    notice_lo: Histogram,
+    notice_hi: Histogram,
+    queue: Histogram,
+    run: Histogram,
+    tail: Histogram,
+    s: State,
+}
+
+columns!(Registration {
+    plain: [
+        interest,
+        word,
+        fidelity,
+        role,
+        skipped,
+        stale,
+        bytes_in,
+        bytes_out,
+        bypassed_max,
+        unread,
+        unread_fidelity,
+        handler,
+        wait_max,
+        waited,
+        waited_max,
+    ],
+    steps: [id, loop_id, process, fd, generation, data, handler_process],
+    times: [closed_ns, ready_since],
+    numbers: [],
+    births: [],
+    rest: Other {
+        name,
+        addr,
+        kind,
+        since,
+        registered_ns,
+        ready,
+        dispatched,
+        caused_lo,
+        caused_hi,
+        run_ns,
+        notice_lo,
+        notice_hi,
+        queue,
+        run,
+        tail,
+        s
+    },
+});
+
+/// Nothing is held elsewhere.
+pub(super) struct Nothing {}
+
+columns!(State {
+    plain: [
+        kernel,
+        drain,
+        blocked_out,
+        unknown,
+        data_known,
+        interest_known,
+        fetched,
+        running,
+        stale,
+        pins,
+        keep,
+        listed,
+        before,
+        item,
+        lingering,
+        of_loop,
+        of_desc,
+        of_data,
+        window_run,
+        window_queue,
+        kept_wait,
+        ready_runs,
+    ],
+    steps: [slot, desc, believed_at, window],
+    times: [reported, emptied, last_run],
+    numbers: [reported_by],
+    births: [proven],
+    rest: Nothing {},
+});
+
+/// Name, addresses and kind of a registration are its description's as long as it has one, and written there only.
+fn has_own(reg: &Registration) -> bool {
+    reg.s.desc == NONE
+}
+
+/// Appends registrations.
+pub(super) fn put_regs(rows: &[&Registration], near: Near, texts: &mut Texts, out: &mut Vec<u8>) {
+    put(out, rows.len() as u64);
+    let [mut times, mut ready, mut caused, mut own]: [Vec<u8>; 4] = Default::default();
+    for reg in rows {
+        reg.since.put_near(near.time, &mut times);
+        reg.registered_ns.put_near(near.time, &mut times);
+        put_step(&mut ready, reg.run.count(), reg.ready);
+        put(&mut caused, reg.caused_lo);
+        put_step(&mut caused, reg.caused_lo, reg.caused_hi);
+        if has_own(reg) {
+            texts.put(&reg.addr);
+            put_name(&reg.name, &reg.addr, texts, &mut own);
+            reg.kind.put(&mut own);
+        }
+    }
+    [&times, &ready, &caused, &own]
+        .iter()
+        .for_each(|c| pack(c, out));
+    let histograms: [fn(&Registration) -> &Histogram; 5] = [
+        |r| &r.notice_lo,
+        |r| &r.notice_hi,
+        |r| &r.queue,
+        |r| &r.run,
+        |r| &r.tail,
+    ];
+    for of in histograms {
+        histogram::put_columns(rows.iter().map(|r| of(r)), out);
+    }
+    let near_of = |r: &Registration| Near {
+        time: r.since,
+        birth: r.registered_ns,
+        ..near
+    };
+    let states: Vec<(&State, Near)> = rows.iter().map(|r| (&r.s, near_of(r))).collect();
+    State::put_columns(&states, out);
+    let rows: Vec<(&Registration, Near)> = rows.iter().map(|r| (*r, near)).collect();
+    Registration::put_columns(&rows, out);
+}
+
+/// Reads what [`put_regs`] wrote; names of those that have a description are still missing.
+pub(super) fn get_regs(
+    c: &mut Cursor<'_>,
+    near: Near,
+    texts: &mut TextRows,
+) -> Option<Vec<Registration>> {
+    let n = usize::get(c)?;
+    let [times, ready, caused, own] = [unpack(c)?, unpack(c)?, unpack(c)?, unpack(c)?];
+    // Every row has at least a byte for each of its two times.
+    if n > times.len().min(MOST_ROWS) {
+        return None;
+    }
+    let mut histograms = Vec::new();
+    for _ in 0..5 {
+        histograms.push(histogram::get_columns(c, n)?.into_iter());
+    }
+    let mut times = Cursor::new(&times);
+    let mut nears = Vec::new();
+    for _ in 0..n {
+        let time = u64::get_near(near.time, &mut times)?;
+        let birth = u64::get_near(near.time, &mut times)?;
+        nears.push(Near {
+            time,
+            birth,
+            ..near
+        });
+    }
+    let mut states = State::get_columns(c, &nears, |_| Some(Nothing {}))?.into_iter();
+    let [mut ready, mut caused, mut own] = [&ready, &caused, &own].map(|c| Cursor::new(c));
+    let rows = Registration::get_columns(c, &vec![near; n], |at| {
+        let s = states.next()?;
+        let [notice_lo, notice_hi, queue, run, tail] = histograms.as_mut_slice() else {
+            return None;
+        };
+        let run = run.next()?;
+        let (mut name, mut addr, mut kind) = ("".into(), "".into(), FdKind::Unknown);
+        if s.desc == NONE {
+            addr = texts.next()?;
+            name = get_name(&addr, texts, &mut own)?;
+            kind = Codec::get(&mut own)?;
+        }
+        let Near { time, birth, .. } = *nears.get(at)?;
+        let caused_lo = caused.u64()?;
+        Some(Other {
+            name,
+            addr,
+            kind,
+            since: time,
+            registered_ns: birth,
+            caused_lo,
+            caused_hi: get_step(&mut caused, caused_lo)?,
+            ready: get_step(&mut ready, run.count())?,
+            dispatched: run.count(),
+            run_ns: run.sum(),
+            notice_lo: notice_lo.next()?,
+            notice_hi: notice_hi.next()?,
+            queue: queue.next()?,
+            run,
+            tail: tail.next()?,
+            s,
+        })
+    })?;
+    let whole = times.is_empty() && ready.is_empty() && caused.is_empty() && own.is_empty();
+    whole.then_some(rows)
+}
+
+/// Most names are made from the addresses.
+fn put_name(name: &Arc<str>, addr: &str, texts: &mut Texts, out: &mut Vec<u8>) {
+    let made = **name == *names::of_address(addr);
+    made.put(out);
+    if !made {
+        texts.put(name);
+    }
+}
+
+fn get_name(addr: &str, texts: &mut TextRows, c: &mut Cursor<'_>) -> Option<Arc<str>> {
+    match bool::get(c)? {
+        true => Some(names::of_address(addr).into()),
+        false => texts.next(),
+    }
+}
+
+pub(super) struct DescTexts {
+    name: Arc<str>,
+    addr: Arc<str>,
+    listener: Arc<str>,
+}
+
+columns!(Desc {
+    plain: [kind, refs, silent, loop_id, io_seen, read, sampled, held],
+    steps: [account, head],
+    times: [],
+    numbers: [],
+    births: [],
+    rest: DescTexts {
+        name,
+        addr,
+        listener
+    },
+});
+
+/// Appends descriptions and accounts.
+pub(super) fn put_descs(
+    descs: &Slab<Desc>,
+    accounts: &Slab<Account>,
+    texts: &mut Texts,
+    out: &mut Vec<u8>,
+) {
+    let mut made = Vec::new();
+    for desc in descs.iter() {
+        texts.put(&desc.addr);
+        put_name(&desc.name, &desc.addr, texts, &mut made);
+        texts.put(&desc.listener);
+    }
+    accounts.iter().for_each(|a| texts.put(&a.key));
+    put_places(&descs.taken(), descs.free(), out);
+    put_places(&accounts.taken(), accounts.free(), out);
+    pack(&made, out);
+    let rows: Vec<_> = descs.iter().map(|d| (d, Near::default())).collect();
+    Desc::put_columns(&rows, out);
+    let rows: Vec<_> = accounts.iter().map(|a| (a, Near::default())).collect();
+    Account::put_columns(&rows, out);
+}
+
+/// Reads what [`put_descs`] wrote.
+pub(super) fn get_descs(
+    c: &mut Cursor<'_>,
+    texts: &mut TextRows,
+) -> Option<(Slab<Desc>, Slab<Account>)> {
+    let (descs, accounts) = (get_places(c)?, get_places(c)?);
+    let made = unpack(c)?;
+    let mut made = Cursor::new(&made);
+    let taken = |kinds: &[u8]| vec![Near::default(); kinds.iter().filter(|k| **k != 0).count()];
+    let rows = Desc::get_columns(c, &taken(&descs.0), |_| {
+        let addr = texts.next()?;
+        let name = get_name(&addr, texts, &mut made)?;
+        Some(DescTexts {
+            name,
+            addr,
+            listener: texts.next()?,
+        })
+    })?;
+    let descs = Slab::from_parts(&descs.0, descs.1, rows)?;
+    let rows = Account::get_columns(c, &taken(&accounts.0), |_| {
+        Some(AccountKey { key: texts.next()? })
+    })?;
+    let accounts = Slab::from_parts(&accounts.0, accounts.1, rows)?;
+    made.is_empty().then_some((descs, accounts))
+}
+
+/// What stands in each place (0 nothing), and the free places in the order in which they are taken again.
+pub(super) fn put_places(kinds: &[u8], free: &[u32], out: &mut Vec<u8>) {
+    pack(kinds, out);
+    let (mut column, mut last) = (Vec::new(), 0);
+    for at in free {
+        put_step(&mut column, last, u64::from(*at));
+        last = u64::from(*at);
+    }
+    pack(&column, out);
+}
+
+/// Reads what [`put_places`] wrote. A free list that names a taken place, or one twice, is refused.
+pub(super) fn get_places(c: &mut Cursor<'_>) -> Option<(Vec<u8>, Vec<u32>)> {
+    let (kinds, column) = (unpack(c)?, unpack(c)?);
+    let mut is_free: Vec<bool> = kinds.iter().map(|k| *k == 0).collect();
+    let (mut column, mut last) = (Cursor::new(&column), 0);
+    let mut free = Vec::new();
+    while !column.is_empty() {
+        last = get_step(&mut column, last)?;
+        let place = is_free.get_mut(usize::try_from(last).ok()?)?;
+        if !std::mem::take(place) {
+            return None;
+        }
+        free.push(last as u32);
+    }
+    let whole = kinds.len() <= MOST_ROWS && !is_free.contains(&true);
+    whole.then_some((kinds, free))
+}
