@@ -62,6 +62,26 @@ impl Names {
         self.of.insert(id, (letter, name));
     }
 
+    /// With more fds than letters, those shown get one: from an fd that is not.
+    pub fn prefer(&mut self, shown: &[Id]) {
+        for id in shown {
+            if self.of.get(id).is_none_or(|known| known.0 != '*') {
+                continue;
+            }
+            let mut letters = ('a'..='z').chain('A'..='Z');
+            let free = letters.find(|c| self.taken.get(c).is_none_or(|id| !shown.contains(id)));
+            let Some(letter) = free else { return };
+            if let Some(old) = self.taken.insert(letter, *id)
+                && let Some(known) = self.of.get_mut(&old)
+            {
+                known.0 = '*';
+            }
+            if let Some(known) = self.of.get_mut(id) {
+                known.0 = letter;
+            }
+        }
+    }
+
     /// It has been given a name.
     pub fn knows(&self, id: Id) -> bool {
         self.of.contains_key(&id)
@@ -81,7 +101,7 @@ impl Names {
 /// The short name of a registration: given, or made from its addresses, its kind or its number; harmless.
 pub fn name(reg: &Registration) -> String {
     let raw = if !reg.name.is_empty() {
-        visible(&reg.name).into_owned()
+        given(&visible(&reg.name), reg.kind)
     } else if !reg.addr.is_empty() {
         address(&visible(&reg.addr))
     } else if reg.kind != FdKind::Unknown {
@@ -92,14 +112,40 @@ pub fn name(reg: &Registration) -> String {
     raw.trim().to_owned()
 }
 
+/// A name as given, unless it was made of addresses: `tcp 127.0.0.1:7001 ← 127.0.0.1:51234` is `:51234`,
+/// a listener's `tcp 127.0.0.1:7001` is `listen :7001`.
+fn given(name: &str, kind: FdKind) -> String {
+    let is_address = |a: &str| {
+        a.rsplit_once(':')
+            .is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+    };
+    match name.split_once(" ← ") {
+        Some((local, peer)) if is_address(local) && is_address(peer) => short(peer),
+        None if kind == FdKind::TcpListener && is_address(name) => {
+            format!("listen {}", short(name.rsplit(' ').next().unwrap_or(name)))
+        }
+        _ => name.to_owned(),
+    }
+}
+
+/// An address without this machine's own host.
+fn short(a: &str) -> String {
+    match a.strip_prefix("127.0.0.1").or(a.strip_prefix("[::1]")) {
+        Some(port) if port.starts_with(':') => port.to_owned(),
+        _ => a.to_owned(),
+    }
+}
+
+/// What a listener is called where its connections are meant: its address.
+pub fn listener(text: &str) -> String {
+    let bare = text.split_once(' ').map_or(text, |(_, address)| address);
+    short(bare.trim_end_matches('>'))
+}
+
 /// `tcp 127.0.0.1:7001>127.0.0.1:51234` as `:51234`, a listener as `listen :7001`; other hosts in full.
 pub fn address(text: &str) -> String {
     let (proto, pair) = text.split_once(' ').unwrap_or(("", text));
     let (local, peer) = pair.split_once('>').unwrap_or((pair, ""));
-    let short = |a: &str| match a.strip_prefix("127.0.0.1").or(a.strip_prefix("[::1]")) {
-        Some(port) if port.starts_with(':') => port.to_owned(),
-        _ => a.to_owned(),
-    };
     match peer {
         "" if proto.is_empty() => short(local),
         "" => format!("listen {}", short(local)),
@@ -119,6 +165,30 @@ mod tests {
             "10.0.0.2:51234"
         );
         assert_eq!(address("tcp-listen 127.0.0.1:7001>"), "listen :7001");
+    }
+
+    #[test]
+    fn names_made_of_addresses_are_short_and_given_ones_stay() {
+        let of = |name| given(name, FdKind::TcpListener);
+        assert_eq!(of("tcp 127.0.0.1:7017 ← 127.0.0.1:57282"), ":57282");
+        assert_eq!(of("tcp 10.0.0.1:80 ← 10.0.0.2:9"), "10.0.0.2:9");
+        assert_eq!(of("tcp 127.0.0.1:7017"), "listen :7017");
+        assert_eq!(of("a ← b"), "a ← b");
+        assert_eq!(of("shard 7"), "shard 7");
+        assert_eq!(listener("tcp 127.0.0.1:7017"), ":7017");
+    }
+
+    #[test]
+    fn who_is_shown_has_a_letter() {
+        let mut names = Names::default();
+        for id in 0..100 {
+            names.give(id, format!("{id}"), &HashMap::new());
+        }
+        assert_eq!((names.letter(3), names.letter(90)), ('d', '*'));
+        names.prefer(&[3, 90, 91]);
+        assert_eq!(names.letter(3), 'd');
+        assert!(names.letter(90) != '*' && names.letter(91) != '*');
+        assert_ne!(names.letter(90), names.letter(91));
     }
 
     #[test]

@@ -152,8 +152,8 @@ struct Client {
     since: Option<u64>,
 }
 
-/// Writes the recording.
-pub fn write(path: &Path, script: Script) {
+/// Writes the recording; it can still grow.
+pub fn grow(path: &Path, script: Script) -> Writer {
     let meta = Meta {
         tool: "0.1.0".into(),
         source: "library".into(),
@@ -409,7 +409,8 @@ pub fn write(path: &Path, script: Script) {
         }
     }
     out.writer.attach("greedy.rs", SOURCE.as_bytes()).unwrap();
-    out.writer.finish().unwrap();
+    out.writer.seal();
+    out.writer
 }
 
 const SOURCE: &str = "// The loop of greedy-fd, as a demo would carry it.

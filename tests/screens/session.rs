@@ -3,6 +3,7 @@
 use crate::greedy::{self, Script};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use loopscope::export::{picture, svg};
+use loopscope::trace::Writer;
 use loopscope::tui::{self, App, Look, Options, Source, keymap};
 use ratatui::buffer::Buffer;
 
@@ -10,6 +11,8 @@ pub struct Session {
     pub app: App,
     pub size: (u16, u16),
     _place: tempfile::TempDir,
+    /// Of a recording that still grows.
+    _writer: Option<Writer>,
 }
 
 impl Session {
@@ -18,16 +21,30 @@ impl Session {
     }
 
     pub fn with(script: Script, width: u16, height: u16, look: Look) -> Self {
+        Self::open(script, width, height, look, false)
+    }
+
+    /// At the end of a recording that still grows.
+    pub fn live(script: Script, width: u16, height: u16) -> Self {
+        Self::open(script, width, height, Look::default(), true)
+    }
+
+    fn open(script: Script, width: u16, height: u16, look: Look, follow: bool) -> Self {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("greedy.lscope");
-        greedy::write(&path, script);
-        let source = Source::Replay {
-            path,
-            follow: false,
+        let writer = greedy::grow(&path, script);
+        let writer = match follow {
+            true => Some(writer),
+            false => {
+                writer.finish().unwrap();
+                None
+            }
         };
+        let source = Source::Replay { path, follow };
         let options = Options {
             name: "greedy-fd broken".into(),
-            at: "0s".parse().ok(),
+            at: (!follow).then(|| "0s".parse().unwrap()),
+            picture: Some(svg::to_svg),
             ..Options::default()
         };
         let app = App::open(&source, options, look).unwrap().unwrap();
@@ -35,6 +52,7 @@ impl Session {
             app,
             size: (width, height),
             _place: place,
+            _writer: writer,
         }
     }
 

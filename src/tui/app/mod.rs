@@ -2,6 +2,7 @@
 //! [`App::data`] (the recording has grown), and nowhere else; screens are drawn from `&App`.
 
 mod line;
+mod prepare;
 mod rows;
 mod span;
 mod time;
@@ -116,6 +117,8 @@ pub struct App {
     pub pace: Pace,
     /// Moments the person marked.
     pub marks: Vec<u64>,
+    /// The timeline has a lane a role, not an fd.
+    pub by_role: bool,
     /// Nanoseconds across the timeline; nothing: fit.
     pub span: Option<u64>,
     /// First instant on the timeline when panned.
@@ -180,6 +183,7 @@ impl App {
             speed: if following { REAL } else { SLOW },
             pace: Pace::default(),
             marks: Vec::new(),
+            by_role: false,
             span: None,
             left: None,
             sort: (0, true),
@@ -294,7 +298,7 @@ impl App {
         self.note = None;
         match message {
             Message::Play => self.play()?,
-            Message::Step(by) => self.travel(|p| p.step(by))?,
+            Message::Step(by) => self.step(by)?,
             Message::Turn(by) => {
                 let loop_id = self.loop_id;
                 let mut found = false;
@@ -305,19 +309,22 @@ impl App {
                 }
             }
             Message::Match(by) => self.next_match(by)?,
-            Message::First => self.travel(|p| {
-                let first = p.reader().first();
-                p.seek_event(first)
-            })?,
-            Message::Last => {
-                self.travel(|p| p.seek_end())?;
-                self.following = self.is_live();
-            }
+            Message::First => self.first()?,
+            Message::Last => self.last()?,
             Message::Speed(by) => {
                 let last = SPEEDS.len() as i64 - 1;
-                self.speed = (self.speed as i64 + i64::from(by)).clamp(0, last) as usize;
+                let to = (self.speed as i64 + i64::from(by)).clamp(0, last) as usize;
+                self.say(match to == self.speed {
+                    true if by > 0 => "it plays no faster".to_owned(),
+                    true => "it plays no slower".to_owned(),
+                    false => format!("plays at {}", super::view::speed(to)),
+                });
+                self.speed = to;
             }
-            Message::Pace => self.pace = self.pace.next(),
+            Message::Pace => {
+                self.pace = self.pace.next();
+                self.say(format!("pace: {}", self.pace.name()));
+            }
             Message::Mark => {
                 let t = self.t();
                 self.marks.push(t);
@@ -359,22 +366,28 @@ impl App {
                 }
             }
             Message::Pan(by) => {
-                let key = self.window_key();
-                let step = (key.to() - key.from()) / 4;
-                let left = key
-                    .from()
-                    .saturating_add_signed(step as i64 * i64::from(by));
-                self.left = Some(left.min(self.player.duration()));
+                if !self.pan(by) {
+                    let end = if by > 0 { "end" } else { "start" };
+                    self.say(format!("the timeline shows the recording's {end}"));
+                }
+            }
+            Message::Group => {
+                self.by_role = !self.by_role;
+                self.say(match self.by_role {
+                    true => "one lane a role: same listener, handler or peer".to_owned(),
+                    false => "one lane an fd".to_owned(),
+                });
             }
             Message::Fit => {
                 let whole = self.whole();
                 let turn = self.turn_span();
-                self.span = if self.span == Some(turn) {
-                    Some(whole)
-                } else {
-                    Some(turn)
-                };
+                let again = self.span == Some(turn);
+                self.span = Some(if again { whole } else { turn });
                 self.left = None;
+                self.say(match again {
+                    true => "the whole recording".to_owned(),
+                    false => "the turns at the cursor; f again: everything".to_owned(),
+                });
             }
             Message::Blame => self.popup(Popup::Blame),
             Message::Worst => self.worst()?,
@@ -430,71 +443,5 @@ impl App {
     /// Says one line to the person.
     pub fn say(&mut self, text: String) {
         self.note = Some(text);
-    }
-
-    /// Gets ready what the screen needs before it is drawn at this size; true while there is more to do.
-    pub fn prepare(&mut self, width: u16, height: u16) -> Result<bool, Error> {
-        self.size = (width, height);
-        let mut more = self.player.work()?;
-        if self.loop_id as usize >= self.loops().max(1) {
-            self.loop_id = 0;
-        }
-        self.hold()?;
-        let regs = self.regs().into_iter().cloned().collect::<Vec<_>>();
-        self.names.update(&regs);
-        if self.chosen().is_none() && self.view == View::Fd {
-            self.chosen = regs.first().map(|r| r.id);
-        }
-        // The window waits until the cursor has arrived.
-        if self.span.is_none() && !self.following && self.player.tail().turns.len() > 4 {
-            // Chosen once: a window that changed with every step would be folded anew with every step.
-            self.span = Some(self.turn_span());
-        }
-        if self.needs_window() && !more {
-            let key = self.window_key();
-            more |= self.player.want(key)?;
-            if let Some(window) = self.player.window().filter(|w| w.is_summary()) {
-                // It may show fds that are not there yet at the cursor.
-                let mine = window.model().regs().filter(|r| r.loop_id == key.loop_id);
-                let later: Vec<_> = mine.filter(|r| !self.names.knows(r.id)).cloned().collect();
-                self.names.update(&later);
-            }
-        }
-        if self.view == View::Events {
-            let rows = height as usize;
-            let at = self.log_at.unwrap_or(self.player.next());
-            self.log = self.player.around(at, rows, rows)?;
-        }
-        if self.view == View::Code {
-            more |= self.output.prepare(&mut self.player, self.live.as_ref())?;
-            let before = self.player.around(self.player.next(), 256, 0)?;
-            let site = before.iter().rev().map(|r| r.event.site).find(|s| *s != 0);
-            self.site = site;
-        }
-        Ok(more)
-    }
-
-    /// The screen shows a window of time.
-    fn needs_window(&self) -> bool {
-        match self.view {
-            _ if self.mode == Mode::Popup(Popup::Blame) => self.held.is_none(),
-            View::Timeline | View::Fairness | View::Fd => true,
-            View::Loop => self.held.is_none() && self.size.1 >= 36,
-            _ => false,
-        }
-    }
-
-    fn hold(&mut self) -> Result<(), Error> {
-        let wanted = self.view == View::Loop
-            && self.following
-            && self.is_live()
-            && self.mode != Mode::Leaving;
-        match wanted {
-            true => Held::refresh(&mut self.held, &mut self.player, self.loop_id),
-            false => {
-                self.held = None;
-                Ok(())
-            }
-        }
     }
 }

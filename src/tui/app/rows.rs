@@ -72,6 +72,8 @@ impl App {
             if let Some(at) = self.log_at {
                 self.travel(|p| p.seek_event(at + 1))?;
                 self.show(View::Loop);
+            } else {
+                self.say("choose an event first: ↑ ↓".to_owned());
             }
             return Ok(());
         }

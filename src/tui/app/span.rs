@@ -40,7 +40,8 @@ impl App {
             true => narrower(key.width),
             false => round_width(key.width.saturating_add(1)),
         };
-        let most = round_width(self.whole().saturating_mul(2).div_ceil(cols));
+        let followed = if self.is_live() { FOLLOWED } else { 0 };
+        let most = round_width(self.whole().saturating_mul(2).max(followed).div_ceil(cols));
         if width == key.width || (by < 0 && width > most.max(key.width)) {
             return false;
         }
@@ -56,6 +57,17 @@ impl App {
             };
             self.left = Some(middle.saturating_sub(span / 2));
         }
+        true
+    }
+
+    /// A quarter of the window on or back; false at the recording's ends.
+    pub(super) fn pan(&mut self, by: i32) -> bool {
+        let key = self.window_key();
+        let step = ((key.to() - key.from()) / 4).max(1) as i64;
+        if (by < 0 && key.from() == 0) || (by > 0 && key.to() > self.player.duration()) {
+            return false;
+        }
+        self.left = Some(key.from().saturating_add_signed(step * i64::from(by)));
         true
     }
 

@@ -23,6 +23,44 @@ impl App {
         go(&mut self.player)
     }
 
+    pub(super) fn step(&mut self, by: i64) -> Result<(), Error> {
+        let (first, here) = (self.player.reader().first(), self.player.next());
+        let (at_start, at_end) = (here <= first, self.player.at_end());
+        self.travel(|p| p.step(by))?;
+        if by < 0 && at_start {
+            self.say("this is the first moment of the recording".to_owned());
+        } else if by > 0 && at_end {
+            self.say_end();
+        }
+        Ok(())
+    }
+
+    pub(super) fn first(&mut self) -> Result<(), Error> {
+        let first = self.player.reader().first();
+        if self.player.next() <= first && self.held.is_none() {
+            self.say("this is the first moment of the recording".to_owned());
+        }
+        self.travel(|p| p.seek_event(first))
+    }
+
+    pub(super) fn last(&mut self) -> Result<(), Error> {
+        if self.following {
+            self.say("this is now, and it follows".to_owned());
+        } else if self.player.at_end() && !self.is_live() {
+            self.say_end();
+        }
+        self.travel(Player::seek_end)?;
+        self.following = self.is_live();
+        Ok(())
+    }
+
+    fn say_end(&mut self) {
+        self.say(match self.is_live() {
+            true => "nothing has happened after this yet; Space follows".to_owned(),
+            false => "the recording ends here; g goes to its start".to_owned(),
+        });
+    }
+
     pub(super) fn play(&mut self) -> Result<(), Error> {
         if let Some(held) = &self.held {
             // Keep what is held: the cursor moves there.
@@ -36,7 +74,7 @@ impl App {
             self.following = true;
             self.player.seek_end()?;
         } else if self.player.at_end() {
-            self.say("the recording ends here; g goes to its start".to_owned());
+            self.say_end();
         } else {
             self.playing = true;
         }

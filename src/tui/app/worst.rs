@@ -2,19 +2,17 @@
 //! instant would show an empty loop. Step: model → **view**.
 
 use super::App;
-use crate::model::{Fidelity, Id, Model, Part, Run, Segment, Sink, Transition, Why, Word};
+use crate::model::{Id, Model, Part, Run, Segment, Sink, Transition, Why, Word};
 use crate::record::event::FdKind;
 use crate::trace::Error;
 use crate::tui::player::{Folder, Until};
 use crate::tui::widget::text;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 /// Recordings with more events are asked through their stored pyramid.
 const SCANNED: u64 = 3_000_000;
 /// Loops asked then.
 const LOOPS: Id = 16;
-/// Sleeps kept a thread: as many as one wait with bounded readiness can reach back over.
-const SLEEPS: usize = 64;
 
 /// Listens for the longest wait, ended by a run or never.
 #[derive(Default)]
@@ -23,31 +21,12 @@ struct Ear {
     ended: Option<(u64, Run)>,
     left: HashMap<Id, u64>,
     never: Option<(u64, Id, u64)>,
-    asleep: HashMap<(Id, Id), VecDeque<(u64, u64)>>,
     /// Runs and stretches told since the fds were last looked at.
     runs: Vec<(u64, Run)>,
     stretches: Vec<(u64, Id, u64)>,
 }
 
 impl Ear {
-    /// How long an event waited behind others, at most, as the report has it: where readiness is bounded, time inside
-    /// the kernel's wait does not count, for a ready event would have ended it.
-    fn waited(&self, run: &Run) -> u64 {
-        let Some(wait) = run.wait() else {
-            return run.queue();
-        };
-        if run.notice_fidelity == Fidelity::Measured {
-            return wait.hi;
-        }
-        let from = run.ready.map_or(run.wakeup, |r| r.lo);
-        let sleeps = self.asleep.get(&(run.loop_id, run.thread));
-        let inside: u64 = sleeps.map_or(0, |all| {
-            let within = |s: &(u64, u64)| s.1.min(run.start).saturating_sub(s.0.max(from));
-            all.iter().map(within).sum()
-        });
-        wait.hi.saturating_sub(inside)
-    }
-
     /// Takes over what was told, as far as it is about the fd asked for.
     fn settle(&mut self, model: &Model) {
         let fd = self.fd;
@@ -70,7 +49,7 @@ impl Ear {
 
 impl Sink for Ear {
     fn run(&mut self, run: &Run) {
-        let wait = self.waited(run);
+        let wait = run.waited().hi;
         let longer = |most: &(u64, Run)| wait > most.0;
         // Without an fd asked for only a new longest matters.
         if self.fd.is_some() || self.ended.as_ref().is_none_or(longer) {
@@ -78,17 +57,6 @@ impl Sink for Ear {
                 Some(_) => self.runs.push((wait, *run)),
                 None => self.ended = Some((wait, *run)),
             }
-        }
-    }
-
-    fn segment(&mut self, segment: &Segment) {
-        if segment.part == Part::Wait {
-            let key = (segment.loop_id, segment.thread);
-            let sleeps = self.asleep.entry(key).or_default();
-            if sleeps.len() == SLEEPS {
-                sleeps.pop_front();
-            }
-            sleeps.push_back((segment.start, segment.end));
         }
     }
 
@@ -178,16 +146,16 @@ impl App {
             run: Some(run),
             event: run.event,
             reg: run.reg,
-            said: match run.wait().is_some_and(|w| w.lo < w.hi) {
-                true => format!("at most {}", text::time(wait)),
-                false => text::time(wait),
+            said: match text::is_narrow(run.waited()) {
+                true => text::time(wait),
+                false => format!("at most {}", text::time(wait)),
             },
         };
         if self.player.reader().len() > SCANNED {
             let mut worst: Option<(u64, Run)> = None;
             for loop_id in 0..LOOPS {
                 let found = self.player.worst(loop_id, 0, u64::MAX)?;
-                let wait = |r: &Run| r.wait().map_or(r.queue(), |w| w.hi);
+                let wait = |r: &Run| r.waited().hi;
                 if let Some(run) = found
                     && worst.as_ref().is_none_or(|(most, _)| wait(&run) > *most)
                 {

@@ -92,6 +92,11 @@ const fn shift(code: KeyCode) -> Key {
 }
 
 impl Key {
+    /// As a press of it would be reported.
+    pub fn press(self) -> KeyEvent {
+        KeyEvent::new(self.0, self.1)
+    }
+
     /// As the terminal reports it.
     pub fn of(event: KeyEvent) -> Key {
         let known = KeyModifiers::CONTROL | KeyModifiers::SHIFT | KeyModifiers::ALT;

@@ -307,6 +307,16 @@ pub const ACTIONS: &[Action] = &[
         weight: |_| 84,
     },
     Action {
+        keys: "e",
+        binds: &[ch('e')],
+        messages: |_| Message::Group,
+        short: "by role",
+        help: "one lane an fd / one a role (listener, handler, peer)",
+        group: Group::Timeline,
+        when: on_timeline,
+        weight: |app| if app.regs().len() > 8 { 85 } else { 40 },
+    },
+    Action {
         keys: "b",
         binds: &[ch('b')],
         messages: |_| Message::Blame,

@@ -32,6 +32,21 @@ pub struct Cell {
     pub summed: bool,
 }
 
+impl Cell {
+    fn add(&mut self, other: &Cell) {
+        self.run_ns = self.run_ns.saturating_add(other.run_ns);
+        self.queue_ns = self.queue_ns.saturating_add(other.queue_ns);
+        self.notice_ns = self.notice_ns.saturating_add(other.notice_ns);
+        self.runs = self.runs.saturating_add(other.runs);
+        self.ready |= other.ready;
+        self.maybe |= other.maybe;
+        self.queued |= other.queued;
+        self.left |= other.left;
+        self.off |= other.off;
+        self.unknown |= other.unknown;
+    }
+}
+
 /// Fds that get a row of their own; the rest are not drawn.
 const MAX_ROWS: usize = 4_096;
 
@@ -93,6 +108,21 @@ impl Cells {
             .and_then(|s| s.columns.get(col))
             .is_some_and(Option::is_some);
         cell
+    }
+
+    /// What several fds did, each column taken together.
+    pub fn merged(&self, regs: &[Id]) -> Vec<Cell> {
+        let mut all = vec![Cell::default(); self.cols];
+        for row in regs.iter().filter_map(|reg| self.rows.get(reg)) {
+            for (sum, cell) in all.iter_mut().zip(row) {
+                sum.add(cell);
+            }
+        }
+        for (col, cell) in all.iter_mut().enumerate() {
+            let known = self.summary.as_ref().and_then(|s| s.columns.get(col));
+            cell.summed = known.is_some_and(Option::is_some);
+        }
+        all
     }
 
     /// The columns are summaries: nothing is known about single runs.

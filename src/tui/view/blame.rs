@@ -1,7 +1,7 @@
 //! Blame: what ran between an event's becoming ready and its handler's start, as sentences and as a box.
 //! Step: model → **view**.
 
-use super::detail::run_at;
+use super::moment::{self, Stage};
 use crate::model::{Fidelity, Part, Range, Run, Segment, blame};
 use crate::record::event::Space;
 use crate::tui::app::App;
@@ -18,11 +18,15 @@ pub fn parts(app: &App, run: &Run) -> Vec<(String, Range)> {
     };
     let from = run.ready.map_or(run.wakeup, |r| r.lo);
     let reach = facts.segments.partition_point(|s| s.end <= from);
-    let segments: Vec<&Segment> = facts
-        .segments
-        .range(reach..)
-        .take_while(|s| s.start <= run.start || s.loop_id != run.loop_id)
-        .collect();
+    // What has not ended yet is part of what ran meanwhile.
+    let thread = app.the_loop().into_iter().flat_map(|l| &l.threads);
+    let open = thread
+        .filter(|t| t.thread == run.thread && run.start == app.t())
+        .find_map(|t| moment::open_segment(app, t));
+    let ended = facts.segments.range(reach..);
+    let ended = ended.take_while(|s| s.start <= run.start || s.loop_id != run.loop_id);
+    let ended = ended.filter(|s| open.is_none_or(|o| s.loop_id != o.loop_id || s.end <= o.start));
+    let segments: Vec<&Segment> = ended.chain(open.as_ref()).collect();
     // Had it been ready while the loop slept, the wait would have returned: behind that bound stands nobody.
     let slept = |part: &Part| *part == Part::Wait && run.notice_fidelity != Fidelity::Measured;
     blame(segments, run)
@@ -50,12 +54,15 @@ fn words(app: &App, run: &Run, part: Part) -> String {
 }
 
 /// The wait in sentences.
-pub fn lines(app: &App, run: &Run) -> Vec<String> {
+pub fn lines(app: &App, run: &Run, stage: Stage) -> Vec<String> {
     let parts = parts(app, run);
     let name = app.names.name(run.reg);
     let mut out = Vec::new();
     if parts.is_empty() {
-        out.push("behind nobody: its handler started at once".to_owned());
+        out.push(match stage {
+            Stage::Ready | Stage::Queued => "behind nobody so far".to_owned(),
+            _ => "behind nobody: its handler started at once".to_owned(),
+        });
     } else {
         let list: Vec<String> = parts
             .iter()
@@ -64,7 +71,20 @@ pub fn lines(app: &App, run: &Run) -> Vec<String> {
         out.push(format!("behind: {}", text::list(&list, 5)));
     }
     let wait = run.waited();
-    if let Some((who, most)) = parts.first()
+    if matches!(stage, Stage::Ready | Stage::Queued) {
+        let thread = app.the_loop().into_iter().flat_map(|l| &l.threads);
+        let open = thread
+            .filter(|t| t.thread == run.thread)
+            .find_map(|t| moment::open_segment(app, t));
+        let until = match (stage, open.map(|o| o.part)) {
+            (_, Some(part @ (Part::Run(_) | Part::Timer(_) | Part::Task(_)))) => {
+                format!("; right now {} runs", words(app, run, part))
+            }
+            (Stage::Ready, Some(Part::Wait)) => "; the wakeup is on its way".to_owned(),
+            _ => String::new(),
+        };
+        out.push(format!("{name} has waited {} so far{until}.", range(wait)));
+    } else if let Some((who, most)) = parts.first()
         && wait.hi > 0
         && wait.lo == wait.hi
     {
@@ -109,7 +129,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         return;
     };
     let name = app.names.name(reg.id).to_owned();
-    let Some(run) = run_at(app) else {
+    let Some((run, stage)) = moment::at(app) else {
         popup::text(
             pen,
             app,
@@ -119,7 +139,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         return;
     };
     let parts = parts(app, &run);
-    let mut rows = vec![super::detail::chain(&run), String::new()];
+    let mut rows = vec![super::detail::chain(&run, stage), String::new()];
     let most = parts.iter().map(|p| p.1.hi).max().unwrap_or(1).max(1);
     let width = parts
         .iter()
@@ -135,11 +155,12 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
             text::left(&range(*r), 22)
         ));
     }
-    let title = match run.end < app.t() {
-        true => format!("blame: what ran before {name}'s last event"),
-        false => format!("blame: what ran before {name}'s event at the cursor"),
+    let title = match stage {
+        Stage::Ready | Stage::Queued => format!("blame: what {name} waits behind, right now"),
+        _ if run.end < app.t() => format!("blame: what ran before {name}'s last event"),
+        _ => format!("blame: what ran before {name}'s event at the cursor"),
     };
     rows.push(String::new());
-    rows.extend(lines(app, &run).into_iter().skip(1));
+    rows.extend(lines(app, &run, stage).into_iter().skip(1));
     popup::text(pen, app, &title, &rows);
 }

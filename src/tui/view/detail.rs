@@ -1,28 +1,13 @@
 //! One event in full: when it became ready, was told, ran, was done; and the worst waits in view. Step: model → **view**.
 
 use super::blame;
+use super::moment::{self, Stage};
 use crate::model::{Fidelity, Run, Word};
 use crate::tui::app::App;
 use crate::tui::theme::{self, ABSENT, QUEUED, READY, RUN};
 use crate::tui::widget::pen::Pen;
 use crate::tui::widget::text::{self, range, time};
 use crate::tui::widget::{bar, boxes};
-
-/// The run of the chosen fd that the cursor stands in or before; the last one before it otherwise.
-pub fn run_at(app: &App) -> Option<Run> {
-    let id = app.chosen?;
-    let t = app.t();
-    let window = app.player.window();
-    let ahead = window.into_iter().flat_map(|w| w.facts.runs_of(id));
-    let behind = app.tail().runs_of(id);
-    let begin = |r: &Run| r.ready.map_or(r.wakeup, |x| x.lo).min(r.wakeup);
-    let all: Vec<&Run> = ahead.chain(behind).collect();
-    let inside = all.iter().filter(|r| begin(r) <= t && t <= r.end);
-    // The narrowest that holds the cursor; else the last that ended before it.
-    let found = inside.min_by_key(|r| r.end - begin(r));
-    let last = || all.iter().filter(|r| r.end <= t).max_by_key(|r| r.end);
-    found.or_else(last).map(|r| **r)
-}
 
 /// The event of the chosen fd at the cursor, in full.
 pub fn draw(pen: &mut Pen<'_>, app: &App) {
@@ -39,14 +24,16 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         return;
     };
     let name = app.names.name(reg.id);
-    let run = run_at(app);
-    let which = match &run {
-        Some(run) if run.end < app.t() => "its last event before the cursor",
+    let found = moment::at(app);
+    let which = match &found {
+        Some((run, Stage::Done)) if run.end < app.t() => "its last event before the cursor",
+        Some((_, Stage::Ready | Stage::Queued)) => "its event still waits",
+        Some((_, Stage::Running)) => "its handler still runs",
         _ => "the event at the cursor",
     };
     let title = format!("fd {} {name}: {which}, in full", reg.fd);
     boxes::title(pen, 1, 0, w - 2, &title, theme::strong());
-    let Some(run) = run else {
+    let Some((run, stage)) = found else {
         let since = time(app.t().saturating_sub(reg.since));
         let told = match reg.word {
             Word::Armed => format!("armed for {since}: nothing has happened to it yet"),
@@ -55,9 +42,9 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         pen.put(1, 1, &told, theme::plain());
         return;
     };
-    pen.put(1, 1, &chain(&run), theme::plain());
-    proportions(&mut pen.part(1, 2, w - 2, 1), &run);
-    let lines = blame::lines(app, &run);
+    pen.put(1, 1, &chain(&run, stage), theme::plain());
+    proportions(&mut pen.part(1, 2, w - 2, 1), &run, stage);
+    let lines = blame::lines(app, &run, stage);
     let mut y = 3;
     for line in lines {
         for wrapped in text::wrap(&line, w - 2) {
@@ -68,7 +55,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
 }
 
 /// `ready 90.16 ─notice 4.06─► told 94.22 ─queue 0.07─► runs 94.29 ─run 0.01─► done`, all in milliseconds.
-pub fn chain(run: &Run) -> String {
+pub fn chain(run: &Run, stage: Stage) -> String {
     let ms = |ns: u64| format!("{:.2}", ns as f64 / 1e6);
     let notice = match (run.notice, run.notice_fidelity) {
         (Some(n), Fidelity::Measured) => ms(n.hi),
@@ -83,20 +70,34 @@ pub fn chain(run: &Run) -> String {
         Some(r) => format!("{} to {}", ms(r.lo), ms(r.hi)),
         None => ABSENT.to_string(),
     };
-    format!(
-        "ready {ready} ─notice {notice}─► told {} ─queue {}─► runs {} ─run {}─► done",
-        ms(run.wakeup),
-        ms(run.queue()),
-        ms(run.start),
-        ms(run.run())
-    )
+    let told = ms(run.wakeup);
+    let (queue, runs) = (ms(run.queue()), ms(run.start));
+    match stage {
+        Stage::Ready => {
+            format!("ready {ready} ─notice {notice} so far─► the program is not told yet")
+        }
+        Stage::Queued => {
+            format!(
+                "ready {ready} ─notice {notice}─► told {told} ─queue {queue} so far─► not started"
+            )
+        }
+        Stage::Running => format!(
+            "ready {ready} ─notice {notice}─► told {told} ─queue {queue}─► runs {runs}, {} so far",
+            ms(run.run())
+        ),
+        Stage::Done => format!(
+            "ready {ready} ─notice {notice}─► told {told} ─queue {queue}─► runs {runs} ─run {}─► done",
+            ms(run.run())
+        ),
+    }
 }
 
 /// The three parts as lengths of one bar.
-fn proportions(pen: &mut Pen<'_>, run: &Run) {
+fn proportions(pen: &mut Pen<'_>, run: &Run, stage: Stage) {
     let notice = run.notice.map_or(0, |n| n.hi);
     let total = (notice + run.queue() + run.run()).max(1);
     let said = match run.notice {
+        _ if stage.is_open() => format!(" {} so far", time(total)),
         Some(n) if n.lo < n.hi => format!(" total at most {}", time(total)),
         Some(_) => format!(" total {}, the sum", time(total)),
         None => format!(" queue and run {}", time(total)),
@@ -107,7 +108,10 @@ fn proportions(pen: &mut Pen<'_>, run: &Run) {
         ns => ((ns as u128 * cells as u128 / u128::from(total)) as usize).max(1),
     };
     let (n, q) = (part(notice), part(run.queue()));
-    let r = cells.saturating_sub(n + q).max(1);
+    let r = match stage {
+        Stage::Ready | Stage::Queued => 0,
+        _ => cells.saturating_sub(n + q).max(1),
+    };
     let fill = |c: char, n: usize| std::iter::repeat_n(c, n).collect::<String>();
     let x = pen.puts(
         0,
@@ -133,12 +137,15 @@ pub fn worst(pen: &mut Pen<'_>, app: &App) {
         1,
         0,
         w - 2,
-        "the worst waits in view (x goes to the first)",
+        match app.chosen() {
+            Some(_) => "the worst waits in view (x goes to the first)",
+            None => "the worst waits in view (x goes to the first, ↑↓ chooses an fd)",
+        },
         theme::strong(),
     );
     if window.is_summary() {
         let line =
-            "too many events in view to tell single runs apart: x goes to the worst, + zooms in";
+            "too many events in view to tell single runs apart: x goes to the worst, w zooms in";
         pen.put(1, 1, line, theme::quiet());
         return;
     }
@@ -170,7 +177,7 @@ pub fn worst(pen: &mut Pen<'_>, app: &App) {
         let x = pen.put(
             x + 1,
             y,
-            &text::left(app.names.name(run.reg), 14),
+            &text::left(&text::cut(app.names.name(run.reg), 14), 15),
             theme::strong(),
         );
         let x = pen.put(x, y, &text::left(&wait_text, 19), theme::plain());

@@ -1,6 +1,6 @@
 //! Screen 5, one fd: what it is, where its time went, how it came to its state. Step: model → **view**.
 
-use super::{blame, detail, fairness, kernel};
+use super::{blame, detail, fairness, kernel, moment};
 use crate::model::{Fidelity, Histogram, Registration, Transition, Why, Word};
 use crate::text::names::mask;
 use crate::tui::app::App;
@@ -243,10 +243,10 @@ fn history(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
     let rows = pen.height();
     let mut y = 0;
     if rows >= 8
-        && let Some(run) = detail::run_at(app)
+        && let Some((run, stage)) = moment::at(app)
     {
-        let behind = blame::lines(app, &run).into_iter().next();
-        let lines = [detail::chain(&run), behind.unwrap_or_default()];
+        let behind = blame::lines(app, &run, stage).into_iter().next();
+        let lines = [detail::chain(&run, stage), behind.unwrap_or_default()];
         let room = pen.width().saturating_sub(2);
         for line in lines
             .iter()

@@ -16,6 +16,8 @@ pub mod explain;
 pub mod fairness;
 pub mod fd;
 pub mod kernel;
+pub mod lanes;
+pub mod moment;
 pub mod palette;
 pub mod popup;
 pub mod program;
@@ -97,6 +99,12 @@ pub fn instant(ns: u64) -> String {
     }
 }
 
+/// A speed as `1:100`: recorded against shown.
+pub fn speed(at: usize) -> String {
+    let (recorded, shown) = SPEEDS[at];
+    format!("{recorded}:{}", count(shown))
+}
+
 fn header(pen: &mut Pen<'_>, app: &App) {
     let w = pen.width();
     pen.paint(0, 0, w, theme::chosen());
@@ -111,8 +119,7 @@ fn header(pen: &mut Pen<'_>, app: &App) {
     } else {
         "REPLAY".to_owned()
     };
-    let (recorded, shown) = SPEEDS[app.speed];
-    let mut speed = format!("{recorded}:{}", count(shown));
+    let mut speed = speed(app.speed);
     if app.pace != Pace::Clock {
         speed = format!("{speed} {}", app.pace.name());
     }
@@ -142,16 +149,25 @@ fn header(pen: &mut Pen<'_>, app: &App) {
     }
     let lost_text = format!("lost {}", count(lost));
     let tail = format!("{right}{lost_text}  {cost} ");
-    let middle = match app.is_live() && app.following {
+    let mut middle = match app.is_live() && app.following {
         true => format!("{state}  {place}"),
         false => format!("{state} {speed}  {place}"),
     };
-    let room = w.saturating_sub(text::width(&middle) + text::width(&tail) + 4);
     // A recording that names itself goes by that name, any other by its file's.
     let own = crate::text::visible(&app.player.reader().meta().title);
     let file = app.options.name.rsplit('/').next().unwrap_or_default();
     let title = if own.is_empty() { file } else { &own };
-    let title = text::cut(title, room.max(8));
+    let room = |middle: &str| w.saturating_sub(text::width(middle) + text::width(&tail) + 4);
+    // Several events may share an instant: the number tells where between them the cursor stands.
+    if !(app.following && app.is_live()) {
+        let number = app.player.next().checked_sub(1);
+        let number = number.map_or(ABSENT.to_string(), count);
+        let numbered = format!("{middle} #{number}");
+        if room(&numbered) >= text::width(title) {
+            middle = numbered;
+        }
+    }
+    let title = text::cut(title, room(&middle).max(8));
     let style = theme::chosen();
     let x = pen.put(0, 0, &format!(" {title}  {middle}"), style);
     let at = w.saturating_sub(text::width(&tail)).max(x + 1);
@@ -273,7 +289,7 @@ fn prompt(pen: &mut Pen<'_>, app: &App, ask: Ask) {
 pub fn rows(app: &App) -> Vec<Id> {
     match app.view {
         View::Fairness | View::Fd => fairness::sorted(app).iter().map(|r| r.id).collect(),
-        View::Timeline => timeline::lanes(app, usize::MAX).0,
+        View::Timeline => lanes::there(app).iter().map(|r| r.id).collect(),
         _ => kernel::shown(app).iter().map(|r| r.id).collect(),
     }
 }

@@ -78,7 +78,6 @@ fn batch(pen: &mut Pen<'_>, app: &App, thread: &ThreadState) {
         other => &format!("{other} "),
     };
     let title = title.replace("epoll_wait ", call);
-    pen.put(1, 0, &title, theme::plain());
     let late = late_ones(app, thread);
     let call = in_call(app, thread);
     let below =
@@ -102,13 +101,20 @@ fn batch(pen: &mut Pen<'_>, app: &App, thread: &ThreadState) {
     }
     let hidden = thread.batch.len().saturating_sub(room);
     if hidden > 0 {
-        let told = format!("{first} before, {} after", hidden - first);
-        pen.put(
-            w.saturating_sub(text::width(&told) + 1),
-            0,
-            &told,
-            theme::quiet(),
-        );
+        let told = format!("{first} above, {} below", hidden - first);
+        let x = w.saturating_sub(text::width(&told) + 1);
+        match x > text::width(&title) + 2 {
+            true => pen.put(1, 0, &title, theme::plain()),
+            false => pen.put(
+                1,
+                0,
+                &plural(u64::from(thread.batch_len), "event"),
+                theme::plain(),
+            ),
+        };
+        pen.put(x, 0, &told, theme::quiet());
+    } else {
+        pen.put(1, 0, &title, theme::plain());
     }
     if let Some(call) = call {
         pen.put(1, y, &call, theme::alarm());

@@ -2,6 +2,7 @@
 //! Step: model → **view**.
 
 use super::detail;
+use super::lanes::{self, Lane};
 use crate::model::Id;
 use crate::tui::app::App;
 use crate::tui::player::{Cell, Cells, Window};
@@ -10,7 +11,6 @@ use crate::tui::widget::boxes;
 use crate::tui::widget::pen::Pen;
 use crate::tui::widget::text::{self, time};
 use ratatui::style::Style;
-use std::cmp::Reverse;
 
 /// Cells before the lanes: letter, fd, name.
 fn label(width: usize) -> usize {
@@ -51,37 +51,6 @@ pub fn narrower(ns: u64) -> u64 {
     steps.into_iter().find(|s| *s < ns).unwrap_or(1)
 }
 
-/// The lanes that fit, and how many do not: all by fd number, or those that waited most.
-pub fn lanes(app: &App, most: usize) -> (Vec<Id>, usize) {
-    let Some(window) = app.player.window() else {
-        return (app.regs().iter().map(|r| r.id).take(most).collect(), 0);
-    };
-    let (from, to) = (window.key.from(), window.key.to());
-    let there = |r: &crate::model::Registration| {
-        r.loop_id == app.loop_id && r.registered_ns < to && r.closed_ns.is_none_or(|c| c >= from)
-    };
-    let mut regs: Vec<_> = window.model().regs().filter(|r| there(r)).collect();
-    if regs.is_empty() {
-        regs = app.regs();
-    }
-    let hidden = regs.len().saturating_sub(most);
-    if hidden > 0 {
-        // The chosen one, the one that ran most, then those that waited most.
-        let busiest = regs.iter().max_by_key(|r| r.run_ns).map(|r| r.id);
-        let rank = |r: &crate::model::Registration| {
-            let first = Some(r.id) == app.chosen || Some(r.id) == busiest;
-            // In a summary those that are told apart most.
-            let active = window.activity(r.id);
-            (!first, Reverse(active), Reverse(r.waited_max.hi), r.id)
-        };
-        regs.sort_by_cached_key(|r| rank(r));
-        regs.truncate(most.saturating_sub(1));
-    }
-    regs.sort_by_key(|r| (r.fd, r.id));
-    let shown = regs.iter().map(|r| r.id).collect();
-    (shown, if hidden > 0 { hidden + 1 } else { 0 })
-}
-
 /// The glyph of a cell.
 fn glyph(cell: Cell) -> (char, Style) {
     match cell {
@@ -111,9 +80,7 @@ fn summed(c: Cell) -> (char, Style) {
 /// Draws the screen.
 pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let (w, h) = (pen.width(), pen.height());
-    let details = detail_rows(h);
-    let rows = h.saturating_sub(details + 5).max(1);
-    let mut y = chart(pen, app, 0, rows);
+    let mut y = chart(pen, app, 0, rows(h + 3));
     if h >= 18 {
         let summed = app.player.window().is_some_and(Window::is_summary);
         legend(&mut pen.part(1, y, w - 2, 2), summed);
@@ -121,10 +88,14 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     }
     let rest = h.saturating_sub(y);
     let (first, second) = match rest {
+        // Nobody chosen: the worst waits say whom to choose.
+        _ if app.chosen().is_none() => (0, rest),
         0..15 => (rest, 0),
         _ => (9, rest - 9),
     };
-    detail::draw(&mut pen.part(0, y, w, first), app);
+    if first > 0 {
+        detail::draw(&mut pen.part(0, y, w, first), app);
+    }
     detail::worst(&mut pen.part(0, y + first, w, second), app);
 }
 
@@ -135,8 +106,8 @@ pub fn chart(pen: &mut Pen<'_>, app: &App, left: usize, rows: usize) -> usize {
         return 2;
     };
     let cells = window.painted();
-    let (shown, hidden) = lanes(app, rows);
-    let used = shown.len().min(rows) + usize::from(hidden > 0);
+    let shown = lanes::lanes(app, rows);
+    let used = shown.len().min(rows);
     let full = app.size.0 as usize;
     let (x0, cols) = (left + label(full) + 1, cells.cols.min(columns(full)));
     let line = theme::quiet();
@@ -147,20 +118,25 @@ pub fn chart(pen: &mut Pen<'_>, app: &App, left: usize, rows: usize) -> usize {
     boxes::stretch(pen, x0 - 1, x0 + cols, used + 3, line);
     ticks(pen, app, &cells, x0, cols);
     running(pen, app, &cells, x0, cols);
-    for (row, id) in shown.iter().enumerate() {
-        lane(pen, app, &cells, *id, row + 3, (x0, cols));
-    }
-    if hidden > 0 {
-        let told =
-            format!("{hidden} more lanes: those that waited most are shown; ↑↓ brings others in");
-        pen.part(x0 + 1, shown.len() + 3, cols.saturating_sub(1), 1)
-            .put(0, 0, &told, theme::quiet());
+    for (row, one) in shown.iter().enumerate() {
+        match one {
+            Lane::Fd(id) => lane(pen, app, &cells, *id, row + 3, (x0, cols)),
+            Lane::Many { name, members } => {
+                together(pen, app, &cells, (name, members), row + 3, (x0, cols));
+            }
+        }
     }
     if !window.done {
         let told = format!(" folding {:.0}% ", window.progress() * 100.0);
         pen.put(x0 + 1, 1, &told, theme::chosen());
     }
     used + 4
+}
+
+/// Lanes that fit on a screen this high.
+pub fn rows(height: usize) -> usize {
+    let h = height.saturating_sub(3);
+    h.saturating_sub(detail_rows(h) + 5).max(1)
 }
 
 fn detail_rows(h: usize) -> usize {
@@ -174,7 +150,7 @@ fn detail_rows(h: usize) -> usize {
 fn ruler(pen: &mut Pen<'_>, cells: &Cells, x0: usize, cols: usize) {
     let (from, to) = (cells.from(), cells.to());
     let span = to - from;
-    let step = round_width((span as f64 / (cols as f64 / 12.0)) as u64);
+    let step = round_width((span as f64 / (cols as f64 / 11.0)) as u64);
     let mut t = from.div_ceil(step.max(1)) * step.max(1);
     let decimals = match step {
         1_000_000.. => 0,
@@ -185,9 +161,11 @@ fn ruler(pen: &mut Pen<'_>, cells: &Cells, x0: usize, cols: usize) {
     };
     while t < to {
         if let Some(col) = cells.col(t) {
-            let text = match step >= 1_000_000_000 {
-                true => format!("{} s", t / 1_000_000_000),
-                false => format!("{:.decimals$} ms", t as f64 / 1e6),
+            let text = match (step, from) {
+                (1_000_000_000.., _) => format!("{} s", t / 1_000_000_000),
+                (10_000_000.., 1_000_000_000..) => format!("{:.2} s", t as f64 / 1e9),
+                (1_000_000.., 1_000_000_000..) => format!("{:.3} s", t as f64 / 1e9),
+                _ => format!("{:.decimals$} ms", t as f64 / 1e6),
             };
             if col + text::width(&text) < cols {
                 pen.put(x0 + col, 0, &text, theme::quiet());
@@ -241,6 +219,14 @@ fn running(pen: &mut Pen<'_>, app: &App, cells: &Cells, x0: usize, cols: usize) 
     );
 }
 
+/// The cursor's column; who follows stands at the right edge, where a line would only thicken it.
+fn cursor(app: &App, cells: &Cells) -> Option<usize> {
+    match app.following && app.is_live() {
+        true => None,
+        false => cells.col(app.t()),
+    }
+}
+
 fn lane(pen: &mut Pen<'_>, app: &App, cells: &Cells, id: Id, y: usize, (x0, cols): (usize, usize)) {
     let model = app.player.window().map_or(app.model(), |w| w.model());
     let Some(reg) = model.reg(id).or_else(|| app.model().reg(id)) else {
@@ -253,15 +239,17 @@ fn lane(pen: &mut Pen<'_>, app: &App, cells: &Cells, id: Id, y: usize, (x0, cols
         Style::new()
     };
     let sign = if chosen { '>' } else { ' ' };
-    let name_w = (x0 - 1).saturating_sub(7);
+    let fd_w = if reg.fd < 100 { 2 } else { 4 };
+    let name_w = (x0 - 1).saturating_sub(5 + fd_w);
     let text = format!(
         "{sign}{} {} {}",
         app.names.letter(id),
-        text::right(&reg.fd.to_string(), 2),
+        text::right(&reg.fd.to_string(), fd_w),
         text::left(app.names.name(id), name_w)
     );
     pen.put(0, y, &text, style);
     let from = cells.from();
+    let at = cursor(app, cells);
     let mut any = false;
     for col in 0..cols {
         let start = from + col as u64 * cells.width;
@@ -270,7 +258,7 @@ fn lane(pen: &mut Pen<'_>, app: &App, cells: &Cells, id: Id, y: usize, (x0, cols
             start + cells.width <= reg.registered_ns || reg.closed_ns.is_some_and(|c| c < start);
         let c = if outside && c == ARMED { ' ' } else { c };
         any |= c != ARMED && c != ' ';
-        let here = cells.col(app.t()) == Some(col);
+        let here = at == Some(col);
         if here && chosen {
             look = look.patch(theme::chosen());
         } else if here && matches!(c, ARMED | ' ') {
@@ -285,7 +273,7 @@ fn lane(pen: &mut Pen<'_>, app: &App, cells: &Cells, id: Id, y: usize, (x0, cols
     }
     let share = cells.share(id).map(|share| share * 100.0);
     let shown = match share {
-        Some(share) => format!("{share:5.2} %"),
+        Some(share) => percent(share),
         None => ABSENT.to_string(),
     };
     let style = if share.is_some_and(|s| s > 90.0) && any {
@@ -294,6 +282,47 @@ fn lane(pen: &mut Pen<'_>, app: &App, cells: &Cells, id: Id, y: usize, (x0, cols
         style
     };
     pen.put(x0 + cols + 1, y, &text::right(&shown, 7), style);
+}
+
+/// In seven cells.
+fn percent(share: f64) -> String {
+    match share {
+        99.995.. => "  100 %".to_owned(),
+        _ => format!("{share:5.2} %"),
+    }
+}
+
+/// Draws several fds over each other: in each cell the most telling of what any of them did.
+fn together(
+    pen: &mut Pen<'_>,
+    app: &App,
+    cells: &Cells,
+    (name, members): (&str, &[Id]),
+    y: usize,
+    (x0, cols): (usize, usize),
+) {
+    let quiet = theme::quiet();
+    pen.put(
+        1,
+        y,
+        &text::left(name, (x0 - 1).saturating_sub(2)),
+        theme::plain(),
+    );
+    let (row, at) = (cells.merged(members), cursor(app, cells));
+    for (col, cell) in row.iter().take(cols).enumerate() {
+        let (c, look) = glyph(*cell);
+        let here = at == Some(col);
+        match here && c == ARMED {
+            true => pen.glyph(x0 + col, y, '│', theme::cursor()),
+            false => pen.glyph(x0 + col, y, c, look),
+        }
+    }
+    let shares = members.iter().filter_map(|id| cells.share(*id));
+    let shown = match cells.total_run_ns() {
+        0 => ABSENT.to_string(),
+        _ => percent(shares.sum::<f64>() * 100.0),
+    };
+    pen.put(x0 + cols + 1, y, &text::right(&shown, 7), quiet);
 }
 
 fn legend(pen: &mut Pen<'_>, summed: bool) {
@@ -311,7 +340,7 @@ fn legend(pen: &mut Pen<'_>, summed: bool) {
                 (" was queued   ", quiet),
                 ("░", theme::ready()),
                 (" was ready, not told   · not told apart here   ", quiet),
-                ("+", theme::key()),
+                ("w", theme::key()),
                 (" zooms in to single runs", quiet),
             ],
         );

@@ -1,0 +1,84 @@
+//! What a screen needs before it is drawn: the cursor on its way, names, the window of time, the log's rows.
+//! Step: trace → model → **view**.
+
+use super::{App, Mode, Popup};
+use crate::trace::Error;
+use crate::tui::hold::Held;
+use crate::tui::message::View;
+
+impl App {
+    /// Gets ready what the screen needs before it is drawn at this size; true while there is more to do.
+    pub fn prepare(&mut self, width: u16, height: u16) -> Result<bool, Error> {
+        self.size = (width, height);
+        let mut more = self.player.work()?;
+        if self.loop_id as usize >= self.loops().max(1) {
+            self.loop_id = 0;
+        }
+        self.hold()?;
+        let regs = self.regs().into_iter().cloned().collect::<Vec<_>>();
+        self.names.update(&regs);
+        if self.chosen().is_none() && self.view == View::Fd {
+            // The one to look at first: it waited longest.
+            let live = regs.iter().filter(|r| r.is_live());
+            let worst = live.max_by_key(|r| (r.waited_max.hi, std::cmp::Reverse(r.fd)));
+            self.chosen = worst.or(regs.first()).map(|r| r.id);
+        }
+        // The window waits until the cursor has arrived.
+        if self.span.is_none() && !self.following && self.player.tail().turns.len() > 4 {
+            // Chosen once: a window that changed with every step would be folded anew with every step.
+            self.span = Some(self.turn_span());
+        }
+        if self.needs_window() && !more {
+            let key = self.window_key();
+            more |= self.player.want(key)?;
+            if let Some(window) = self.player.window().filter(|w| w.is_summary()) {
+                // It may show fds that are not there yet at the cursor.
+                let mine = window.model().regs().filter(|r| r.loop_id == key.loop_id);
+                let later: Vec<_> = mine.filter(|r| !self.names.knows(r.id)).cloned().collect();
+                self.names.update(&later);
+            }
+        }
+        if self.view == View::Timeline {
+            let rows = crate::tui::view::timeline::rows(usize::from(height));
+            let lanes = crate::tui::view::lanes::lanes(self, rows);
+            let fds: Vec<_> = lanes.iter().filter_map(|l| l.fd()).collect();
+            self.names.prefer(&fds);
+        }
+        if self.view == View::Events {
+            let rows = height as usize;
+            let at = self.log_at.unwrap_or(self.player.next());
+            self.log = self.player.around(at, rows, rows)?;
+        }
+        if self.view == View::Code {
+            more |= self.output.prepare(&mut self.player, self.live.as_ref())?;
+            let before = self.player.around(self.player.next(), 256, 0)?;
+            let site = before.iter().rev().map(|r| r.event.site).find(|s| *s != 0);
+            self.site = site;
+        }
+        Ok(more)
+    }
+
+    /// The screen shows a window of time.
+    fn needs_window(&self) -> bool {
+        match self.view {
+            _ if self.mode == Mode::Popup(Popup::Blame) => self.held.is_none(),
+            View::Timeline | View::Fairness | View::Fd => true,
+            View::Loop => self.held.is_none() && self.size.1 >= 36,
+            _ => false,
+        }
+    }
+
+    fn hold(&mut self) -> Result<(), Error> {
+        let wanted = self.view == View::Loop
+            && self.following
+            && self.is_live()
+            && self.mode != Mode::Leaving;
+        match wanted {
+            true => Held::refresh(&mut self.held, &mut self.player, self.loop_id),
+            false => {
+                self.held = None;
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Every key of the action table, pressed on every screen: it changes something on the screen or says why it cannot.
+
+use crate::greedy::Script;
+use crate::session::Session;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use loopscope::tui::app::{Effect, Mode};
+use loopscope::tui::keymap::{self, ACTIONS, Group};
+use loopscope::tui::message::Pace;
+use loopscope::tui::{Message, View};
+
+fn press(s: &mut Session, event: KeyEvent) {
+    s.key(event.code, event.modifiers);
+}
+
+/// A calm screen at a known place.
+fn reset(s: &mut Session, view: char, at: Option<&str>) {
+    s.app.mode = Mode::Normal;
+    s.app.playing = false;
+    s.app.left_with = None;
+    s.app.effects.clear();
+    s.app.filter = None;
+    s.app.sort = (0, true);
+    s.app.span = None;
+    s.app.left = None;
+    s.app.by_role = false;
+    s.app.marks.clear();
+    s.app.pace = Pace::Clock;
+    s.app.speed = 4;
+    match at {
+        Some(at) => s.go(at),
+        None => s.keys("G"),
+    };
+    s.keys(&view.to_string());
+    s.app.note = None;
+}
+
+/// Presses every key that means something here, each from the same place; what did nothing is returned.
+fn silent(
+    s: &mut Session,
+    view: char,
+    at: Option<&str>,
+    only: impl Fn(Group) -> bool,
+) -> Vec<String> {
+    let mut silent = Vec::new();
+    for action in ACTIONS.iter().filter(|a| only(a.group)) {
+        for bind in action.binds {
+            reset(s, view, at);
+            if !(action.when)(&s.app) {
+                continue;
+            }
+            let before = s.frame();
+            let event = bind.press();
+            let Some(message) = keymap::message(&s.app, event) else {
+                panic!("{} means nothing on screen {view}", action.keys);
+            };
+            press(s, event);
+            let told = s.app.left_with.is_some() || !s.app.effects.is_empty();
+            // The first or last row stays chosen; the screen shown stays shown; an axis shown stays.
+            let idle = matches!(
+                message,
+                Message::Row(_) | Message::Page(_) | Message::Show(_)
+            );
+            if !told && !idle && s.frame() == before {
+                silent.push(format!(
+                    "{} ({:?}) on screen {view}, {at:?}",
+                    action.keys, event.code
+                ));
+            }
+        }
+    }
+    silent
+}
+
+#[test]
+fn every_key_does_something_on_every_screen_of_a_replay() {
+    let mut s = Session::new(Script::default(), 80, 24);
+    for (_, view) in View::ALL {
+        let quiet = silent(&mut s, view, Some("94ms"), |_| true);
+        assert!(quiet.is_empty(), "{quiet:#?}");
+    }
+}
+
+#[test]
+fn at_the_ends_of_a_recording_every_key_in_time_says_so() {
+    let mut s = Session::new(Script::default(), 80, 24);
+    for at in ["event:0", "100%"] {
+        let quiet = silent(&mut s, '2', Some(at), |g| {
+            matches!(g, Group::Time | Group::Timeline)
+        });
+        assert!(quiet.is_empty(), "{quiet:#?}");
+    }
+    s.go("100%").keys("→");
+    assert!(s.text().contains("the recording ends here"));
+    s.keys("g");
+    s.keys("←");
+    assert!(s.text().contains("first moment"));
+    s.keys("[");
+    assert!(s.text().contains("no turn of this loop before"));
+}
+
+#[test]
+fn every_key_does_something_on_every_screen_of_a_growing_recording() {
+    let mut s = Session::live(Script::default(), 80, 24);
+    assert!(s.app.is_live() && s.app.following);
+    for (_, view) in View::ALL {
+        let quiet = silent(&mut s, view, None, |_| true);
+        assert!(quiet.is_empty(), "{quiet:#?}");
+    }
+}
+
+#[test]
+fn keys_do_what_their_help_says() {
+    let mut s = Session::new(Script::default(), 80, 24);
+    s.go("94ms").keys("→");
+    let (t, event) = (s.app.t(), s.app.player.next());
+    s.keys("→");
+    assert_eq!(s.app.player.next(), event + 1);
+    s.keys("←");
+    assert_eq!(s.app.t(), t);
+    s.keys("m").keys("G");
+    assert!(s.app.player.at_end());
+    s.keys("M");
+    assert_eq!(s.app.t(), t, "M comes back to the mark");
+    s.keys("2");
+    let width = |s: &Session| s.app.window_key().width;
+    let wide = width(&s);
+    s.keys("w");
+    assert!(width(&s) < wide, "w zooms in");
+    s.keys("s");
+    assert_eq!(width(&s), wide, "s is its reverse");
+    let left = s.app.window_key().first;
+    s.keys("a");
+    assert!(s.app.window_key().first < left, "a pans left");
+    s.keys("f");
+    assert!(s.app.left.is_none(), "f comes back to the cursor");
+    s.keys("e");
+    assert!(s.app.by_role);
+    s.keys("e");
+    assert!(!s.app.by_role);
+    s.keys("x");
+    assert!(s.app.chosen().is_some(), "x chooses who waited");
+    s.keys("b");
+    assert!(s.text().contains("blame"));
+    s.keys("\x1b3");
+    let first = |s: &Session| loopscope::tui::view::rows(&s.app)[0];
+    let longest = first(&s);
+    s.keys("o");
+    assert_ne!(first(&s), longest, "by share another fd is first");
+    s.keys("O");
+    assert_eq!(first(&s), longest);
+    s.keys("y");
+    let copied = |e: &Effect| matches!(e, Effect::Copy(c) if c.starts_with("loopscope replay"));
+    assert!(s.app.effects.iter().any(copied));
+    s.keys("Y");
+    assert!(s.app.effects.contains(&Effect::Picture));
+    s.key(KeyCode::Char('c'), KeyModifiers::CONTROL);
+    assert!(s.app.left_with.is_some());
+}
+
+#[test]
+fn zooming_while_following_goes_on_following() {
+    let mut s = Session::live(Script::default(), 80, 24);
+    s.keys("2");
+    let wide = s.app.window_key();
+    s.keys("w");
+    let narrow = s.app.window_key();
+    assert!(narrow.width < wide.width && narrow.follow);
+    assert!(s.app.following);
+    s.keys("s");
+    assert_eq!(s.app.window_key().width, wide.width);
+}
+
+#[test]
+fn many_fds_leave_a_lane_for_the_others() {
+    use loopscope::tui::view::lanes::{Lane, lanes};
+    let mut s = Session::new(Script::default(), 80, 24);
+    s.go("94ms").keys("2");
+    s.frame();
+    let all = lanes(&s.app, 20);
+    assert!(all.iter().all(|l| l.fd().is_some()));
+    let few = lanes(&s.app, 3);
+    assert_eq!(few.len(), 3);
+    let Some(Lane::Many { name, members }) = few.last() else {
+        panic!("{few:?}");
+    };
+    assert_eq!(members.len(), all.len() - 2);
+    assert_eq!(*name, format!("{} others", members.len()));
+    // Who ran most is told apart, whatever its number is.
+    let flood = s
+        .app
+        .regs()
+        .into_iter()
+        .max_by_key(|r| r.run_ns)
+        .unwrap()
+        .id;
+    assert!(few.contains(&Lane::Fd(flood)));
+    // Together they are everything.
+    s.keys("e");
+    let members = |l: &Lane| match l {
+        Lane::Fd(_) => 0,
+        Lane::Many { members, .. } => members.len(),
+    };
+    let by_role: usize = lanes(&s.app, 20).iter().map(members).sum();
+    assert_eq!(by_role, all.len());
+}
