@@ -22,6 +22,27 @@ fn a_synthetic_server_is_recomputed_exactly() {
 }
 
 #[test]
+fn inferred_handlers_are_recomputed_exactly() {
+    let place = Place::new();
+    for (seed, late_writes) in [(4, false), (5, true)] {
+        let name = format!("{seed}.lscope");
+        common::recording::write_unmarked(&place.path(&name), seed, 1_000, late_writes);
+        let said = recompute(&place, &place.arg(&name));
+        assert!(
+            said.contains(" 0 differences") && !said.contains(" 0 runs"),
+            "{said}"
+        );
+        let report = run(&["report", &place.arg(&name), "--json"])
+            .exits(0)
+            .stdout;
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        assert_eq!(report["recording"]["handlers"], "inferred");
+        assert_eq!(report["loops"][0]["handlers"], "inferred");
+        assert!(report["loops"][0]["tail_ns"].as_u64().unwrap() > 0);
+    }
+}
+
+#[test]
 fn every_shipped_recording_is_recomputed_exactly() {
     let place = Place::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recordings");

@@ -4,12 +4,25 @@
 #[path = "../benches/common/synth.rs"]
 #[allow(dead_code)]
 mod synth;
+#[path = "common/unmarked.rs"]
+mod unmarked;
 
 use std::collections::HashMap;
 
 use loopscope::model::{self, Config, Id, Model, Part, Range, Run, Segment, Sink, Turn};
 use loopscope::record::event::Event;
 use synth::Synth;
+use unmarked::Unmarked;
+
+/// How the program's handlers are known.
+#[derive(Clone, Copy, Debug)]
+enum Handlers {
+    Marked,
+    Inferred,
+    /// And it comes back to what it has served.
+    InferredInPieces,
+}
+use Handlers::*;
 
 #[derive(Default)]
 struct Heard {
@@ -30,7 +43,7 @@ impl Sink for Heard {
     }
 }
 
-fn fold(seed: u64, fds: usize, events: usize) -> (Model, Heard) {
+fn fold(handlers: Handlers, seed: u64, fds: usize, events: usize) -> (Model, Heard) {
     // Nothing may be folded into roles: each registration's figure is compared.
     let mut model = Model::new(Config {
         keep_closed: usize::MAX,
@@ -38,10 +51,23 @@ fn fold(seed: u64, fds: usize, events: usize) -> (Model, Heard) {
     let mut heard = Heard::default();
     let mut number = 0;
     let mut synth = Synth::new(seed, fds);
-    let mut push = |e: &Event, text: &[u8]| {
+    let mut tell = |e: &Event, text: &[u8]| {
         model.apply(number, e, text, &mut heard);
         number += 1;
     };
+    let mut unmarked = Unmarked::new(matches!(handlers, InferredInPieces), &mut tell);
+    let mut marked;
+    let push: &mut dyn FnMut(&Event, &[u8]) = match handlers {
+        Marked => {
+            drop(unmarked);
+            &mut tell
+        }
+        _ => {
+            marked = |e: &Event, text: &[u8]| unmarked.push(e, text);
+            &mut marked
+        }
+    };
+    let mut push = |e: &Event, text: &[u8]| push(e, text);
     synth.start(&mut push);
     while synth.emitted() < events as u64 {
         synth.turn(&mut push);
@@ -60,8 +86,17 @@ fn around<'a>(segments: &'a [Segment], run: &Run) -> &'a [Segment] {
 
 #[test]
 fn blame_adds_up_and_the_fold_agrees_with_it() {
-    for (seed, fds) in [(1, 4), (2, 50), (3, 400)] {
-        let (model, heard) = fold(seed, fds, 60_000);
+    let streams = [
+        (Marked, 1, 4),
+        (Marked, 2, 50),
+        (Marked, 3, 400),
+        (Inferred, 4, 4),
+        (Inferred, 5, 50),
+        (InferredInPieces, 6, 4),
+        (InferredInPieces, 7, 50),
+    ];
+    for (handlers, seed, fds) in streams {
+        let (model, heard) = fold(handlers, seed, fds, 60_000);
         assert!(heard.runs.len() > 5_000, "a stream worth the name");
         let mut caused: HashMap<Id, Range> = HashMap::new();
         for run in &heard.runs {
@@ -72,7 +107,7 @@ fn blame_adds_up_and_the_fold_agrees_with_it() {
             });
             assert_eq!(run.wait(), Some(total), "{run:?}: {parts:?}");
             for (part, range) in parts {
-                if let Part::Run(id) = part
+                if let Part::Run(id) | Part::More(id) = part
                     && id != run.reg
                 {
                     let sum = caused.entry(id).or_default();
@@ -87,35 +122,49 @@ fn blame_adds_up_and_the_fold_agrees_with_it() {
                 lo: reg.caused_lo,
                 hi: reg.caused_hi,
             };
-            assert_eq!(actual, expected, "fd {} of seed {seed}", reg.fd);
+            assert_eq!(actual, expected, "fd {} of {handlers:?} {seed}", reg.fd);
         }
     }
 }
 
 #[test]
 fn turns_and_segments_leave_nothing_out() {
-    let (model, heard) = fold(7, 50, 60_000);
-    for pair in heard.segments.windows(2) {
-        assert_eq!(pair[0].end, pair[1].start, "segments are gapless");
+    for handlers in [Marked, Inferred, InferredInPieces] {
+        let (model, heard) = fold(handlers, 7, 50, 60_000);
+        for pair in heard.segments.windows(2) {
+            assert_eq!(pair[0].end, pair[1].start, "segments are gapless");
+        }
+        let l = &model.loops()[0];
+        let of = |part: fn(&Part) -> bool| -> u64 {
+            let all = heard.segments.iter().filter(|s| part(&s.part));
+            all.map(|s| s.end - s.start).sum()
+        };
+        let sum = |part: fn(&Turn) -> u64| heard.turns.iter().map(part).sum::<u64>();
+        let (runs, rest, tail) = (sum(|t| t.run_ns), sum(Turn::rest_ns), sum(|t| t.tail_ns));
+        let length = sum(|t| t.end - t.start);
+        assert_eq!(l.turns as usize, heard.turns.len());
+        assert_eq!(
+            (l.run_ns, l.busy_ns, l.rest_ns(), l.tail_ns),
+            (runs, length, rest, tail)
+        );
+        // The last turn may be under way: its runs are told, it is not.
+        let last = heard.turns.last().unwrap().end;
+        let after: u64 = heard
+            .runs
+            .iter()
+            .filter(|r| r.start >= last)
+            .map(Run::run)
+            .sum();
+        assert_eq!(
+            of(|p| matches!(p, Part::Run(_) | Part::More(_))),
+            runs + after
+        );
+        assert_eq!(of(|p| matches!(p, Part::Tail(_))), tail);
+        let more: u64 = heard.runs.iter().map(|r| r.more).sum();
+        assert_eq!(of(|p| matches!(p, Part::More(_))), more);
+        assert_eq!(more > 0, matches!(handlers, InferredInPieces));
+        assert_eq!(tail > 0, !matches!(handlers, Marked));
+        let tails: u64 = model.regs().map(|r| r.tail.sum()).sum();
+        assert_eq!(tails, tail);
     }
-    let l = &model.loops()[0];
-    let of = |part: fn(&Part) -> bool| -> u64 {
-        let all = heard.segments.iter().filter(|s| part(&s.part));
-        all.map(|s| s.end - s.start).sum()
-    };
-    let runs: u64 = heard.turns.iter().map(|t| t.run_ns).sum();
-    let length: u64 = heard.turns.iter().map(|t| t.end - t.start).sum();
-    let rest: u64 = heard.turns.iter().map(Turn::rest_ns).sum();
-    assert_eq!(l.turns as usize, heard.turns.len());
-    assert_eq!((l.run_ns, l.busy_ns, l.rest_ns()), (runs, length, rest));
-    // The last turn may be under way: its runs are told, it is not.
-    let told = of(|p| matches!(p, Part::Run(_)));
-    let last = heard.turns.last().unwrap().end;
-    let after: u64 = heard
-        .runs
-        .iter()
-        .filter(|r| r.start >= last)
-        .map(Run::run)
-        .sum();
-    assert_eq!(told, runs + after);
 }

@@ -1,30 +1,59 @@
-"""recompute.py EVENTS.ndjson REPORT.json: notice, queue, run and blame of every descriptor computed again from `export --to
+"""recompute.py EVENTS.ndjson REPORT.json: notice, queue, run, tail and blame of every descriptor computed again from `export --to
 ndjson`, knowing nothing but docs/EXPORT.md, and compared with the report, exactly. Exit 1 if any figure differs."""
 import collections, itertools, json, sys
 table, caused, served = collections.defaultdict(lambda: [0, 0, 0]), collections.Counter(), collections.defaultdict(list)
-size, wake, coming, batch, now, room, ctl, told, fds, sends, sending = ({} for _ in range(11))
-def end(seat, t):  # the run under way on this loop and thread ends
-    key, start, item = now.pop(seat)
-    batch[seat], (lo, hi) = [i for i in batch[seat] if i is not item], item["ready"] or (wake[seat], wake[seat])
-    for name, ns in ("lo", wake[seat] - hi), ("hi", wake[seat] - lo), ("queue_ns", start - wake[seat]), ("run_ns", t - start):
-        if item["ready"] or name in ("queue_ns", "run_ns"):
-            table[key, name] = [table[key, name][0] + 1, table[key, name][1] + ns, max(table[key, name][2], ns)]
-    for bound, since in ("lo", hi), ("hi", lo):  # whose runs lie between becoming ready and this start?
+size, wake, coming, batch, now, room, ctl, told, fds, sends, sending, last, infer = ({} for _ in range(13))
+marks, gone = set(), {"ERR", "HUP", "RDHUP"}
+answers = {"read": {"IN", "PRI"} | gone, "recv": {"IN", "PRI"} | gone, "accept": {"IN", "PRI"} | gone, "write": {"OUT"} | gone, "send": {"OUT"} | gone}
+def add(key, name, ns):
+    table[key, name] = [table[key, name][0] + 1, table[key, name][1] + ns, max(table[key, name][2], ns)]
+def waited(seat, key, start, item):  # from ready to start, and whose runs lie between them
+    lo, hi = item["ready"] or (wake[seat], wake[seat])
+    for name, ns in ("lo", wake[seat] - hi), ("hi", wake[seat] - lo), ("queue_ns", start - wake[seat]):
+        if item["ready"] or name == "queue_ns": add(key, name, ns)
+    for bound, since in ("lo", hi), ("hi", lo):
         for other, a, b in itertools.takewhile(lambda s: s[2] > since, reversed(served[seat])):
             caused[other, bound] += (b - max(a, since)) * (other != key)
+def end(seat, t):  # the marked run under way on this loop and thread ends
+    key, start, item = now.pop(seat)
+    batch[seat] = [i for i in batch[seat] if i is not item]
+    waited(seat, key, start, item)
+    add(key, "run_ns", t - start)
     served[seat].append((key, start, t))
+def pause(seat, t):  # the inferred run under way there ends, or is left and may be come back to
+    item = now.pop(seat)
+    if item["run"] is None: waited(seat, item["key"], item["piece"], item)
+    item.update({"run": (item["run"] or 0) + t - item["piece"], "bounded": False})
+    served[seat].append((item["key"], item["piece"], t))
+def call(seat, fd, t0, t1, says, begins):  # a call of a thread that marks nothing: does it start a handler, or carry one on?
+    open, item = now.get(seat), fd["item"]
+    if open and open["fd"] is fd: open.update({"own": t1, "inside": begins})
+    elif any(i is item for i in batch.get(seat, ())) and (item["run"] is not None or not open or says & set(item["mask"].split("|"))):
+        if open: pause(seat, t0)
+        now[seat] = item
+        item.update({"piece": t0, "own": t1, "inside": begins})
 def bracket(item, _, t0, t1):  # it became ready while the sender's call lasted
     lo = min(max(t0, item["ready"][0] if item["ready"] else 0), item["told"])
     item["ready"], item["bounded"] = (lo, max(min(t1, item["told"]), lo)), False
 for e in map(json.loads, open(sys.argv[1])):
     kind, t, seat, key, place = e["kind"], e["at_ns"], (e.get("loop"), e["thread"]), (e.get("loop"), e.get("fd"), e.get("generation")), (e["process"], e.get("fd"))
     fd = fds.setdefault(place, {"read": 0, "empty": -1, "pair": None, "item": None, "what": ""})
+    if kind == "process-start": infer[e["number"]] = e["source"] == "preload"
+    if kind == "run-begin": marks.add(e["thread"])
+    guess, here = infer.get(e["process"]) and e["thread"] not in marks, last.get(e["thread"])
+    if guess and kind in ("io", "ctl-begin", "close-begin", "dup-begin"):
+        call(here, fd, t - e.get("duration_ns", 0), t, answers.get(e.get("op"), gone), kind != "io")
+    if guess and kind in ("ctl-end", "close-end", "dup-end") and here in now and now[here]["inside"]: now[here].update({"own": t, "inside": False})
+    if guess and kind == "wait-enter" and here in now:  # what follows its last call is the last one's tail
+        add(now[here]["key"], "tail_ns", t - now[here]["own"])
+        pause(here, now[here]["own"])
+    if kind == "wait-enter": [add(i["key"], "run_ns", i["run"]) for i in batch.get(seat, ()) if i["run"] is not None]
     if seat in now and kind in ("wait-enter", "run-begin", "run-end"): end(seat, t)
     if kind == "wait-enter": size[seat], batch[seat] = e["maxevents"], []
-    elif kind == "wait-exit": wake[seat], coming[seat] = t, e["n"]
+    elif kind == "wait-exit": wake[seat], coming[seat], last[e["thread"]] = t, e["n"], seat
     elif kind == "ready":
         lo = max(ctl.get((e["epfd"], place), -1), told.get(key, -1), room.get(key[0], -1), fd["empty"] if "OUT" not in e["mask"] else -1)
-        item = fd["item"] = {"data": e["data"], "told": t, "ready": None if lo < 0 else (min(lo, t), t), "bounded": lo >= 0}
+        item = fd["item"] = {"data": e["data"], "told": t, "ready": None if lo < 0 else (min(lo, t), t), "bounded": lo >= 0, "key": key, "mask": e["mask"], "run": None, "fd": fd}
         unread = [s for s in sends.get(fd["pair"], []) if s[0] > fd["read"] and not ("ET" in e["interest"] and s[2] <= told.get(key, -1))]
         begun = [min(sending[fd["pair"]].values())] if not unread and sending.get(fd["pair"]) else []
         edge = told.get(key, -1) if "ET" in e["interest"] else -1
@@ -51,7 +80,7 @@ for e in map(json.loads, open(sys.argv[1])):
     if kind in ("wait-exit", "ready") and coming[seat] == len(batch[seat]) < size[seat]: room[key[0]] = t  # the whole batch, and room for more
 report, wrong = json.load(open(sys.argv[2])), []
 for f, key in ((f, (f["loop"], f["fd"], f["generation"])) for f in report["fds"]):
-    for name, want in {**(f["notice_ns"] or {"lo": None, "hi": None}), "queue_ns": f["queue_ns"], "run_ns": f["run_ns"]}.items():
+    for name, want in {**(f["notice_ns"] or {"lo": None, "hi": None}), **{n: f[n] for n in ("queue_ns", "run_ns", "tail_ns")}}.items():
         wrong += [(key, name, table[key, name], want)] * (table[key, name] != [want[k] if want else 0 for k in ("count", "sum", "max")])
     wrong += [(key, "caused", k, caused[key, k], ns) for k, ns in f["caused_wait_ns"].items() if caused[key, k] != ns]
 print(*wrong, f"{len(report['fds'])} descriptors, {sum(map(len, served.values()))} runs, {len(wrong)} differences", sep="\n")

@@ -13,7 +13,9 @@ use loopscope::model::{
     self, Fairness, Fidelity, Fired, Model, Part, Range, Registration, Run, Segment, Sink,
     Transition, Turn, Word,
 };
-use loopscope::record::event::{Cause, Ctl, Event, FdKind, Kind, NO_INDEX, Op, Space, Wait, flags};
+use loopscope::record::event::{
+    BY_FD, Cause, Ctl, Event, FdKind, Kind, NO_INDEX, Op, Space, Wait, flags,
+};
 
 #[derive(Default)]
 struct Heard {
@@ -171,6 +173,8 @@ impl Play {
                 e.arg = k.need("id") as u64;
                 e.x = k.need("pid") as i32;
                 e.y = k.number("parent").unwrap_or(0) as u64;
+                // Handlers of a program under the shim are inferred.
+                e.aux = if k.flag("shim") { 2 } else { 0 };
                 text = k.text("name").unwrap_or("prog").to_owned();
             }
             "process-end" => {
@@ -220,14 +224,20 @@ impl Play {
             }
             "run" => {
                 e.kind = Kind::RunBegin;
-                e.fd = k.need("ep") as i32;
+                e.fd = k.number("ep").unwrap_or(-1) as i32;
                 e.aux = k.number("i").map_or(NO_INDEX, |i| i as u16);
-                e.arg = k.need("data") as u64;
+                e.arg = match k.number("fd") {
+                    Some(fd) => {
+                        e.aux = BY_FD;
+                        fd as u64
+                    }
+                    None => k.need("data") as u64,
+                };
                 e.x = k.number("handler").unwrap_or(0) as i32;
             }
             "end" => {
                 e.kind = Kind::RunEnd;
-                e.fd = k.need("ep") as i32;
+                e.fd = k.number("ep").unwrap_or(-1) as i32;
                 if k.flag("left") {
                     e.flags |= flags::LEFT;
                 }
@@ -432,6 +442,10 @@ impl Play {
                 check(&mut k, "dispatched", r.dispatched);
                 check(&mut k, "skipped", r.skipped);
                 check(&mut k, "stale", r.stale);
+                check(&mut k, "handed", r.handed);
+                check(&mut k, "tails", r.tail.count());
+                check(&mut k, "tail", time(r.tail.sum()));
+                check(&mut k, "fd", r.fd);
                 check(&mut k, "in", r.bytes_in);
                 check(&mut k, "out", r.bytes_out);
                 check(&mut k, "unread", unread);
@@ -482,6 +496,7 @@ impl Play {
                     ("nested_polls", l.nested_polls),
                     ("turns", l.turns),
                     ("dispatched", l.dispatched),
+                    ("handed", l.handed),
                     ("skipped", l.skipped),
                 ] {
                     check(&mut k, key, value);
@@ -492,6 +507,7 @@ impl Play {
                     ("run_ns", l.run_ns),
                     ("timer_ns", l.timer_ns),
                     ("task_ns", l.task_ns),
+                    ("tail_ns", l.tail_ns),
                     ("rest_ns", l.rest_ns()),
                 ] {
                     check(&mut k, key, time(value));
@@ -501,6 +517,8 @@ impl Play {
                 check(&mut k, "caused_tasks", show(l.caused.tasks));
                 check(&mut k, "caused_rest", show(l.caused.rest));
                 check(&mut k, "caused_wait", show(l.caused.wait));
+                check(&mut k, "caused_tail", show(l.caused.tail));
+                check(&mut k, "handlers", fidelity(l.handlers()));
                 check(&mut k, "clipped", l.caused_clipped);
             }
             "run" => {
@@ -513,6 +531,8 @@ impl Play {
                 check(&mut k, "notice_fidelity", fidelity(run.notice_fidelity));
                 check(&mut k, "queue", time(run.queue()));
                 check(&mut k, "run", time(run.run()));
+                check(&mut k, "more", time(run.more));
+                check(&mut k, "fidelity", fidelity(run.fidelity));
                 check(&mut k, "waited", show(run.waited()));
                 check(&mut k, "bypassed", run.bypassed);
                 check(&mut k, "drained", run.drained);
@@ -531,6 +551,8 @@ impl Play {
                     for (part, range) in parts {
                         let name = match part {
                             Part::Run(id) => format!("fd{}", self.model.reg(id).unwrap().fd),
+                            Part::More(id) => format!("again{}", self.model.reg(id).unwrap().fd),
+                            Part::Tail(id) => format!("after{}", self.model.reg(id).unwrap().fd),
                             Part::Timer(_) => "timer".to_owned(),
                             Part::Task(_) => "task".to_owned(),
                             Part::Rest => "rest".to_owned(),
@@ -588,6 +610,7 @@ impl Play {
                 check(&mut k, "run_ns", time(turn.run_ns));
                 check(&mut k, "timer_ns", time(turn.timer_ns));
                 check(&mut k, "task_ns", time(turn.task_ns));
+                check(&mut k, "tail_ns", time(turn.tail_ns));
                 check(&mut k, "rest_ns", time(turn.rest_ns()));
             }
             "batch" => {

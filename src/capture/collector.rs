@@ -5,6 +5,7 @@ use super::drain::Drain;
 use super::rendezvous::{Joined, Refused};
 use super::{drain, launch, procfs};
 use crate::record::event::{Kind, MAX_TEXT};
+use crate::record::handshake::Source;
 use crate::record::wire::Rec;
 use crate::trace::merge::Counts;
 use crate::trace::{self, Writer};
@@ -113,11 +114,12 @@ impl<G: Fn()> Collector<G> {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Joined(Joined { pid, .. }) => {
+            Message::Joined(Joined { pid, hello }) => {
                 let pid = pid as u32;
                 self.outcome.joined += 1;
+                self.drain.process_from(pid, hello.source);
                 if self.alive.contains_key(&pid) {
-                    self.exec(pid);
+                    self.exec(pid, hello.source);
                 }
                 self.drain.process_joined(pid, true);
                 self.watch(pid);
@@ -145,9 +147,10 @@ impl<G: Fn()> Collector<G> {
     }
 
     /// A process that had joined joins again: it has become another program.
-    fn exec(&mut self, pid: u32) {
+    fn exec(&mut self, pid: u32, source: Source) {
         let rec = Rec {
             kind: Kind::Exec,
+            aux: source as u16,
             fd: -1,
             ..Rec::default()
         };

@@ -17,6 +17,7 @@ use super::liveness;
 use super::procfs::Proc;
 use crate::record::clock::{Anchor, Clock, Converter};
 use crate::record::event::{Cause, Event};
+use crate::record::handshake::Source;
 use crate::record::ring::{Consumer, Drained, Stop};
 use crate::record::segment::Segment;
 use crate::record::wire::Rec;
@@ -152,6 +153,11 @@ impl Drain {
         }
         self.merge
             .process_seen(pid, self.clock.now(), &mut Proc::default());
+    }
+
+    /// Who pushes for a process: said when it joined.
+    pub fn process_from(&mut self, pid: u32, source: Source) {
+        self.merge.process_from(pid, source, &mut Proc::default());
     }
 
     /// The processes that have been seen and have not ended.

@@ -5,8 +5,9 @@
 
 use crate::json::Json;
 use crate::model::Model;
-use crate::record::event::{Cause, Ctl, Event, FdKind, Kind, NO_INDEX, Op, Space, Wait};
+use crate::record::event::{BY_FD, Cause, Ctl, Event, FdKind, Kind, Op, Space, Wait};
 use crate::record::fields;
+use crate::record::handshake::Source;
 use crate::text::names;
 use std::collections::HashMap;
 
@@ -58,9 +59,10 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
         }
         Kind::RunBegin => {
             j.field("epfd", e.fd)
-                .field("index", Some(e.aux).filter(|i| *i != NO_INDEX));
+                .field("index", Some(e.aux).filter(|i| *i < BY_FD));
             j.field("handler", names.of(Space::Handler, e.x))
-                .field("data", e.arg);
+                .field("data", (e.aux != BY_FD).then_some(e.arg));
+            j.field("named_fd", (e.aux == BY_FD).then_some(e.arg));
         }
         Kind::RunEnd => {
             let left = e.flags & crate::record::flags::LEFT != 0;
@@ -160,7 +162,7 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
             j.field("child", e.x);
         }
         Kind::Exec => {
-            j.field("program", text);
+            j.field("program", text).field("source", source(e.aux));
         }
         Kind::ThreadStart => {
             j.field("new_tid", e.x).field("name", text);
@@ -170,7 +172,8 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
             j.field("new_pid", e.x)
                 .field("number", e.arg)
                 .field("parent_pid", e.y)
-                .field("name", text);
+                .field("name", text)
+                .field("source", source(e.aux));
         }
         Kind::ProcessEnd => {
             j.field("number", e.arg).field("status", e.x);
@@ -214,6 +217,14 @@ fn result(j: &mut Json, name: &str, x: i32) {
             j.field(name, None::<i32>).field("error", &error);
         }
     }
+}
+
+/// Who pushes for a process; nothing where it was not said.
+fn source(code: u16) -> Option<&'static str> {
+    Source::from_code(code).map(|source| match source {
+        Source::Library => "library",
+        Source::Preload => "preload",
+    })
 }
 
 /// The name of a code, or the code in words for one newer than this version.

@@ -110,6 +110,8 @@ struct Places {
     threads: HashMap<u32, Id>,
     known: usize,
     seats: HashMap<(u32, i32), (usize, usize)>,
+    /// Where a thread waited last: a mark need not name its loop.
+    last: HashMap<u32, (usize, usize)>,
     pairs: HashMap<(Id, u32), String>,
 }
 
@@ -157,6 +159,9 @@ impl Places {
                 None => self.seats.remove(&(e.thread, e.fd)),
             };
         }
+        if let Some(place) = self.seats.get(&(e.thread, e.fd)) {
+            self.last.insert(e.thread, *place);
+        }
     }
 
     /// The loop and the thread's place on it, for the kinds that belong to one.
@@ -171,7 +176,11 @@ impl Places {
         if !kinds.contains(&e.kind) {
             return None;
         }
-        let (l, seat) = *self.seats.get(&(e.thread, e.fd))?;
+        let marks = matches!(e.kind, Kind::RunBegin | Kind::RunEnd) && e.fd < 0;
+        let (l, seat) = match marks {
+            true => *self.last.get(&e.thread)?,
+            false => *self.seats.get(&(e.thread, e.fd))?,
+        };
         let l = model.loops().get(l)?;
         Some((l, l.threads.get(seat)?))
     }

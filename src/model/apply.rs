@@ -7,6 +7,7 @@ use super::process::{InCall, Process, Thread, Work};
 use super::states::At;
 use super::{Model, NONE, Phase, names};
 use crate::record::event::{Event, FdKind, Kind, Op, Space, flags};
+use crate::record::handshake::Source;
 
 /// Later instants are taken for this one (36 years): sums of times cannot overflow then.
 const MAX_T: u64 = 1 << 60;
@@ -53,15 +54,36 @@ impl Model {
             Kind::Ready => self.ready(thread, process, e, at, sink),
             Kind::RunBegin => self.run_begin(thread, process, e, at, sink),
             Kind::RunEnd => self.run_end(thread, process, e, at, sink),
-            Kind::Io => self.io(thread, process, e, at, sink),
-            Kind::CtlBegin => self.ctl_begin(thread, process, e, at, sink),
-            Kind::CtlEnd => self.ctl_end(thread, process, e, at, sink),
+            Kind::Io => {
+                self.touched(thread, process, e, at, sink);
+                self.io(thread, process, e, at, sink);
+            }
+            Kind::CtlBegin => {
+                self.touched(thread, process, e, at, sink);
+                self.ctl_begin(thread, process, e, at, sink);
+            }
+            Kind::CtlEnd => {
+                self.touch_ends(thread, at);
+                self.ctl_end(thread, process, e, at, sink);
+            }
             Kind::Handler => self.handler_named(thread, process, e),
             Kind::FdOpen => self.fd_open(process, e, at, sink),
-            Kind::FdCloseBegin => self.close_begin(thread, process, e, at, sink),
-            Kind::FdCloseEnd => self.close_end(thread, process, e, at, sink),
-            Kind::DupBegin => self.dup_begin(thread, process, e, at, sink),
-            Kind::DupEnd => self.dup_end(thread, process, e, at, sink),
+            Kind::FdCloseBegin => {
+                self.touched(thread, process, e, at, sink);
+                self.close_begin(thread, process, e, at, sink);
+            }
+            Kind::FdCloseEnd => {
+                self.touch_ends(thread, at);
+                self.close_end(thread, process, e, at, sink);
+            }
+            Kind::DupBegin => {
+                self.touched(thread, process, e, at, sink);
+                self.dup_begin(thread, process, e, at, sink);
+            }
+            Kind::DupEnd => {
+                self.touch_ends(thread, at);
+                self.dup_end(thread, process, e, at, sink);
+            }
             Kind::FdName => self.fd_named(process, e, text),
             Kind::FdAddr => self.fd_addressed(process, e, text),
             Kind::Unread => self.unread(process, e, at, sink),
@@ -87,10 +109,13 @@ impl Model {
                 self.exec(process, at, sink);
                 self.drop_timers(process);
                 self.drop_tasks(process);
-                if !text.is_empty()
-                    && let Some(p) = self.processes.get_mut(process as usize)
-                {
-                    p.name = names::text(text);
+                if let Some(p) = self.processes.get_mut(process as usize) {
+                    if e.aux != 0 {
+                        p.infers = e.aux == Source::Preload as u16;
+                    }
+                    if !text.is_empty() {
+                        p.name = names::text(text);
+                    }
                 }
             }
             Kind::ThreadEnd => self.thread_end(thread, at, sink),
@@ -171,6 +196,7 @@ impl Model {
             status: None,
             execs: 0,
             silent: false,
+            infers: false,
             fds: FdTable::default(),
             loops: Vec::new(),
             dirty: Vec::new(),
@@ -246,6 +272,7 @@ impl Model {
         p.silent = false;
         p.number = Some(e.arg);
         p.pid = e.x;
+        p.infers = e.aux == Source::Preload as u16;
         if !text.is_empty() {
             p.name = names::text(text);
         }
@@ -267,12 +294,16 @@ impl Model {
         let Some(child) = self.new_process(None, e.t) else {
             return;
         };
-        let name = self.processes[parent as usize].name.clone();
+        let (name, infers) = {
+            let p = &self.processes[parent as usize];
+            (p.name.clone(), p.infers)
+        };
         let c = &mut self.processes[child as usize];
         c.silent = true;
         c.pid = e.x;
         c.parent = Some(parent);
         c.name = name;
+        c.infers = infers;
         self.silent.push_back(child);
         self.copy_table(parent, child);
     }

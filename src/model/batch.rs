@@ -2,7 +2,7 @@
 //! Step: **model**.
 
 use super::facts::{Fidelity, Id, Range, Sink, Why};
-use super::loops::{Item, ItemState};
+use super::loops::{Item, ItemState, LoopKind};
 use super::process::Seat;
 use super::registration::{Kernel, OUT};
 use super::states::{At, Birth};
@@ -39,8 +39,19 @@ impl Model {
             ts.batch.len() as u32,
             ts.awaited == 0,
         );
-        let slot = self.reported_reg(seat.loop_id, process, e.arg, exit, at, sink);
         let mask = e.x as u32;
+        let slot = if self.is_polled(seat.loop_id) {
+            self.polled_reg(seat.loop_id, process, e.arg, at, sink)
+        } else {
+            self.reported_reg(seat.loop_id, process, e.arg, exit, at, sink)
+        };
+        if self.is_polled(seat.loop_id) && self.told_again(seat, slot, exit, mask) {
+            if last {
+                self.batch_complete(seat, at, sink);
+            }
+            return;
+        }
+        let inferred = self.infers(thread);
         let mut item = Item {
             reg: Id::MAX,
             mask,
@@ -51,6 +62,7 @@ impl Model {
             slot,
             runs_at: 0,
             stale: false,
+            served: NONE,
         };
         if let Some(l) = self.loops.get_mut(seat.loop_id as usize)
             && let Some(reg) = self.regs.get_mut(slot)
@@ -79,6 +91,7 @@ impl Model {
             s.fetched += 1;
             s.pins += 1;
             s.item = (seat.at, index);
+            s.unserved = inferred;
             let ghost = s.kernel == Kernel::Ghost || s.lingering || s.kernel == Kernel::Gone;
             let (kernel, drain) = Self::after_report(reg.interest);
             reg.s.drain = drain;
@@ -106,6 +119,67 @@ impl Model {
         self.show(slot, at, Why::Reported, Fidelity::Measured, sink);
         if last {
             self.batch_complete(seat, at, sink);
+        }
+    }
+
+    fn is_polled(&self, loop_id: Id) -> bool {
+        self.loops
+            .get(loop_id as usize)
+            .is_some_and(|l| l.kind != LoopKind::Epoll)
+    }
+
+    /// The registration of a descriptor that poll or select reported: made by its first report.
+    fn polled_reg<S: Sink + ?Sized>(
+        &mut self,
+        loop_id: Id,
+        process: Id,
+        data: u64,
+        at: At,
+        sink: &mut S,
+    ) -> u32 {
+        let fd = i32::try_from(data).unwrap_or(-1);
+        let Some((desc, generation)) = self.desc_at(process, fd) else {
+            return NONE;
+        };
+        let slot = self.keyed(loop_id, process, fd);
+        if slot != NONE {
+            return slot;
+        }
+        self.birth(
+            &Birth {
+                loop_id,
+                process,
+                fd,
+                generation,
+                desc,
+                interest: None,
+                data: None,
+                fidelity: Fidelity::Inferred,
+            },
+            at,
+            Why::Reported,
+            sink,
+        )
+    }
+
+    /// A select reports a descriptor once for each set it is in: that is one event.
+    fn told_again(&mut self, seat: Seat, slot: u32, exit: u64, mask: u32) -> bool {
+        let told = self.regs.get(slot).map(|r| (r.s.item, r.s.reported_by));
+        let Some(((place, index), by)) = told else {
+            return false;
+        };
+        if place != seat.at || by != exit {
+            return false;
+        }
+        let item = self
+            .seat(seat)
+            .and_then(|ts| ts.batch.get_mut(index as usize));
+        match item.filter(|item| item.slot == slot) {
+            Some(item) => {
+                item.mask |= mask;
+                true
+            }
+            None => false,
         }
     }
 
@@ -211,6 +285,7 @@ impl Model {
             let Some(ts) = l.threads.get_mut(seat.at as usize) else {
                 return;
             };
+            let marked = marked && !ts.inferred;
             let wakeup = ts.wakeup;
             let Some(item) = ts.batch.get_mut(index) else {
                 return;

@@ -92,9 +92,14 @@ impl Retained {
         self.slept.saturating_sub(before)
     }
 
-    /// A wait of `slot` from `from[bound]` to the end of the last segment. `own` is its own last run, which is not
-    /// its waiting for anybody. True if it reached further back than what is kept.
-    pub fn wait(&mut self, from: [u64; 2], slot: u32, own: Option<(u64, u64)>) -> bool {
+    /// A wait of `slot` from `from[bound]` to the end of the last segment. `own` are the pieces of its own last run,
+    /// which are not its waiting for anybody. True if it reached further back than what is kept.
+    pub fn wait(
+        &mut self,
+        from: [u64; 2],
+        slot: u32,
+        own: impl Iterator<Item = (u64, u64)> + Clone,
+    ) -> bool {
         let mut clipped = false;
         let len = self.segments.len();
         for (bound, from) in from.into_iter().enumerate() {
@@ -113,7 +118,7 @@ impl Retained {
                 *s = s.saturating_add(1);
                 self.ended[bound] = self.ended[bound].saturating_sub(1);
             }
-            if let Some((start, end)) = own.filter(|(_, end)| *end > from) {
+            for (start, end) in own.clone().filter(|(_, end)| *end > from) {
                 let at = self.segments.partition_point(|s| s.end <= start);
                 if let Some(s) = self.segments.get_mut(at).filter(|s| s.slot == slot) {
                     let start = start.max(from).max(s.start);

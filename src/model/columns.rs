@@ -87,6 +87,32 @@ impl Time for (u32, u64, u64) {
     }
 }
 
+/// From, to.
+impl Time for (u64, u64) {
+    fn put_near(&self, near: u64, out: &mut Vec<u8>) {
+        self.1.put_near(near, out);
+        self.0.put_near(self.1, out);
+    }
+    fn get_near(near: u64, c: &mut Cursor<'_>) -> Option<Self> {
+        let to = u64::get_near(near, c)?;
+        Some((u64::get_near(to, c)?, to))
+    }
+}
+
+impl<T: Time> Time for Vec<T> {
+    fn put_near(&self, near: u64, out: &mut Vec<u8>) {
+        put(out, self.len() as u64);
+        self.iter().for_each(|time| time.put_near(near, out));
+    }
+    fn get_near(near: u64, c: &mut Cursor<'_>) -> Option<Self> {
+        let mut all = Vec::new();
+        for _ in 0..c.u64()? {
+            all.push(T::get_near(near, c)?);
+        }
+        Some(all)
+    }
+}
+
 impl<T: Time> Time for Option<T> {
     fn put_near(&self, near: u64, out: &mut Vec<u8>) {
         self.is_some().put(out);

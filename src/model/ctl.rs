@@ -34,7 +34,7 @@ codec!(Pending {
 
 impl Model {
     /// The registration of (loop, description, fd), `NONE` if there is none.
-    fn keyed(&self, loop_id: Id, process: Id, fd: i32) -> u32 {
+    pub(super) fn keyed(&self, loop_id: Id, process: Id, fd: i32) -> u32 {
         self.desc_seen(process, fd)
             .and_then(|desc| self.keys.get(&(loop_id, desc, fd)))
             .copied()

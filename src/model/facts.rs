@@ -91,6 +91,8 @@ pub enum Why {
     WriteBlocked,
     /// The program left the batch before its turn.
     Skipped,
+    /// Another thread than the one that was told has served it.
+    HandedOver,
     /// Events were lost or late.
     Lost,
 }
@@ -120,8 +122,12 @@ pub struct Run {
     pub wakeup: u64,
     /// When the handler started.
     pub start: u64,
-    /// When it ended.
+    /// When it ended; where handlers are inferred, when its first piece did.
     pub end: u64,
+    /// Where handlers are inferred: time the thread came back to it for, later in the turn.
+    pub more: u64,
+    /// How well start and end are known.
+    pub fidelity: Fidelity,
     /// The instant it became ready lies in here.
     pub ready: Option<Range>,
     /// Kernel-ready to wakeup.
@@ -153,9 +159,11 @@ impl Run {
     pub fn queue(&self) -> u64 {
         self.start.saturating_sub(self.wakeup)
     }
-    /// Handler start to end.
+    /// Handler start to end, with what it was come back to for.
     pub fn run(&self) -> u64 {
-        self.end.saturating_sub(self.start)
+        self.end
+            .saturating_sub(self.start)
+            .saturating_add(self.more)
     }
     /// notice + queue, `None` when notice is absent.
     pub fn wait(&self) -> Option<Range> {
@@ -210,17 +218,20 @@ pub struct Turn {
     pub timer_ns: u64,
     /// Time in tasks.
     pub task_ns: u64,
+    /// Where handlers are inferred: from the last call on the fd served last to the next wait.
+    pub tail_ns: u64,
     /// The longest run's registration and length.
     pub longest: Option<(Id, u64)>,
 }
 
 impl Turn {
-    /// The loop's own rest: the turn minus its runs, timers and tasks.
+    /// The loop's own rest: the turn minus its runs, timers, tasks and tail.
     pub fn rest_ns(&self) -> u64 {
         (self.end.saturating_sub(self.start))
             .saturating_sub(self.run_ns)
             .saturating_sub(self.timer_ns)
             .saturating_sub(self.task_ns)
+            .saturating_sub(self.tail_ns)
     }
 }
 
@@ -229,6 +240,11 @@ impl Turn {
 pub enum Part {
     /// A handler run of this registration.
     Run(Id),
+    /// The same, come back to after others had run (inferred handlers only).
+    More(Id),
+    /// After the last call on this registration: its handler, timers, tasks or anything else; nobody can tell (inferred
+    /// handlers only).
+    Tail(Id),
     /// A timer callback, by name id.
     Timer(u32),
     /// A task of the loop's run queue, by name id.

@@ -116,7 +116,8 @@ impl Sink for Checks {
         }
     }
     fn turn(&mut self, turn: &Turn) {
-        let parts = turn.run_ns + turn.timer_ns + turn.task_ns + turn.rest_ns();
+        let named = turn.run_ns + turn.timer_ns + turn.task_ns + turn.tail_ns;
+        let parts = named + turn.rest_ns();
         assert!(
             turn.start <= turn.end && parts >= turn.end - turn.start,
             "{turn:?}"

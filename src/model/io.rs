@@ -64,6 +64,9 @@ impl Model {
             } else {
                 run.facts.bytes_out = run.facts.bytes_out.saturating_add(bytes);
             }
+            if run.own == at.t {
+                run.now_sure();
+            }
             let own = self.regs.get(slot).is_some_and(|r| Some(r.s.desc) == desc);
             if own && let Some(run) = self.open_run(thread) {
                 if reads && read != Read::Nothing {

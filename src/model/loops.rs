@@ -55,6 +55,8 @@ pub struct Caused {
     pub rest: Range,
     /// Inside the wait: the kernel's wakeup.
     pub wait: Range,
+    /// After the last call on the fd served last, where handlers are inferred.
+    pub tail: Range,
 }
 
 /// One loop: an epoll description and the threads that wait on it, or one thread's poll or select.
@@ -108,6 +110,10 @@ pub struct Loop {
     pub timer_ns: u64,
     /// Time in tasks.
     pub task_ns: u64,
+    /// Time after the last call on the fd served last, where handlers are inferred.
+    pub tail_ns: u64,
+    /// Events another thread than the one told has served, where handlers are inferred.
+    pub handed: u64,
     /// Finished turns.
     pub turns: u64,
     /// Handler runs finished.
@@ -136,6 +142,7 @@ pub struct Loop {
     pub(super) seats: super::Map<Id, u32>,
     pub(super) data: DataMap,
     pub(super) marked: bool,
+    pub(super) inferred: bool,
     /// Last exit of a wait with room in its batch.
     pub(super) room_exit: Option<u64>,
     /// Registrations believed ready in the kernel (slots).
@@ -182,6 +189,8 @@ impl Loop {
             run_ns: 0,
             timer_ns: 0,
             task_ns: 0,
+            tail_ns: 0,
+            handed: 0,
             turns: 0,
             dispatched: 0,
             skipped: 0,
@@ -198,6 +207,7 @@ impl Loop {
             seats: super::Map::default(),
             data: DataMap::default(),
             marked: false,
+            inferred: false,
             room_exit: None,
             believed: Vec::new(),
             known: Vec::new(),
@@ -217,17 +227,27 @@ impl Loop {
         (total > 0).then(|| self.busy_ns as f64 / total as f64)
     }
 
-    /// Its own rest: turns minus runs, timers and tasks.
+    /// Its own rest: turns minus runs, timers, tasks and tails.
     pub fn rest_ns(&self) -> u64 {
         self.busy_ns
             .saturating_sub(self.run_ns)
             .saturating_sub(self.timer_ns)
             .saturating_sub(self.task_ns)
+            .saturating_sub(self.tail_ns)
     }
 
-    /// Some run on it was marked by the program: handler times are measured.
+    /// Some handler run on it is known, marked by the program or inferred.
     pub fn has_handlers(&self) -> bool {
-        self.marked
+        self.marked || self.inferred
+    }
+
+    /// How well its handler runs are known: inferred as soon as one is; absent when nobody was seen to serve anything.
+    pub fn handlers(&self) -> Fidelity {
+        match (self.inferred, self.marked) {
+            (true, _) => Fidelity::Inferred,
+            (false, true) => Fidelity::Measured,
+            (false, false) => Fidelity::Absent,
+        }
     }
 }
 
@@ -288,8 +308,10 @@ pub enum ItemState {
     Skipped,
     /// Its registration ended before its turn.
     Stale,
-    /// The program does not mark its handlers: nobody knows.
+    /// The program does not mark its handlers and was not seen to serve it: nobody knows.
     Unmarked,
+    /// Another thread has served it.
+    HandedOver(Id),
 }
 
 /// One event of a ready batch.
@@ -312,6 +334,8 @@ pub struct Item {
     pub(super) runs_at: u64,
     /// It counts in its registration's `stale`.
     pub(super) stale: bool,
+    /// Its run among the thread's `served`, `NONE` before it has one.
+    pub(super) served: u32,
 }
 
 /// A thread on a loop.
@@ -354,6 +378,10 @@ pub struct ThreadState {
     /// The segment under way: its start, part and the slot of a run's registration.
     pub(super) segment: Option<(u64, super::facts::Part, u32)>,
     pub(super) retained: Retained,
+    /// This turn's handlers are inferred.
+    pub(super) inferred: bool,
+    /// The inferred runs of this turn whose first piece has ended, by their start.
+    pub(super) served: Vec<OpenRun>,
 }
 
 impl ThreadState {
@@ -386,6 +414,8 @@ impl ThreadState {
             begun: false,
             segment: None,
             retained: Retained::default(),
+            inferred: false,
+            served: Vec::new(),
         }
     }
 }
@@ -409,6 +439,7 @@ pub(super) struct TurnParts {
     pub run_ns: u64,
     pub timer_ns: u64,
     pub task_ns: u64,
+    pub tail_ns: u64,
     pub longest: Option<(Id, u64)>,
 }
 
@@ -426,4 +457,33 @@ pub(super) struct OpenRun {
     pub eof: bool,
     /// The last write met EAGAIN.
     pub write_blocked: bool,
+    /// What follows is for inferred runs only. Start of the piece under way.
+    pub piece: u64,
+    /// End of the last call on its own descriptor.
+    pub own: u64,
+    /// A call on its own descriptor has begun and not returned.
+    pub inside: bool,
+    /// Its descriptor and what that referred to at the start: both outlive the registration.
+    pub fd: i32,
+    pub desc: u32,
+    /// Its place among the thread's `served`; `NONE` while its first piece is under way.
+    pub served: u32,
+    /// Bytes in and out, calls and time in calls up to `own`: what came later may be the tail's.
+    pub sure: [u64; 4],
+}
+
+impl OpenRun {
+    /// The last call counted was on its own descriptor.
+    pub fn now_sure(&mut self) {
+        let run = &self.facts;
+        self.sure = [run.bytes_in, run.bytes_out, u64::from(run.ios), run.in_call];
+    }
+
+    /// Takes back what was counted after the last call on its own descriptor.
+    pub fn only_sure(&mut self) {
+        let [bytes_in, bytes_out, ios, in_call] = self.sure;
+        let run = &mut self.facts;
+        (run.bytes_in, run.bytes_out, run.in_call) = (bytes_in, bytes_out, in_call);
+        run.ios = u32::try_from(ios).unwrap_or(u32::MAX);
+    }
 }

@@ -26,6 +26,7 @@ pub mod fairness;
 mod fds;
 mod fuzz;
 pub mod histogram;
+mod infer;
 mod io;
 mod left;
 pub mod loops;
@@ -33,6 +34,7 @@ mod lost;
 mod names;
 pub mod process;
 pub mod pyramid;
+mod ran;
 pub mod registration;
 mod regs;
 pub mod roles;
@@ -135,7 +137,7 @@ impl Default for Model {
 
 impl Model {
     /// The version of the fold's rules: derived data of another version is rebuilt.
-    pub const VERSION: u32 = 4;
+    pub const VERSION: u32 = 5;
 
     /// A model that has seen nothing.
     pub fn new(config: Config) -> Self {

@@ -28,6 +28,8 @@ pub struct Process {
     /// How often it has called execve.
     pub execs: u32,
     pub(super) silent: bool,
+    /// The preload shim pushes for it: what no thread of its marks is inferred.
+    pub(super) infers: bool,
     pub(super) fds: FdTable,
     /// Loops this process can wait on.
     pub(super) loops: Vec<Id>,
@@ -107,6 +109,8 @@ pub(super) struct Work {
     pub call: Option<(i32, u32, u64)>,
     /// Timers armed before it first waited.
     pub timers: super::Timers,
+    /// It marks its own handlers.
+    pub marks: bool,
     /// The latest instant it told of.
     pub clock: u64,
     /// The last (epfd, seat), valid while the model's `epoch` is this one.

@@ -85,6 +85,8 @@ pub struct LoopCell {
     pub task_ns: u64,
     /// The loop's own rest.
     pub rest_ns: u64,
+    /// After the last call on the fd served last, where handlers are inferred.
+    pub tail_ns: u64,
 }
 
 codec!(LoopCell {
@@ -95,7 +97,8 @@ codec!(LoopCell {
     run_ns,
     timer_ns,
     task_ns,
-    rest_ns
+    rest_ns,
+    tail_ns
 });
 
 impl LoopCell {
@@ -108,6 +111,7 @@ impl LoopCell {
         self.timer_ns = self.timer_ns.saturating_add(other.timer_ns);
         self.task_ns = self.task_ns.saturating_add(other.task_ns);
         self.rest_ns = self.rest_ns.saturating_add(other.rest_ns);
+        self.tail_ns = self.tail_ns.saturating_add(other.tail_ns);
     }
 }
 
@@ -369,7 +373,8 @@ impl Sink for Pyramid {
         self.spread(segment.start, segment.end, |bucket, ns| {
             let c = cell(&mut bucket.loops, segment.loop_id);
             *match segment.part {
-                Part::Run(_) => &mut c.run_ns,
+                Part::Run(_) | Part::More(_) => &mut c.run_ns,
+                Part::Tail(_) => &mut c.tail_ns,
                 Part::Timer(_) => &mut c.timer_ns,
                 Part::Task(_) => &mut c.task_ns,
                 Part::Rest => &mut c.rest_ns,
@@ -399,6 +404,8 @@ mod tests {
             wakeup,
             start: wakeup + queue,
             end: wakeup + queue + length,
+            more: 0,
+            fidelity: Fidelity::Measured,
             ready: None,
             notice: None,
             notice_fidelity: Fidelity::Absent,

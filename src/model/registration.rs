@@ -102,6 +102,8 @@ pub struct Registration {
     pub skipped: u64,
     /// Reported events whose registration ended before their turn.
     pub stale: u64,
+    /// Reported events that another thread than the one told has served.
+    pub handed: u64,
     /// Bytes read from it.
     pub bytes_in: u64,
     /// Bytes written to it.
@@ -185,6 +187,10 @@ pub(super) struct State {
     pub kept_wait: u64,
     /// Its last run: where, from, to.
     pub last_run: Option<(u32, u64, u64)>,
+    /// The later pieces of that run, where handlers are inferred (at most [`MOST_PIECES`](super::infer::MOST_PIECES)).
+    pub last_more: Vec<(u64, u64)>,
+    /// Its last report was to a thread that marks no handlers, and has not been seen served.
+    pub unserved: bool,
     // Chains through the slots: registrations of the loop, of the description, with the same data word.
     pub of_loop: Link,
     pub of_desc: Link,

@@ -1,14 +1,14 @@
 //! Handler runs: begun, ended, and their times. Step: **model**.
 
-use super::facts::{Fidelity, Id, Part, Range, Run, Sink, Why};
+use super::facts::{Fidelity, Id, Part, Run, Sink, Why};
 use super::loops::{ItemState, OpenRun, Phase};
 use super::process::Seat;
 use super::states::{At, Birth};
 use super::{Model, NONE};
-use crate::record::event::{Event, NO_INDEX, flags};
+use crate::record::event::{BY_FD, Event, flags};
 
 /// Loops that can be nested on one thread.
-const MAX_NESTED: usize = 16;
+pub(super) const MAX_NESTED: usize = 16;
 
 impl Model {
     pub(super) fn run_begin<S: Sink + ?Sized>(
@@ -19,9 +19,16 @@ impl Model {
         at: At,
         sink: &mut S,
     ) {
-        let Some(seat) = self.seat_at(thread, process, e.fd, e.t) else {
+        let Some(seat) = self.marked_seat(thread, process, e) else {
             return;
         };
+        if let Some(t) = self.threads.get_mut(thread as usize) {
+            t.work.marks = true;
+        }
+        let named = (e.aux == BY_FD)
+            .then(|| i32::try_from(e.arg).ok())
+            .flatten();
+        let by_fd = named.map(|fd| self.keyed(seat.loop_id, process, fd));
         self.close_runs(thread, seat, at, sink);
         self.end_side_work(seat, at);
         let Some(l) = self.loops.get_mut(seat.loop_id as usize) else {
@@ -32,14 +39,15 @@ impl Model {
         let Some(ts) = l.threads.get_mut(seat.at as usize) else {
             return;
         };
-        // The event it serves: the one at its index, else the next one with its data word.
+        // The event it serves: the one at its index, else the next one with its data word (or its descriptor).
         let by_index = usize::from(e.aux);
-        let item = if e.aux != NO_INDEX && ts.batch.get(by_index).is_some_and(|i| i.data == e.arg) {
+        let item = if e.aux < BY_FD && ts.batch.get(by_index).is_some_and(|i| i.data == e.arg) {
             Some(by_index)
         } else {
             let start = (ts.next_item as usize).min(ts.batch.len());
             let waiting = |i: &super::Item| {
-                i.data == e.arg && matches!(i.state, ItemState::Fetched | ItemState::Stale)
+                by_fd.map_or(i.data == e.arg, |slot| slot != NONE && i.slot == slot)
+                    && matches!(i.state, ItemState::Fetched | ItemState::Stale)
             };
             let after = ts.batch[start..]
                 .iter()
@@ -62,6 +70,8 @@ impl Model {
             wakeup: ts.wakeup.min(at.t),
             start: at.t,
             end: at.t,
+            more: 0,
+            fidelity: Fidelity::Measured,
             ready: None,
             notice: None,
             notice_fidelity: Fidelity::Absent,
@@ -94,20 +104,24 @@ impl Model {
             facts.bypassed =
                 u32::try_from(runs_total.saturating_sub(item.runs_at)).unwrap_or(u32::MAX);
         } else {
-            slot = self
-                .loops
-                .get(seat.loop_id as usize)
-                .map_or(NONE, |l| l.data.get(e.arg));
+            slot = by_fd.unwrap_or_else(|| {
+                self.loops
+                    .get(seat.loop_id as usize)
+                    .map_or(NONE, |l| l.data.get(e.arg))
+            });
             if slot == NONE {
+                let (desc, generation) = named
+                    .and_then(|fd| self.desc_at(process, fd))
+                    .unwrap_or((NONE, 0));
                 slot = self.birth(
                     &Birth {
                         loop_id: seat.loop_id,
                         process,
-                        fd: -1,
-                        generation: 0,
-                        desc: NONE,
+                        fd: named.unwrap_or(-1),
+                        generation,
+                        desc,
                         interest: None,
-                        data: Some(e.arg),
+                        data: named.is_none().then_some(e.arg),
                         fidelity: Fidelity::Absent,
                     },
                     at,
@@ -124,6 +138,7 @@ impl Model {
             reg.s.fetched -= u32::from(first).min(reg.s.fetched);
             reg.s.running += 1;
             reg.s.pins += 1;
+            reg.s.unserved = false;
             if facts.handler != 0 && (reg.handler, reg.handler_process) != (facts.handler, process)
             {
                 reg.handler = facts.handler;
@@ -149,6 +164,13 @@ impl Model {
             read: false,
             eof: false,
             write_blocked: false,
+            piece: at.t,
+            own: at.t,
+            inside: false,
+            fd: -1,
+            desc: NONE,
+            served: NONE,
+            sure: [0; 4],
         }));
         self.show(slot, at, Why::Start, Fidelity::Measured, sink);
         let Some(t) = self.threads.get_mut(thread as usize) else {
@@ -157,6 +179,14 @@ impl Model {
         if t.work.open.len() < MAX_NESTED {
             t.work.open.push(seat);
         }
+    }
+
+    /// The seat of a mark: on its loop, or on the one the thread is busy with where it names none.
+    fn marked_seat(&mut self, thread: Id, process: Id, e: &Event) -> Option<Seat> {
+        if e.fd >= 0 {
+            return self.seat_at(thread, process, e.fd, e.t);
+        }
+        self.threads.get(thread as usize)?.work.last
     }
 
     /// Ends the open run of this loop and thread, and every run nested inside it.
@@ -191,7 +221,7 @@ impl Model {
         at: At,
         sink: &mut S,
     ) {
-        let Some(seat) = self.seat_at(thread, process, e.fd, e.t) else {
+        let Some(seat) = self.marked_seat(thread, process, e) else {
             return;
         };
         self.close_runs(thread, seat, at, sink);
@@ -200,80 +230,17 @@ impl Model {
         }
     }
 
-    fn end_run<S: Sink + ?Sized>(&mut self, seat: Seat, at: At, sink: &mut S) {
-        let Some(l) = self.loops.get_mut(seat.loop_id as usize) else {
+    pub(super) fn end_run<S: Sink + ?Sized>(&mut self, seat: Seat, at: At, sink: &mut S) {
+        let Some(ts) = self.seat(seat) else { return };
+        if ts.inferred_run() {
+            self.leave(seat, at, sink);
             return;
-        };
-        let Some(ts) = l.threads.get_mut(seat.at as usize) else {
-            return;
-        };
+        }
         let Some(mut open) = ts.run.take() else {
             return;
         };
-        let run = &mut open.facts;
-        run.end = at.t.max(run.start);
-        let length = run.run();
-        ts.phase = Phase::Rest { since: run.end };
-        ts.depth = 0;
-        if let Some(item) = ts.batch.get_mut(open.item as usize) {
-            item.state = ItemState::Done;
-            run.ready = item.ready;
-            run.notice_fidelity = item.fidelity;
-        }
-        run.notice = run.ready.map(|r| Range {
-            lo: run.wakeup.saturating_sub(r.hi),
-            hi: run.wakeup.saturating_sub(r.lo),
-        });
-        if let Some(ready) = run.ready
-            && run.notice_fidelity == Fidelity::Bounded
-        {
-            run.asleep = ts.retained.asleep_since(ready.lo);
-        }
-        let (queue, waited) = (run.queue(), run.waited());
-        ts.parts.runs += 1;
-        ts.parts.run_ns = ts.parts.run_ns.saturating_add(length);
-        if ts.parts.longest.is_none_or(|(_, longest)| length > longest) {
-            ts.parts.longest = Some((run.reg, length));
-        }
-        l.dispatched += 1;
-        l.runs_total += 1;
-        l.run.record(length);
-        l.queue.record(queue);
-        if let Some(notice) = run.notice {
-            l.notice_lo.record(notice.lo);
-            l.notice_hi.record(notice.hi);
-        }
-        let own = self.regs.get(open.slot).and_then(|r| r.s.last_run);
-        let own = own
-            .filter(|(place, ..)| *place == seat.at)
-            .map(|(_, from, to)| (from, to));
-        let from = run.ready.unwrap_or(Range {
-            lo: run.wakeup,
-            hi: run.wakeup,
-        });
-        if ts.retained.wait([from.hi, from.lo], open.slot, own) {
-            l.caused_clipped += 1;
-        }
-        if let Some(reg) = self.regs.get_mut(open.slot) {
-            run.role = reg.role;
-            reg.dispatched += 1;
-            reg.run_ns = reg.run_ns.saturating_add(length);
-            reg.run.record(length);
-            reg.queue.record(queue);
-            if let Some(notice) = run.notice {
-                reg.notice_lo.record(notice.lo);
-                reg.notice_hi.record(notice.hi);
-            }
-            let wait = run.wait().map_or(queue, |w| w.hi);
-            reg.wait_max = reg.wait_max.max(wait);
-            reg.wait_told(waited);
-            reg.bypassed_max = reg.bypassed_max.max(run.bypassed);
-            reg.s.running = reg.s.running.saturating_sub(1);
-            reg.s.pins = reg.s.pins.saturating_sub(1);
-            reg.s.last_run = Some((seat.at, run.start, run.end));
-        }
-        sink.run(&open.facts);
-        self.share_window(seat.loop_id, &open.facts, open.slot, sink);
+        self.run_over(seat, &mut open, at.t);
+        self.run_told(seat, &mut open, sink);
         self.segment(seat, at.t, Part::Rest, NONE, sink);
         self.after_run(seat, &open, at, sink);
     }

@@ -71,6 +71,17 @@ impl Model {
         self.sit(thread, loop_id)
     }
 
+    /// The thread's poll or select loop, if it has been waited on.
+    pub(super) fn polled_seat(&self, thread: Id, e: &Event) -> Option<Seat> {
+        let kind = match Wait::from_code(e.aux) {
+            Some(Wait::Poll | Wait::Ppoll) => LoopKind::Poll,
+            _ => LoopKind::Select,
+        };
+        let loop_id = *self.poll_loops.get(&(thread, kind as u8))?;
+        let at = *self.loops.get(loop_id as usize)?.seats.get(&thread)?;
+        Some(Seat { loop_id, at })
+    }
+
     pub(super) fn is_polling(e: &Event) -> bool {
         matches!(
             Wait::from_code(e.aux),

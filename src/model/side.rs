@@ -30,6 +30,11 @@ impl Model {
             return;
         };
         let Some(ts) = self.seat(seat) else { return };
+        if ts.inferred_run() {
+            // What the program names is no part of a handler that is only inferred.
+            self.close_runs(thread, seat, at, sink);
+        }
+        let Some(ts) = self.seat(seat) else { return };
         let name = e.x as u32;
         match ts.phase {
             Phase::Rest { .. } => {}

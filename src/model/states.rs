@@ -104,6 +104,7 @@ impl Model {
             dispatched: 0,
             skipped: 0,
             stale: 0,
+            handed: 0,
             bytes_in: 0,
             bytes_out: 0,
             run_ns: 0,

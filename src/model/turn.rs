@@ -14,6 +14,7 @@ impl Model {
             _ => return,
         }
         self.end_side_work(seat, at);
+        self.tell_served(seat, sink);
         self.skip_rest(seat, at, sink);
         self.unpin(seat, at, sink);
         self.segment(seat, at.t, Part::Wait, NONE, sink);
@@ -30,6 +31,7 @@ impl Model {
         l.run_ns = l.run_ns.saturating_add(ts.parts.run_ns);
         l.timer_ns = l.timer_ns.saturating_add(ts.parts.timer_ns);
         l.task_ns = l.task_ns.saturating_add(ts.parts.task_ns);
+        l.tail_ns = l.tail_ns.saturating_add(ts.parts.tail_ns);
         l.iteration.record(length);
         let turn = Turn {
             loop_id: seat.loop_id,
@@ -45,6 +47,7 @@ impl Model {
             run_ns: ts.parts.run_ns,
             timer_ns: ts.parts.timer_ns,
             task_ns: ts.parts.task_ns,
+            tail_ns: ts.parts.tail_ns,
             longest: ts.parts.longest,
         };
         sink.turn(&turn);
@@ -67,7 +70,7 @@ impl Model {
         let add = |total: &mut u64, more: i64| *total = total.saturating_add_signed(more);
         ts.retained.settle(horizon, |part, slot, [lo, hi]| {
             let range = match part {
-                Part::Run(id) => {
+                Part::Run(id) | Part::More(id) => {
                     if let Some(reg) = regs.get_mut(slot).filter(|r| r.id == id) {
                         add(&mut reg.caused_lo, lo);
                         add(&mut reg.caused_hi, hi);
@@ -78,6 +81,7 @@ impl Model {
                 Part::Task(_) => &mut caused.tasks,
                 Part::Rest => &mut caused.rest,
                 Part::Wait => &mut caused.wait,
+                Part::Tail(_) => &mut caused.tail,
             };
             add(&mut range.lo, lo);
             add(&mut range.hi, hi);
@@ -101,9 +105,13 @@ impl Model {
             && let Some(reg) = self.regs.get_mut(run.slot)
         {
             reg.s.running = reg.s.running.saturating_sub(1);
-            reg.s.pins = reg.s.pins.saturating_sub(1);
+            if run.served == NONE {
+                reg.s.pins = reg.s.pins.saturating_sub(1);
+            }
             self.show(run.slot, at, Why::Lost, Fidelity::Absent, sink);
         }
+        // What had ended before the loss is known as well as it ever will be.
+        self.tell_served(seat, sink);
         let mut index = 0;
         while let Some(item) = self.seat(seat).and_then(|ts| ts.batch.get_mut(index)) {
             index += 1;

@@ -1,7 +1,7 @@
 //! Entry into a wait and return from it: the wakeup, with which a turn begins. Step: **model**.
 
 use super::facts::{Id, Part, Sink};
-use super::loops::{Phase, TurnParts};
+use super::loops::{LoopKind, Phase, TurnParts};
 use super::states::At;
 use super::{Model, NONE};
 use crate::record::event::Event;
@@ -19,10 +19,13 @@ impl Model {
         sink: &mut S,
     ) {
         if Self::is_polling(e) {
+            let own = self.polled_seat(thread, e);
             let Some(t) = self.threads.get_mut(thread as usize) else {
                 return;
             };
-            if let Some(outer) = t.work.open.last().copied() {
+            if let Some(outer) = t.work.open.last().copied()
+                && own.is_none_or(|own| !t.work.open.contains(&own))
+            {
                 t.work.nested_poll = Some(at.t);
                 if let Some(l) = self.loops.get_mut(outer.loop_id as usize) {
                     l.nested_polls += 1;
@@ -30,9 +33,11 @@ impl Model {
                 return;
             }
         }
+        self.touched(thread, process, e, at, sink);
         let Some(seat) = self.wait_seat(thread, process, e) else {
             return;
         };
+        self.leave_others(thread, e.fd, at, sink);
         self.close_runs(thread, seat, at, sink);
         self.end_turn(seat, at, sink);
         let started = self
@@ -83,6 +88,8 @@ impl Model {
             self.in_call(thread, at.t.saturating_sub(since));
             return;
         }
+        self.touch_ends(thread, at);
+        let inferred = self.infers(thread);
         let Some(seat) = self.wait_seat(thread, process, e) else {
             return;
         };
@@ -112,7 +119,9 @@ impl Model {
             ts.maxevents = 0;
         }
         let was_waiting = matches!(ts.phase, Phase::Waiting { .. });
-        l.saturated += u64::from(n > 0 && n as u32 == ts.maxevents);
+        // A poll or select tells everything; how large its array was says nothing.
+        let epoll = l.kind == LoopKind::Epoll;
+        l.saturated += u64::from(epoll && n > 0 && n as u32 == ts.maxevents);
         l.turns_begun += 1;
         ts.turn = l.turns_begun;
         ts.wakeup = at.t;
@@ -120,8 +129,10 @@ impl Model {
         ts.phase = Phase::Rest { since: at.t };
         ts.batch_len = u32::try_from(n).unwrap_or(0);
         ts.awaited = ts.batch_len;
-        ts.exit_had_room = n >= 0 && (n as u32) < ts.maxevents;
+        // Nor does it prove anything of descriptors that may not have been in the array.
+        ts.exit_had_room = epoll && n >= 0 && (n as u32) < ts.maxevents;
         ts.in_turn = true;
+        ts.inferred = inferred;
         ts.next_item = 0;
         ts.parts = TurnParts::default();
         let stranded = !was_waiting && (!ts.batch.is_empty() || ts.run.is_some());

@@ -38,27 +38,31 @@
 //! | SupplyBegin  | –          | –      | pair name id ⁴  | –               | –               | –               |
 //! | Supplied     | –          | –      | pair name id ⁴  | bytes           | t − t0 ⁶        | –               |
 //! | Fork         | –          | –      | child pid       | –               | –               | –               |
-//! | Exec         | –          | –      | –               | –               | –               | program         |
+//! | Exec         | source ᵇ   | –      | –               | –               | –               | program         |
 //! | ThreadStart  | –          | –      | tid             | process id ⁷    | –               | thread name     |
 //! | ThreadEnd    | –          | –      | tid             | –               | –               | –               |
-//! | ProcessStart | –          | –      | pid             | process id ⁷    | parent pid      | command         |
+//! | ProcessStart | source ᵇ   | –      | pid             | process id ⁷    | parent pid      | command         |
 //! | ProcessEnd   | –          | –      | exit status ⁸   | process id ⁷    | –               | –               |
 //! | InCall       | [`Op`]     | fd     | –               | –               | inside for      | –               |
 //! | Lost         | [`Cause`]  | –      | –               | events lost     | ring's share ⁹  | –               |
 //! | Anchor       | –          | –      | –               | CLOCK_MONOTONIC | CLOCK_BOOTTIME  | ticks, REALTIME (2 × u64 LE) |
 //! | Output       | stream ᵃ   | –      | rows<<16 \| cols | –               | –               | bytes, ≤ 256    |
 //!
-//! ¹ position in the ready batch, [`NO_INDEX`] when the program names the run itself (`dispatch(token)`).
+//! ¹ position in the ready batch; [`NO_INDEX`] when the program names the run itself (`dispatch(token)`); [`BY_FD`] when it
+//! names the descriptor: `arg` is its number, `fd` −1 stands for the loop the thread waited on last.
 //! ² clipped to ±2³¹; bytes moved when positive. ³ bit 0 non-blocking, bit 1 close-on-exec, bit 2 both known.
 //! ⁴ `tcp 127.0.0.1:51234>127.0.0.1:7001`; the pair as its own side sees it. ⁵ the caller's code address for
 //! [`Space::Site`] when the text is empty, else 0. ⁶ the send call lasted from t0 to t. ⁷ the recording's own
 //! process number. ⁸ wait status as waitpid(2) gives it, −1 unknown. ⁹ nanoseconds back to the previous intact record.
-//! ᵃ 0: a terminal of the size in `x`.
+//! ᵃ 0: a terminal of the size in `x`. ᵇ who pushes, [`Source`](super::handshake::Source)'s code, 0 not said: where the
+//! preload shim does, handlers are inferred on every thread that marks none.
 //!
 //! Threads count from 1; 0 stands for events that are no thread's (Anchor, ProcessStart, ProcessEnd, Lost with cause
 //! no-slot). `t` never decreases in a recording: a late event has the instant at which it could be written.
 //!
-//! A wait's ready batch follows its `WaitExit` as `n` `Ready` events of the same thread and the same instant.
+//! A wait's ready batch follows its `WaitExit` as `n` `Ready` events of the same thread and the same instant. For poll and
+//! select `fd` is −1, the data word is the descriptor's number, `maxevents` is the size of the array (poll) or the highest
+//! number plus one (select), and a descriptor that is in several sets may be told once or once a set.
 
 /// One recorded event; the [module table](self) says what each column means for each [`Kind`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,6 +114,10 @@ pub const MAX_TEXT: usize = 256;
 
 /// `aux` of a [`Kind::RunBegin`] that does not know its place in the ready batch.
 pub const NO_INDEX: u16 = u16::MAX;
+
+/// `aux` of a [`Kind::RunBegin`] that names the descriptor it serves: its number is in `arg`, on the loop its thread waited on
+/// last where `fd` is −1.
+pub const BY_FD: u16 = u16::MAX - 1;
 
 /// Bits of [`Event::flags`].
 pub mod flags {

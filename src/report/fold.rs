@@ -111,10 +111,15 @@ fn tell(model: &Model, ear: &Ear, run: &Run) -> Worst {
     let mut behind: Vec<Behind> = Vec::new();
     for (part, range) in model::blame(of_thread(), run) {
         let (who, fd) = match part {
-            Part::Run(id) if id == run.reg => ("its own earlier run".to_owned(), None),
-            Part::Run(id) => model.reg(id).map_or(("a closed fd".to_owned(), None), |r| {
-                (descriptor(&r.name, r.kind).to_owned(), Some(r.fd))
-            }),
+            Part::Run(id) | Part::More(id) if id == run.reg => {
+                ("its own earlier run".to_owned(), None)
+            }
+            Part::Tail(id) => (after(model, id), None),
+            Part::Run(id) | Part::More(id) => {
+                model.reg(id).map_or(("a closed fd".to_owned(), None), |r| {
+                    (descriptor(&r.name, r.kind).to_owned(), Some(r.fd))
+                })
+            }
             Part::Timer(id) => (named("timer", model.name(process, Space::Timer, id)), None),
             Part::Task(id) => (named("task", model.name(process, Space::Task, id)), None),
             Part::Rest => ("the loop itself".to_owned(), None),
@@ -144,6 +149,14 @@ fn tell(model: &Model, ear: &Ear, run: &Run) -> Worst {
         waited: ear.longest.unwrap_or(0),
         notice: run.notice.map(|n| (n.lo, n.hi)),
         behind,
+    }
+}
+
+/// What follows the last call on an fd, up to the next wait: nobody can tell what it was.
+fn after(model: &Model, id: model::Id) -> String {
+    match model.reg(id) {
+        Some(r) => format!("after fd {}: its handler, timers, tasks or GC", r.fd),
+        None => "after a closed fd: its handler, timers, tasks or GC".to_owned(),
     }
 }
 
@@ -177,9 +190,15 @@ fn summarise(reader: &Reader, model: &Model, ear: &Ear, worst: Option<Worst>) ->
             (known, measured) if measured >= known.div_ceil(2) => "measured".to_owned(),
             _ => "bounded".to_owned(),
         },
-        handlers: match model.loops().iter().any(model::Loop::has_handlers) {
-            true => "measured".to_owned(),
-            false => meta.handlers.clone(),
+        handlers: match model
+            .loops()
+            .iter()
+            .map(model::Loop::handlers)
+            .collect::<Vec<_>>()
+        {
+            all if all.contains(&Fidelity::Inferred) => "inferred".to_owned(),
+            all if all.contains(&Fidelity::Measured) => "measured".to_owned(),
+            _ => meta.handlers.clone(),
         },
     };
     let mut fds: Vec<Fd> = model.regs().map(|r| an_fd(model, r)).collect();
@@ -259,6 +278,14 @@ fn a_loop(model: &Model, l: &model::Loop) -> Loop {
         ready: l.ready,
         max_batch: u64::from(l.max_batch),
         saturated: l.saturated,
+        handlers: match l.handlers() {
+            Fidelity::Measured => Some("measured"),
+            Fidelity::Inferred => Some("inferred"),
+            _ => None,
+        },
+        handed: l.handed,
+        nested_polls: l.nested_polls,
+        tail_ns: (l.handlers() == Fidelity::Inferred).then_some(l.tail_ns),
         ctl: [l.ctl.add, l.ctl.modify, l.ctl.del, l.ctl.failed],
         wait_ns: l.wait_ns,
         busy_ns: l.busy_ns,
@@ -300,6 +327,7 @@ fn an_fd(model: &Model, r: &Registration) -> Fd {
         closed_ns: r.closed_ns,
         ready: r.ready,
         dispatched: r.dispatched,
+        handed: r.handed,
         bytes_in: r.bytes_in,
         bytes_out: r.bytes_out,
         share: (handlers && all > 0).then(|| r.run_ns as f64 / all as f64),

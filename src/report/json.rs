@@ -114,7 +114,12 @@ fn a_loop(j: &mut Json, l: &Loop) {
                 j.field(name, n);
             }
         });
-        j.field("wait_ns", l.wait_ns).field("busy_ns", l.busy_ns);
+        j.field("handlers", l.handlers)
+            .field("handed_over", l.handed)
+            .field("nested_polls", l.nested_polls);
+        j.field("wait_ns", l.wait_ns)
+            .field("busy_ns", l.busy_ns)
+            .field("tail_ns", l.tail_ns);
         let all = l.wait_ns + l.busy_ns;
         j.field(
             "utilisation",
@@ -156,7 +161,9 @@ fn an_fd(j: &mut Json, f: &Fd) {
             .field("fidelity", f.fidelity);
         j.field("registered_ns", f.registered_ns)
             .field("closed_ns", f.closed_ns);
-        j.field("ready", f.ready).field("dispatched", f.dispatched);
+        j.field("ready", f.ready)
+            .field("dispatched", f.dispatched)
+            .field("handed_over", f.handed);
         j.field("bytes_in", f.bytes_in)
             .field("bytes_out", f.bytes_out);
         j.field("share", f.share)

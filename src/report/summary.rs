@@ -142,6 +142,14 @@ pub struct Loop {
     pub max_batch: u64,
     /// Full batches.
     pub saturated: u64,
+    /// How its handlers are known: "measured", "inferred"; nothing where nobody was seen to serve anything.
+    pub handlers: Option<&'static str>,
+    /// Events another thread than the one told has served.
+    pub handed: u64,
+    /// poll and select calls inside its handlers.
+    pub nested_polls: u64,
+    /// Time after the last call on the fd served last, where handlers are inferred.
+    pub tail_ns: Option<u64>,
     /// epoll_ctl calls: added, modified, deleted, failed.
     pub ctl: [u64; 4],
     /// Time inside waits.
@@ -219,6 +227,8 @@ pub struct Fd {
     pub ready: u64,
     /// Times its handler ran for it.
     pub dispatched: u64,
+    /// Reported events that another thread than the one told has served.
+    pub handed: u64,
     /// Bytes read.
     pub bytes_in: u64,
     /// Bytes written.

@@ -17,6 +17,7 @@ pub use super::roster::Names;
 use super::roster::{Place, Roster};
 use crate::record::clock::{Anchor, Converter};
 use crate::record::event::{Cause, Event, Kind, Text, flags};
+use crate::record::handshake::Source;
 use crate::record::ring::Call;
 use crate::record::wire::Rec;
 use std::cmp::Reverse;
@@ -253,6 +254,12 @@ impl Merge {
         text[..8].copy_from_slice(&anchor.ticks.to_le_bytes());
         text[8..].copy_from_slice(&anchor.real.to_le_bytes());
         self.put(self.queues.len() - 1, NOBODY, rec, &text, anchor.ticks);
+    }
+
+    /// Who pushes for a process.
+    pub fn process_from(&mut self, pid: u32, source: Source, names: &mut dyn Names) {
+        let place = self.roster.process(pid, names);
+        self.roster.pushed_by(place, source);
     }
 
     /// A process joined, or is about to.

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 use crate::record::event::{Event, Kind};
+use crate::record::handshake::Source;
 use std::collections::HashMap;
 
 /// What the roster asks about processes and threads, while they are there to be asked about.
@@ -44,6 +45,8 @@ struct Process {
     /// Set once its `ProcessStart` is written.
     number: Option<u32>,
     command: Vec<u8>,
+    /// Who pushes for it, a [`Source`]'s code; 0 not said.
+    source: u16,
 }
 
 /// The threads and processes of a recording that have not ended.
@@ -81,21 +84,33 @@ impl Roster {
             return *place;
         }
         let (parent, mut command) = names.process(pid);
-        if command.is_empty()
-            && let Some(forked) = self.by_pid.get(&parent)
+        let mut source = 0;
+        if let Some(forked) = self.by_pid.get(&parent)
             && let Some(forked) = self.processes.get(*forked)
         {
-            // Gone before it could be asked: a fork is called as its parent is until it becomes another program.
-            command.clone_from(&forked.command);
+            // Whoever pushed for the parent was copied with it.
+            source = forked.source;
+            if command.is_empty() {
+                // Gone before it could be asked: a fork is called as its parent is until it becomes another program.
+                command.clone_from(&forked.command);
+            }
         }
         let place = self.processes.put(Process {
             pid,
             parent,
             number: None,
             command,
+            source,
         });
         self.by_pid.insert(pid, place);
         place
+    }
+
+    /// Who pushes for a process, from now on.
+    pub(super) fn pushed_by(&mut self, place: Place, source: Source) {
+        if let Some(process) = self.processes.get_mut(place) {
+            process.source = source as u16;
+        }
     }
 
     /// The processes that have been seen and have not ended.
@@ -197,6 +212,7 @@ impl Roster {
         let start = Event {
             t,
             kind: Kind::ProcessStart,
+            aux: process.source,
             x: process.pid as i32,
             arg: number as u64,
             y: process.parent as u64,

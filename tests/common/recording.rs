@@ -3,6 +3,9 @@
 #[path = "../../benches/common/synth.rs"]
 #[allow(dead_code)]
 mod synth;
+#[path = "unmarked.rs"]
+#[allow(dead_code)]
+mod unmarked;
 
 use loopscope::trace::{Meta, Options, Writer};
 use std::path::Path;
@@ -42,4 +45,23 @@ pub fn write(path: &Path, seed: u64, turns: usize) -> u64 {
     let summary = writer.finish().unwrap();
     assert_eq!(summary.events, synth.emitted());
     summary.events
+}
+
+/// The same of a program that marks no handlers, up to its last entry into a wait; `late_writes` as in [`unmarked`].
+#[allow(dead_code)]
+pub fn write_unmarked(path: &Path, seed: u64, turns: usize, late_writes: bool) {
+    let mut meta = meta();
+    meta.source = "preload".into();
+    meta.handlers = "inferred".into();
+    let mut writer = Writer::create(path, &meta, Options::default()).unwrap();
+    let mut synth = synth::Synth::new(seed, 20);
+    let mut unmarked = unmarked::Unmarked::new(late_writes, |event: &_, text: &[u8]| {
+        writer.write(event, text)
+    });
+    let mut emit = |event: &_, text: &[u8]| unmarked.push(event, text);
+    synth.start(&mut emit);
+    for _ in 0..turns {
+        synth.turn(&mut emit);
+    }
+    writer.finish().unwrap();
 }

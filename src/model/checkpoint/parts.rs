@@ -19,11 +19,11 @@ codec_enum!(Word {
     0 => Stale, 1 => Running, 2 => Fetched, 3 => Ghost, 4 => Residual, 5 => Ready, 6 => BlockedOut,
     7 => Disarmed, 8 => Muted, 9 => Armed, 10 => Gone, 11 => Unknown,
 });
-codec_enum!(Part { 0 => Run(id), 1 => Timer(name), 2 => Task(name), 3 => Rest, 4 => Wait });
+codec_enum!(Part { 0 => Run(id), 1 => Timer(name), 2 => Task(name), 3 => Rest, 4 => Wait, 5 => More(id), 6 => Tail(id) });
 codec_enum!(Kernel { 0 => Armed, 1 => Ready, 2 => Disarmed, 3 => Muted, 4 => Ghost, 5 => Gone });
 codec_enum!(Drain { 0 => Unknown, 1 => Drained, 2 => Left });
 codec_enum!(LoopKind { 0 => Epoll, 1 => Poll, 2 => Select });
-codec_enum!(ItemState { 0 => Fetched, 1 => Running, 2 => Done, 3 => Skipped, 4 => Stale, 5 => Unmarked });
+codec_enum!(ItemState { 0 => Fetched, 1 => Running, 2 => Done, 3 => Skipped, 4 => Stale, 5 => Unmarked, 6 => HandedOver(thread) });
 codec_enum!(RoleKind { 0 => Other, 1 => Listener, 2 => Handler, 3 => Peer, 4 => Kind });
 codec_enum!(Phase {
     0 => Unknown,
@@ -53,7 +53,8 @@ codec!(Caused {
     timers,
     tasks,
     rest,
-    wait
+    wait,
+    tail
 });
 codec!(TurnParts {
     runs,
@@ -61,6 +62,7 @@ codec!(TurnParts {
     run_ns,
     timer_ns,
     task_ns,
+    tail_ns,
     longest
 });
 codec!(Item {
@@ -72,7 +74,8 @@ codec!(Item {
     fidelity,
     slot,
     runs_at,
-    stale
+    stale,
+    served
 });
 codec!(OpenRun {
     facts,
@@ -80,7 +83,14 @@ codec!(OpenRun {
     item,
     read,
     eof,
-    write_blocked
+    write_blocked,
+    piece,
+    own,
+    inside,
+    fd,
+    desc,
+    served,
+    sure
 });
 codec!(Run {
     event,
@@ -95,6 +105,8 @@ codec!(Run {
     wakeup,
     start,
     end,
+    more,
+    fidelity,
     ready,
     notice,
     notice_fidelity,
@@ -163,7 +175,7 @@ macro_rules! codec_some {
     };
 }
 
-codec_some!(Work { open, last, seats, ctl, close, dup, nested_poll, call, timers, clock } else { cached: None });
+codec_some!(Work { open, last, seats, ctl, close, dup, nested_poll, call, timers, marks, clock } else { cached: None });
 codec!(Thread {
     id,
     number,
@@ -186,6 +198,7 @@ codec!(Process {
     status,
     execs,
     silent,
+    infers,
     fds,
     loops,
     dirty,
@@ -214,10 +227,12 @@ codec!(ThreadState {
     begun,
     segment,
     retained,
+    inferred,
+    served,
 });
 codec_some!(Loop {
     id, process, kind, epfds, name, threads, since, ended, waits, wakeups, timeouts, interrupted, failed,
-    unfinished, ready, max_batch, saturated, ctl, nested_polls, wait_ns, busy_ns, run_ns, timer_ns, task_ns, turns,
-    dispatched, skipped, iteration, notice_lo, notice_hi, queue, run, timers, tasks, caused, caused_clipped, procs, marked,
+    unfinished, ready, max_batch, saturated, ctl, nested_polls, wait_ns, busy_ns, run_ns, timer_ns, task_ns, tail_ns, handed, turns,
+    dispatched, skipped, iteration, notice_lo, notice_hi, queue, run, timers, tasks, caused, caused_clipped, procs, marked, inferred,
     room_exit, believed, known, known_live, dirty, turns_begun, head, runs_total, fair, window,
 } else { seats: Map::default(), data: DataMap::default() });

@@ -44,8 +44,11 @@ fn words(app: &App, run: &Run, part: Part) -> String {
         .map_or(0, |t| t.process);
     let named = |space, id| crate::text::visible(app.model().name(process, space, id)).into_owned();
     match part {
-        Part::Run(id) if id == run.reg => format!("{} itself", app.names.name(id)),
-        Part::Run(id) => app.names.name(id).to_owned(),
+        Part::Run(id) | Part::More(id) if id == run.reg => {
+            format!("{} itself", app.names.name(id))
+        }
+        Part::Tail(id) => format!("after {}, ~", app.names.name(id)),
+        Part::Run(id) | Part::More(id) => app.names.name(id).to_owned(),
         Part::Timer(id) => format!("timer {}", named(Space::Timer, id)),
         Part::Task(id) => format!("task {}", named(Space::Task, id)),
         Part::Rest => "the loop itself".to_owned(),

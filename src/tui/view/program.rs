@@ -172,6 +172,7 @@ fn draw_item(pen: &mut Pen<'_>, app: &App, thread: &ThreadState, item: &Item, el
     let w = pen.width();
     let fd = app.model().reg(item.reg).map_or(-1, |r| r.fd);
     let now = app.t();
+    let helper;
     let (word, said, ns, style) = match (item.state, thread.phase) {
         (ItemState::Running, Phase::Running { since, .. }) => (
             Word::Running,
@@ -190,6 +191,13 @@ fn draw_item(pen: &mut Pen<'_>, app: &App, thread: &ThreadState, item: &Item, el
         (ItemState::Skipped, _) => (Word::Armed, "skipped", 0, theme::odd()),
         (ItemState::Stale, _) => (Word::Stale, "stale", 0, theme::odd()),
         (ItemState::Unmarked, _) => (Word::Unknown, "told", 0, theme::plain()),
+        (ItemState::HandedOver(to), _) => {
+            helper = match app.model().threads().get(to as usize) {
+                Some(t) => format!("→ {}", t.tid),
+                None => "→".to_owned(),
+            };
+            (Word::Armed, helper.as_str(), 0, theme::quiet())
+        }
     };
     let name_w = (w.saturating_sub(24)).clamp(6, 24);
     let mark = if word == Word::Running { GO } else { ' ' };

@@ -75,6 +75,8 @@ pub fn turn(pen: &mut Pen<'_>, app: &App) {
             Part::Run(_) => (theme::running(), RUN),
             Part::Timer(_) => (theme::queued(), 't'),
             Part::Task(_) => (theme::queued(), 'k'),
+            Part::More(_) => (theme::running(), '~'),
+            Part::Tail(_) => (theme::quiet(), '~'),
             _ => (theme::quiet(), '·'),
         };
         let (a, b) = (col(*a), col(*b).max(col(*a) + 1).min(w));
