@@ -95,6 +95,8 @@ fn under_way(app: &App) -> Option<(Run, Stage)> {
         wakeup,
         start: now,
         end: now,
+        more: 0,
+        fidelity: Fidelity::Measured,
         ready,
         notice,
         notice_fidelity: if notice.is_some() {
