@@ -13,7 +13,7 @@ fn press(s: &mut Session, event: KeyEvent) {
 }
 
 /// A calm screen at a known place.
-fn reset(s: &mut Session, view: char, at: Option<&str>) {
+fn reset(s: &mut Session, view: char, at: Option<u64>) {
     s.app.mode = Mode::Normal;
     s.app.playing = false;
     s.app.left_with = None;
@@ -27,10 +27,11 @@ fn reset(s: &mut Session, view: char, at: Option<&str>) {
     s.app.pace = Pace::Clock;
     s.app.speed = 4;
     match at {
-        Some(at) => s.go(at),
-        None => s.keys("G"),
-    };
-    s.keys(&view.to_string());
+        Some(event) => s.app.player.seek_event(event).unwrap(),
+        None => s.app.update(Message::Last).unwrap(),
+    }
+    let shown = View::ALL.iter().find(|v| v.1 == view).unwrap();
+    s.app.update(Message::Show(shown.0)).unwrap();
     s.app.note = None;
 }
 
@@ -38,7 +39,7 @@ fn reset(s: &mut Session, view: char, at: Option<&str>) {
 fn silent(
     s: &mut Session,
     view: char,
-    at: Option<&str>,
+    at: Option<u64>,
     only: impl Fn(Group) -> bool,
 ) -> Vec<String> {
     let mut silent = Vec::new();
@@ -74,8 +75,10 @@ fn silent(
 #[test]
 fn every_key_does_something_on_every_screen_of_a_replay() {
     let mut s = Session::new(Script::default(), 80, 24);
+    s.go("94ms");
+    let middle = s.app.player.next();
     for (_, view) in View::ALL {
-        let quiet = silent(&mut s, view, Some("94ms"), |_| true);
+        let quiet = silent(&mut s, view, Some(middle), |_| true);
         assert!(quiet.is_empty(), "{quiet:#?}");
     }
 }
@@ -83,7 +86,8 @@ fn every_key_does_something_on_every_screen_of_a_replay() {
 #[test]
 fn at_the_ends_of_a_recording_every_key_in_time_says_so() {
     let mut s = Session::new(Script::default(), 80, 24);
-    for at in ["event:0", "100%"] {
+    let reader = s.app.player.reader();
+    for at in [reader.first(), reader.end()] {
         let quiet = silent(&mut s, '2', Some(at), |g| {
             matches!(g, Group::Time | Group::Timeline)
         });

@@ -2,7 +2,7 @@
 //! Step: model → **view**.
 
 use super::moment::{self, Stage};
-use crate::model::{Fidelity, Part, Range, Run, Segment, blame};
+use crate::model::{Fidelity, Id, Part, Range, Run, Segment, blame};
 use crate::record::event::Space;
 use crate::tui::app::App;
 use crate::tui::view::popup;
@@ -32,27 +32,30 @@ pub fn parts(app: &App, run: &Run) -> Vec<(String, Range)> {
     blame(segments, run)
         .into_iter()
         .filter(|(part, _)| !slept(part))
-        .map(|(part, range)| (words(app, run, part), range))
+        .map(|(part, range)| (before(app, run, part), range))
         .collect()
 }
 
-fn words(app: &App, run: &Run, part: Part) -> String {
-    let process = app
-        .model()
-        .threads()
-        .get(run.thread as usize)
-        .map_or(0, |t| t.process);
+/// What a thread does in a segment, in words.
+pub fn words(app: &App, thread: Id, part: Part) -> String {
+    let thread = app.model().threads().get(thread as usize);
+    let process = thread.map_or(0, |t| t.process);
     let named = |space, id| crate::text::visible(app.model().name(process, space, id)).into_owned();
     match part {
-        Part::Run(id) | Part::More(id) if id == run.reg => {
-            format!("{} itself", app.names.name(id))
-        }
-        Part::Tail(id) => format!("after {}, ~", app.names.name(id)),
         Part::Run(id) | Part::More(id) => app.names.name(id).to_owned(),
+        Part::Tail(id) => format!("after {}, ~", app.names.name(id)),
         Part::Timer(id) => format!("timer {}", named(Space::Timer, id)),
         Part::Task(id) => format!("task {}", named(Space::Task, id)),
         Part::Rest => "the loop itself".to_owned(),
         Part::Wait => "the kernel's wakeup".to_owned(),
+    }
+}
+
+/// The same, from the view of the one that waited.
+fn before(app: &App, run: &Run, part: Part) -> String {
+    match part {
+        Part::Run(id) | Part::More(id) if id == run.reg => format!("{} itself", app.names.name(id)),
+        _ => words(app, run.thread, part),
     }
 }
 
@@ -81,7 +84,7 @@ pub fn lines(app: &App, run: &Run, stage: Stage) -> Vec<String> {
             .find_map(|t| moment::open_segment(app, t));
         let until = match (stage, open.map(|o| o.part)) {
             (_, Some(part @ (Part::Run(_) | Part::Timer(_) | Part::Task(_)))) => {
-                format!("; right now {} runs", words(app, run, part))
+                format!("; right now {} runs", before(app, run, part))
             }
             (Stage::Ready, Some(Part::Wait)) => "; the wakeup is on its way".to_owned(),
             _ => String::new(),

@@ -27,12 +27,14 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         .and_then(|l| l.control.pty())
         .filter(|_| app.player.at_end());
     if let Some(pty) = own {
-        let title = match typing {
-            true => "the program's terminal: it has the keys, F12 takes them back",
-            false if app.takes_keys() => "the program's terminal: Enter types to it",
-            false => "the program's terminal: it has ended",
+        let live = app.live.as_ref();
+        let ended = live.and_then(|l| crate::tui::run::child_state(&l.control));
+        let title = match (typing, ended) {
+            (_, Some(ended)) => format!("the program's terminal: it has {ended}"),
+            (true, _) => "the program's terminal: it has the keys, F12 takes them back".to_owned(),
+            _ => "the program's terminal: Enter types to it".to_owned(),
         };
-        boxes::title(pen, 1, 0, w - 2, title, theme::strong());
+        boxes::title(pen, 1, 0, w - 2, &title, theme::strong());
         let mut inside = pen.part(1, 1, w - 2, h.saturating_sub(2));
         pty.with_screen(|screen| terminal(&mut inside, screen, typing));
         return;

@@ -42,7 +42,11 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         pen.put(1, 1, &told, theme::plain());
         return;
     };
-    pen.put(1, 1, &chain(&run, stage), theme::plain());
+    let mut told = chain(&run, stage);
+    if text::width(&told) > w - 2 {
+        told = told.replace("─► done", "");
+    }
+    pen.put(1, 1, &told, theme::plain());
     proportions(&mut pen.part(1, 2, w - 2, 1), &run, stage);
     let lines = blame::lines(app, &run, stage);
     let mut y = 3;

@@ -189,7 +189,8 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let chart = match h {
         0..16 => 3,
         16..30 => 5,
-        _ => 9,
+        // What few fds leave empty.
+        _ => h.saturating_sub(regs.len() + 5).clamp(9, (h / 2).min(18)),
     };
     let table = h.saturating_sub(chart + 2);
     draw_table(&mut pen.part(1, 1, w - 2, table), app, &regs);
@@ -250,7 +251,9 @@ pub fn draw_table(pen: &mut Pen<'_>, app: &App, regs: &[&Registration]) {
         let y = row + 1;
         let chosen = Some(reg.id) == app.chosen;
         if chosen {
-            pen.paint(0, y, w, theme::chosen());
+            // Up to the bar, which has a colour of its own.
+            let to = if bar_room >= 6 { x } else { w };
+            pen.paint(0, y, to, theme::chosen());
         }
         let base = if chosen {
             theme::chosen()
@@ -281,7 +284,7 @@ pub fn draw_table(pen: &mut Pen<'_>, app: &App, regs: &[&Registration]) {
         }
         if bar_room >= 6 {
             let bar = bar::share(reg.waited_max.hi as f64 / most as f64, bar_room);
-            pen.put(x + 1, y, &bar, theme::queued().patch(base));
+            pen.put(x + 1, y, &bar, theme::queued());
         }
     }
     if regs.is_empty() {

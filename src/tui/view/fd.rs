@@ -22,7 +22,7 @@ pub fn why(why: Why) -> &'static str {
         Why::Reported => "told: in a ready batch",
         Why::NotReported => "a wait with room did not report it",
         Why::Start => "its handler started",
-        Why::Drained => "drained (EAGAIN, end or short read)",
+        Why::Drained => "drained (EAGAIN, end, short read)",
         Why::LeftData => "its handler ended with data left",
         Why::WriteBlocked => "a write met EAGAIN",
         Why::Skipped => "the program left the batch before its turn",

@@ -49,6 +49,17 @@ pub fn text(pen: &mut Pen<'_>, app: &App, title: &str, lines: &[String]) {
     }
 }
 
+/// What the header's figures mean.
+const FIRST_LINE: [(&str, &str); 4] = [
+    ("1:100", "speed: 1 s of the recording takes 100 s"),
+    ("#41", "number of the last event that has happened"),
+    ("lost 0", "events that found no room and were dropped"),
+    (
+        "cost 2+0.1%",
+        "of one core: collector and this screen, plus the pushes inside the program",
+    ),
+];
+
 /// All keys, from the action table.
 pub fn help(pen: &mut Pen<'_>, app: &App) {
     // Keys stand in a column of their own, so each help text is wrapped beside it.
@@ -64,6 +75,17 @@ pub fn help(pen: &mut Pen<'_>, app: &App) {
                 let keys = if i == 0 { keys } else { "" };
                 lines.push(format!("  {} {piece}", text::left(keys, 11)));
             }
+        }
+    }
+    lines.push(String::new());
+    lines.push("THE FIRST LINE".to_owned());
+    for (what, means) in FIRST_LINE {
+        for (i, piece) in text::wrap(means, room.saturating_sub(14))
+            .iter()
+            .enumerate()
+        {
+            let what = if i == 0 { what } else { "" };
+            lines.push(format!("  {} {piece}", text::left(what, 11)));
         }
     }
     let rows = lines.len().min(pen.height().saturating_sub(2));

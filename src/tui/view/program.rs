@@ -1,7 +1,7 @@
 //! The program's side of the Loop screen: the batch it was told of, or what it sleeps on. Step: model → **view**.
 
-use super::{kernel, strip};
-use crate::model::{Item, ItemState, Phase, ThreadState, Word};
+use super::{blame, kernel, strip};
+use crate::model::{Item, ItemState, Part, Phase, ThreadState, Word};
 use crate::tui::app::App;
 use crate::tui::theme::{self, GO};
 use crate::tui::widget::pen::Pen;
@@ -78,8 +78,12 @@ fn batch(pen: &mut Pen<'_>, app: &App, thread: &ThreadState) {
         other => &format!("{other} "),
     };
     let title = title.replace("epoll_wait ", call);
+    let title = match thread.batch_len {
+        0 => "it was told of nothing".to_owned(),
+        _ => title,
+    };
     let late = late_ones(app, thread);
-    let call = in_call(app, thread);
+    let call = in_call(app, thread).or_else(|| callback(app, thread));
     let below =
         usize::from(!late.is_empty()) * if h >= 7 { 3 } else { 1 } + usize::from(call.is_some());
     let room = h.saturating_sub(1 + below).max(1);
@@ -168,6 +172,20 @@ pub fn in_call(app: &App, thread: &ThreadState) -> Option<String> {
     ))
 }
 
+/// The timer or task that runs instead of a handler.
+fn callback(app: &App, thread: &ThreadState) -> Option<String> {
+    let (part, since) = match thread.phase {
+        Phase::Timer { name, since } => (Part::Timer(name), since),
+        Phase::Task { name, since } => (Part::Task(name), since),
+        _ => return None,
+    };
+    let name = blame::words(app, thread.thread, part);
+    Some(format!(
+        "{GO} {name} RUNS {}",
+        time(app.t().saturating_sub(since))
+    ))
+}
+
 fn draw_item(pen: &mut Pen<'_>, app: &App, thread: &ThreadState, item: &Item, elapsed: u64) {
     let w = pen.width();
     let fd = app.model().reg(item.reg).map_or(-1, |r| r.fd);
@@ -219,9 +237,10 @@ fn draw_item(pen: &mut Pen<'_>, app: &App, thread: &ThreadState, item: &Item, el
         &text::left(app.names.name(item.reg), name_w),
         style.patch(chosen),
     );
-    let x = pen.put(x + 1, 0, &text::left(said, 7), style);
+    let (said_w, time_w) = if w < 28 { (6, 7) } else { (7, 8) };
+    let x = pen.put(x + 1, 0, &text::left(said, said_w), style);
     let shown = if ns > 0 { time(ns) } else { String::new() };
-    let x = pen.put(x, 0, &text::right(&shown, 8), style);
+    let x = pen.put(x, 0, &text::right(&shown, time_w), style);
     let room = w.saturating_sub(x + 2).min(40);
     let (bar, style) = strip::item_bar(word, ns as f64 / elapsed as f64, room);
     pen.put(x + 1, 0, &bar, style);
@@ -259,7 +278,8 @@ fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
     };
     let slept = time(now.saturating_sub(since));
     let line = match w {
-        0..44 => format!("asleep {slept}, {until}"),
+        0..28 => format!("asleep for {slept}"),
+        28..44 => format!("asleep {slept}, {until}"),
         _ => format!("asleep in {call} for {slept}; {until}"),
     };
     pen.put(1, 0, &line, theme::plain());
@@ -289,7 +309,13 @@ fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
         } else {
             theme::plain()
         };
+        let why = match w {
+            0..32 if !wakes => "only more bytes",
+            32..50 if !wakes && reg.word == Word::Residual => "only when more bytes come",
+            _ => why,
+        };
         let unread = match reg.unread {
+            Some(n) if n > 0 && w < 28 => format!(" {}", bytes(n)),
             Some(n) if n > 0 => format!(" {} unread", bytes(n)),
             _ => String::new(),
         };

@@ -39,6 +39,11 @@ pub fn tell(app: &App) -> Vec<String> {
         );
         return out;
     };
+    let sleeps = matches!(thread.phase, Phase::Waiting { .. });
+    if sleeps {
+        // What will never wake it is the first thing to know of a sleep.
+        left_over(app, &mut out);
+    }
     match thread.phase {
         Phase::Running { reg, since } => running(app, thread, reg, since, &mut out),
         Phase::Waiting { since, timeout } => asleep(app, since, timeout, &mut out),
@@ -50,7 +55,9 @@ pub fn tell(app: &App) -> Vec<String> {
             out.push("Events were lost here: what the thread does is not known.".to_owned())
         }
     }
-    left_over(app, &mut out);
+    if !sleeps {
+        left_over(app, &mut out);
+    }
     outlook(app, thread, &mut out);
     out
 }

@@ -3,7 +3,7 @@
 use crate::model::{Part, Phase, Registration, Turn, Word};
 use crate::tui::app::App;
 use crate::tui::theme::{self, QUEUED, RUN};
-use crate::tui::view::kernel;
+use crate::tui::view::{blame, kernel};
 use crate::tui::widget::bar;
 use crate::tui::widget::pen::Pen;
 use crate::tui::widget::text::{self, time};
@@ -86,8 +86,19 @@ pub fn turn(pen: &mut Pen<'_>, app: &App) {
     }
     // Names over the blocks that have room for them.
     for (part, a, b) in &parts {
-        let Part::Run(reg) = part else { continue };
         let (a, b) = (col(*a), col(*b).min(w));
+        let reg = match part {
+            Part::Run(reg) => reg,
+            Part::Timer(_) | Part::Task(_) => {
+                let name = blame::words(app, thread.thread, *part);
+                if b >= a + text::width(&name) + 3 {
+                    let style = theme::queued().patch(theme::chosen());
+                    pen.put(1 + a, 0, &format!(" {name} "), style);
+                }
+                continue;
+            }
+            _ => continue,
+        };
         let name = app.names.name(*reg);
         let style = theme::running().patch(theme::chosen());
         if b >= a + text::width(name) + 3 {
@@ -96,7 +107,10 @@ pub fn turn(pen: &mut Pen<'_>, app: &App) {
             pen.glyph(1 + a, 0, app.names.letter(*reg), style);
         }
     }
-    let running = matches!(thread.phase, Phase::Running { .. });
+    let running = matches!(
+        thread.phase,
+        Phase::Running { .. } | Phase::Timer { .. } | Phase::Task { .. }
+    );
     let x = 1 + w;
     if running {
         pen.glyph(x, 0, theme::GO, theme::running());
