@@ -196,7 +196,7 @@ fn trace_failure(error: &trace::Error) -> anyhow::Error {
 }
 
 /// The child's code if it is not 0; a recording without events, or one that could not be written, is our failure.
-/// A file without a single event goes away again; one that holds what came before a failure stays, and that is said.
+/// A file that nobody joined goes away again; one that holds what came before a failure stays, and that is said.
 pub(super) fn exit_of(ended: &live::Ended, program: &str, file: Option<&Path>) -> Outcome {
     use std::os::unix::process::ExitStatusExt;
     let by_us = ended.control.end_asked()
@@ -213,7 +213,7 @@ pub(super) fn exit_of(ended: &live::Ended, program: &str, file: Option<&Path>) -
         exit
     };
     let file = file.filter(|path| {
-        let worth = ended.outcome.counts.records > 0;
+        let worth = ended.outcome.counts.records > 0 || ended.outcome.joined > 0;
         if !worth {
             // It would only stand in the way of the next try.
             let _ = std::fs::remove_file(path);

@@ -145,8 +145,11 @@ impl Found {
     }
 }
 
-/// Reads a whole recording.
+/// Reads a whole recording; where nobody joined there is none.
 pub fn read(path: &Path) -> Found {
+    if !path.exists() {
+        return Found::default();
+    }
     let mut reader = Reader::open(path).unwrap();
     let mut found = Found {
         complete: reader.complete(),
