@@ -39,12 +39,59 @@ impl Key {
     }
 }
 
+impl Key {
+    /// The same in two words, to compare and to hash at a stroke.
+    fn words(&self) -> [u64; 2] {
+        [
+            u64::from(self.thread) | u64::from(self.x as u32) << 32,
+            u64::from(self.site)
+                | u64::from(self.aux) << 16
+                | u64::from(self.kind.code()) << 32
+                | u64::from(self.flags) << 40,
+        ]
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Lane {
     key: Key,
     count: u32,
     start: u32,
+    /// The fields that are not the same in all its events.
     columns: u8,
+    /// Its first event, and that one's step.
+    first: (Event, u64),
+}
+
+impl Lane {
+    fn take(&mut self, e: &Event, step: u64) {
+        self.count += 1;
+        let (first, first_step) = &self.first;
+        // No branch: which fields differ is hard to foresee.
+        for field in FIELDS {
+            let differs = field.get(e, step) != field.get(first, *first_step);
+            self.columns |= u8::from(differs) * field.bit();
+        }
+    }
+}
+
+/// Lanes found lately, by a cheap hash of their keys: most events are of a few kinds.
+struct Recent([([u64; 2], u16); 256]);
+
+impl Recent {
+    /// A key with bits that none has.
+    const NONE: ([u64; 2], u16) = ([u64::MAX; 2], 0);
+
+    fn place(words: [u64; 2]) -> usize {
+        let mixed = words[0] ^ words[1].rotate_left(23);
+        (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
+    }
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Recent([Self::NONE; 256])
+    }
 }
 
 /// Encodes pages; keeps its buffers from one to the next.
@@ -52,6 +99,7 @@ struct Lane {
 pub(crate) struct Encoder {
     lanes: Vec<Lane>,
     by_key: HashMap<Key, u16>,
+    recent: Recent,
     symbols: Vec<u16>,
     steps: Vec<u64>,
     positions: Vec<u16>,
@@ -74,9 +122,6 @@ impl Encoder {
         debug_assert!(events.len() <= MAX_EVENTS);
         out.clear();
         self.sort_into_lanes(events);
-        for lane in 0..self.lanes.len() {
-            self.lanes[lane].columns = self.varying(lane, events);
-        }
         self.fill_dictionary(events);
         self.put_lanes(events, out);
         self.put_dictionary(out);
@@ -102,23 +147,32 @@ impl Encoder {
     fn sort_into_lanes(&mut self, events: &[Event]) {
         self.lanes.clear();
         self.by_key.clear();
+        self.recent.0.fill(Recent::NONE);
         self.symbols.clear();
         self.steps.clear();
         let mut before = events.first().map_or(0, |e| e.t);
         for e in events {
+            let step = e.t.wrapping_sub(before);
             let key = Key::of(e);
-            let symbol = *self.by_key.entry(key).or_insert_with(|| {
-                self.lanes.push(Lane {
-                    key,
-                    count: 0,
-                    start: 0,
-                    columns: 0,
+            let words = key.words();
+            let recent = &mut self.recent.0[Recent::place(words)];
+            if recent.0 != words {
+                let symbol = *self.by_key.entry(key).or_insert_with(|| {
+                    self.lanes.push(Lane {
+                        key,
+                        count: 0,
+                        start: 0,
+                        columns: 0,
+                        first: (*e, step),
+                    });
+                    (self.lanes.len() - 1) as u16
                 });
-                (self.lanes.len() - 1) as u16
-            });
-            self.lanes[usize::from(symbol)].count += 1;
+                *recent = (words, symbol);
+            }
+            let symbol = recent.1;
+            self.lanes[usize::from(symbol)].take(e, step);
             self.symbols.push(symbol);
-            self.steps.push(e.t.wrapping_sub(before));
+            self.steps.push(step);
             before = e.t;
         }
         let mut start = 0;
@@ -139,22 +193,6 @@ impl Encoder {
     fn members(&self, lane: usize) -> &[u16] {
         let lane = &self.lanes[lane];
         &self.positions[lane.start as usize..][..lane.count as usize]
-    }
-
-    /// The fields that are not the same in all events of a lane.
-    fn varying(&self, lane: usize, events: &[Event]) -> u8 {
-        let members = self.members(lane);
-        let first = usize::from(members[0]);
-        let mut columns = 0;
-        for field in FIELDS {
-            let one = field.get(&events[first], self.steps[first]);
-            let same =
-                |&i: &u16| field.get(&events[usize::from(i)], self.steps[usize::from(i)]) == one;
-            if !members.iter().all(same) {
-                columns |= field.bit();
-            }
-        }
-        columns
     }
 
     fn fill_dictionary(&mut self, events: &[Event]) {
@@ -243,9 +281,8 @@ impl Encoder {
         if let Some(places) = places {
             out.push(code::PLACE);
             let width = place_width(self.dictionary.words.len());
-            members.iter().for_each(|&i| {
-                out.extend_from_slice(&places[usize::from(i)].to_le_bytes()[..width])
-            });
+            let places = members.iter().map(|&i| u64::from(places[usize::from(i)]));
+            put_fixed(places, width, out);
             return;
         }
         self.values.clear();
@@ -288,11 +325,19 @@ impl Encoder {
                 if kind == code::DELTA {
                     put_varint(out, zigzag(first));
                 }
-                values.iter().for_each(|v| {
-                    out.extend_from_slice(&v.wrapping_sub(base).to_le_bytes()[..width])
-                });
+                put_fixed(values.iter().map(|v| v.wrapping_sub(base)), width, out);
             }
         }
+    }
+}
+
+/// Appends numbers in 1, 2, 4 or 8 bytes each.
+fn put_fixed(values: impl Iterator<Item = u64>, width: usize, out: &mut Vec<u8>) {
+    match width {
+        1 => out.extend(values.map(|v| v as u8)),
+        2 => out.extend(values.flat_map(|v| (v as u16).to_le_bytes())),
+        4 => out.extend(values.flat_map(|v| (v as u32).to_le_bytes())),
+        _ => out.extend(values.flat_map(u64::to_le_bytes)),
     }
 }
 

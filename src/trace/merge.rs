@@ -397,7 +397,10 @@ impl Merge {
         let late = stamp < self.released_to;
         let key = stamp.max(queue.last_key).max(self.released_to);
         queue.last_key = key;
-        queue.text.extend(text);
+        // Hardly any has a text, and a deque looks at its ends before it finds that out.
+        if !text.is_empty() {
+            queue.text.extend(text);
+        }
         queue.items.push_back(Item {
             key,
             rec,

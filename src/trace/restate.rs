@@ -81,12 +81,21 @@ pub(crate) struct Restater {
 }
 
 impl Restater {
+    /// Whether events of this kind have to be taken in. By far the most frequent kinds have not.
+    #[inline]
+    pub fn heeds(kind: Kind) -> bool {
+        use Kind::*;
+        !matches!(
+            kind,
+            Ready | RunBegin | RunEnd | Io | CallBegin | CallEnd | Mark
+        )
+    }
+
     /// Takes in the next event.
     pub fn apply(&mut self, e: &Event, text: &[u8]) {
         use Kind::*;
         match e.kind {
-            // By far the most frequent kinds first: they cost a comparison.
-            Ready | RunBegin | RunEnd | Io => {}
+            kind if !Self::heeds(kind) => {}
             WaitEnter | WaitExit => self.turn(e),
             Anchor => self.anchor = Some(Said::new(e, text)),
             ProcessStart | ProcessEnd | Exec | ThreadStart | ThreadEnd => self.lives(e, text),

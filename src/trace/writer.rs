@@ -204,7 +204,9 @@ impl Writer {
             at: self.text.len() as u32,
             len: kept.len() as u16,
         };
-        self.text.extend_from_slice(kept);
+        if !kept.is_empty() {
+            self.text.extend_from_slice(kept);
+        }
         self.events.push(Event {
             text: place,
             flags: event.flags | cut,
@@ -261,9 +263,8 @@ impl Writer {
             }
         }
         // What could not be written is still known: names given there are said again in the next segment.
-        events
-            .iter()
-            .for_each(|e| self.restater.apply(e, e.text.of(&text)));
+        let told = events.iter().filter(|e| Restater::heeds(e.kind));
+        told.for_each(|e| self.restater.apply(e, e.text.of(&text)));
         self.events = events;
         self.text = text;
         self.events.clear();
