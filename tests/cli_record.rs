@@ -131,3 +131,48 @@ fn the_default_name_is_new_every_time_and_the_terminal_stays_the_programs() {
         screen.contents()
     );
 }
+
+#[test]
+fn a_program_in_a_pid_namespace_of_its_own_is_recorded_to_its_end() {
+    let unshare = ["unshare", "--user", "--map-root-user", "--pid", "--fork"];
+    let allowed = Command::new(unshare[0])
+        .args(&unshare[1..])
+        .arg("true")
+        .status();
+    if !allowed.is_ok_and(|s| s.success()) {
+        assert!(std::env::var_os("CI").is_none(), "no user namespaces here");
+        println!("skipped: no user namespaces here, so no pid namespace of our own");
+        return;
+    }
+    let place = Place::new();
+    let file = place.arg("a.lscope");
+    // Long enough for several looks at who is still there.
+    let server = [PROGRAM, "demo-program", "greedy-fd", "--ms=1500"];
+    record(&["-o", &file], &[&unshare[..], &server].concat()).exits(0);
+    let report = run(&["report", "--json", &file]).exits(0).stdout;
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let recording = &report["recording"];
+    assert!(
+        recording["complete"] == true && recording["lost"] == 0,
+        "{recording}"
+    );
+    assert!(
+        recording["duration_ns"].as_u64() > Some(1_000_000_000),
+        "{recording}"
+    );
+    // One process and one loop, known by the number that it has here.
+    let processes = report["processes"].as_array().unwrap();
+    assert_eq!(processes.len(), 1, "{processes:?}");
+    assert!(processes[0]["pid"].as_u64() > Some(1), "{processes:?}");
+    assert_eq!(
+        report["loops"].as_array().unwrap().len(),
+        1,
+        "{}",
+        report["loops"]
+    );
+    assert!(
+        report["loops"][0]["wakeups"].as_u64() > Some(50),
+        "{}",
+        report["loops"]
+    );
+}

@@ -81,6 +81,7 @@ impl<G: Fn()> Collector<G> {
     }
 
     pub(super) fn run(mut self, inbox: &Receiver<Message>) -> Outcome {
+        be_served_first();
         let mut next = Instant::now();
         loop {
             if self.over() {
@@ -116,6 +117,7 @@ impl<G: Fn()> Collector<G> {
         match message {
             Message::Joined(Joined { pid, hello }) => {
                 let pid = pid as u32;
+                self.drain.calls_itself(pid, hello.pid as u32);
                 self.outcome.joined += 1;
                 self.drain.process_from(pid, hello.source);
                 if self.alive.contains_key(&pid) {
@@ -215,6 +217,13 @@ impl<G: Fn()> Collector<G> {
         (self.grown)();
         self.outcome
     }
+}
+
+/// A ring holds what a program pushes in some 20 ms at its fastest, and a busy machine lets others wait for longer. Who
+/// may (root, CAP_SYS_NICE, RLIMIT_NICE) has this thread scheduled before programs at the usual priority.
+fn be_served_first() {
+    // SAFETY: takes integers; 0 is the calling thread. Not permitted: then we wait our turn.
+    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -10) };
 }
 
 fn is_readable(fd: BorrowedFd<'_>) -> bool {

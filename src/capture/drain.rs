@@ -13,6 +13,7 @@
 //! | leaves a ring for another | the claims' numbers      | the ring left is free, the thread goes on                 |
 //! | without a ring is gone    | the same two             | slots it claimed and did not write are passed over        |
 
+use super::foreign::Foreign;
 use super::liveness;
 use super::procfs::Proc;
 use crate::record::clock::{Anchor, Clock, Converter};
@@ -28,8 +29,10 @@ use std::time::Duration;
 /// What the collector knows of one ring.
 struct Ring {
     consumer: Consumer,
-    /// Its thread, `tid | pid << 32`; 0 free.
+    /// Its thread, `tid | pid << 32`, as it calls itself; 0 free.
     owner: u64,
+    /// The same by our numbers.
+    who: u64,
     /// Its count of lost records at the last pass, if that is more than its markers have told.
     untold: Option<u64>,
     quiet: bool,
@@ -54,6 +57,7 @@ pub struct Drain {
     ended: Vec<(u32, i32)>,
     /// Processes whose end the caller will tell.
     awaited: HashSet<u32>,
+    foreign: Foreign,
     pause: Duration,
 }
 
@@ -101,6 +105,7 @@ impl Drain {
             .map(|consumer| Ring {
                 consumer,
                 owner: 0,
+                who: 0,
                 untold: None,
                 quiet: true,
                 stale: false,
@@ -120,6 +125,7 @@ impl Drain {
             held_up: None,
             ended: Vec::new(),
             awaited: HashSet::new(),
+            foreign: Foreign::default(),
             pause: SHORTEST,
         }
     }
@@ -158,6 +164,11 @@ impl Drain {
     /// Who pushes for a process: said when it joined.
     pub fn process_from(&mut self, pid: u32, source: Source) {
         self.merge.process_from(pid, source, &mut Proc::default());
+    }
+
+    /// A process that joins is in another pid namespace and calls itself `theirs` there.
+    pub(super) fn calls_itself(&mut self, pid: u32, theirs: u32) {
+        self.foreign.joined(pid, theirs);
     }
 
     /// The processes that have been seen and have not ended.
@@ -246,7 +257,7 @@ impl Drain {
         let now = self.clock.now();
         let overflow = self.rings.len() - 1;
         for (at, ring) in self.rings.iter().enumerate() {
-            let who = (ring.owner != 0).then_some(ring.owner);
+            let who = (ring.owner != 0).then_some(ring.who);
             let cause = if at == overflow {
                 Cause::NoSlot
             } else {
@@ -260,7 +271,7 @@ impl Drain {
                 now,
                 &mut Proc::default(),
             );
-            self.merge.in_call(ring.owner, ring.consumer.call(), now);
+            self.merge.in_call(ring.who, ring.consumer.call(), now);
         }
         self.merge.release(u64::MAX, &mut sink);
         self.merge.counts()
@@ -310,18 +321,19 @@ impl Drain {
         if ring.owner != owner {
             // Scribbled over, or a child process freed it for us: whoever was there is gone.
             if ring.owner != 0 {
-                self.merge.thread_ended(ring.owner, reading);
+                self.merge.thread_ended(ring.who, reading);
             }
-            ring.owner = owner;
+            (ring.owner, ring.who) = (owner, self.foreign.who(owner));
             ring.quiet = false;
         }
+        let who = ring.who;
         // Dead or retired before the drain: then the drain sees all there ever will be.
         let retired = ring.consumer.retired();
         let stale = check && ring.quiet && ring.stale;
         let dead = retired
             || stale
-            || ended.iter().any(|(pid, _)| *pid == (owner >> 32) as u32)
-            || check && ring.quiet && !liveness::thread_lives(owner);
+            || ended.iter().any(|(pid, _)| *pid == (who >> 32) as u32)
+            || check && ring.quiet && !liveness::thread_lives(who);
         let lost = ring.consumer.lost();
         let merge = &mut self.merge;
         let clock = self.clock;
@@ -334,7 +346,7 @@ impl Drain {
             } else {
                 reading
             };
-            merge.collect(at, owner, &r.rec, r.text, latest, &mut names);
+            merge.collect(at, who, &r.rec, r.text, latest, &mut names);
         };
         let done = if dead {
             ring.consumer.drain_dead(each)
@@ -343,7 +355,7 @@ impl Drain {
         };
         pass.add(&done, ring.consumer.capacity());
         ring.quiet = done.slots == 0;
-        tell_damage(&mut self.merge, at, Some(owner), &done, self.clock.now());
+        tell_damage(&mut self.merge, at, Some(who), &done, self.clock.now());
         // Loss that no marker has told: in place once the ring is drained and the thread has not pushed for a pass.
         let untold = self.merge.untold(at, lost);
         let settled = done.records == 0 && ring.untold == Some(lost);
@@ -352,7 +364,7 @@ impl Drain {
             let total = if dead { ring.consumer.lost() } else { lost };
             self.merge.settle_lost(
                 at,
-                Some(owner),
+                Some(who),
                 Cause::RingFull,
                 total,
                 reading,
@@ -363,13 +375,13 @@ impl Drain {
             let now = self.clock.now();
             if !stale {
                 if !retired {
-                    self.merge.in_call(owner, ring.consumer.call(), now);
+                    self.merge.in_call(who, ring.consumer.call(), now);
                 }
-                self.merge.thread_ended(owner, now);
+                self.merge.thread_ended(who, now);
                 pass.ended += 1;
             }
             ring.consumer.free();
-            ring.owner = 0;
+            (ring.owner, ring.who) = (0, 0);
             ring.stale = false;
         }
     }
@@ -380,6 +392,7 @@ impl Drain {
             return;
         };
         let lost = ring.consumer.lost();
+        let foreign = &mut self.foreign;
         let merge = &mut self.merge;
         let clock = self.clock;
         let done = ring.consumer.drain(|r| {
@@ -388,7 +401,8 @@ impl Drain {
             } else {
                 reading
             };
-            merge.collect(at, r.who, &r.rec, r.text, latest, &mut Proc::default());
+            let who = foreign.who(r.who);
+            merge.collect(at, who, &r.rec, r.text, latest, &mut Proc::default());
         });
         pass.add(&done, ring.consumer.capacity());
         tell_damage(&mut self.merge, at, None, &done, self.clock.now());
@@ -405,7 +419,8 @@ impl Drain {
                     .converter()
                     .duration(reading.saturating_sub(since))
                     > HELD_UP;
-                if held_up && !liveness::tid_lives(tid) {
+                // A claim has no process, so one from another namespace may be anybody's.
+                if held_up && self.foreign.is_empty() && !liveness::tid_lives(tid) {
                     if ring.consumer.skip_claim() {
                         self.merge
                             .lose(at, None, Cause::Torn, 1, reading, &mut Proc::default());
@@ -422,7 +437,7 @@ impl Drain {
 
     /// Threads that only the overflow ring knows, and processes that nobody waits for.
     fn check_ringless(&mut self, pass: &mut Pass) {
-        let owners: HashSet<u64> = self.rings.iter().map(|r| r.owner).collect();
+        let owners: HashSet<u64> = self.rings.iter().map(|r| r.who).collect();
         let threads = self.merge.threads();
         for who in &threads {
             if !owners.contains(who) && !liveness::thread_lives(*who) {

@@ -2,6 +2,7 @@
 //! Step: event → **ring → trace**.
 
 pub mod drain;
+mod foreign;
 #[cfg(any(test, fuzzing))]
 pub mod hostile;
 mod liveness;

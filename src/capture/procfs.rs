@@ -80,6 +80,35 @@ pub fn thread_exists(pid: i32, tid: i32) -> bool {
     fs::metadata(format!("/proc/{pid}/task/{tid}")).is_ok()
 }
 
+/// What a thread calls itself in the innermost pid namespace it is in.
+pub fn own_number(pid: u32, tid: u32) -> Option<u32> {
+    let status = read(pid as i32, &format!("task/{tid}/status"))?;
+    let mut lines = status.split(|b| *b == b'\n');
+    let line = lines.find_map(|l| l.strip_prefix(b"NSpid:"))?;
+    let numbers = std::str::from_utf8(line).ok()?;
+    numbers.split_ascii_whitespace().next_back()?.parse().ok()
+}
+
+/// The thread of a process that calls itself `own`.
+pub fn thread_called(pid: u32, own: u32) -> Option<u32> {
+    numbers(&format!("/proc/{pid}/task")).find(|tid| own_number(pid, *tid) == Some(own))
+}
+
+/// The pid namespace a process is in.
+pub fn pid_namespace(pid: u32) -> Option<std::path::PathBuf> {
+    fs::read_link(format!("/proc/{pid}/ns/pid")).ok()
+}
+
+/// All processes.
+pub fn processes() -> impl Iterator<Item = u32> {
+    numbers("/proc")
+}
+
+fn numbers(folder: &str) -> impl Iterator<Item = u32> + use<> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|e| e.file_name().to_str()?.parse().ok())
+}
+
 /// Names for the merge, from /proc.
 #[derive(Default)]
 pub(super) struct Proc {
