@@ -115,6 +115,8 @@ impl<G: Fn()> Collector<G> {
 
     fn take(&mut self, message: Message) {
         match message {
+            // The shim has joined in its place.
+            Message::Joined(Joined { hello, .. }) if hello.source == Source::Beside => {}
             Message::Joined(Joined { pid, hello }) => {
                 let pid = pid as u32;
                 self.drain.calls_itself(pid, hello.pid as u32);

@@ -15,6 +15,8 @@
 
 use super::foreign::Foreign;
 use super::liveness;
+pub use super::pass::Pass;
+use super::pass::{HOLDING, SHORTEST};
 use super::procfs::Proc;
 use crate::record::clock::{Anchor, Clock, Converter};
 use crate::record::event::{Cause, Event};
@@ -55,33 +57,13 @@ pub struct Drain {
     /// The overflow ring is held up by a claim of this thread, since this reading.
     held_up: Option<(u32, u64)>,
     ended: Vec<(u32, i32)>,
+    /// Threads one of whose rings was found dead in this pass.
+    dead: Vec<u64>,
     /// Processes whose end the caller will tell.
     awaited: HashSet<u32>,
     foreign: Foreign,
     pause: Duration,
 }
-
-/// What a pass did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pass {
-    /// Records taken out of rings.
-    pub records: u64,
-    /// The fullest ring, in 1/256.
-    pub fullest: u64,
-    /// Threads whose end was noticed.
-    pub ended: u64,
-    /// How long the next pass can wait.
-    pub pause: Duration,
-    /// Now, in nanoseconds since the recording's start.
-    pub now: u64,
-}
-
-/// The longest pause, when nothing happens: 15 passes a second.
-const LONGEST: Duration = Duration::from_millis(64);
-/// The pause while events come.
-const SHORTEST: Duration = Duration::from_millis(2);
-/// The pause when records have been taken out but not yet released.
-const HOLDING: Duration = Duration::from_millis(16);
 
 /// The wait status of a process that nobody waited for.
 pub const UNKNOWN_STATUS: i32 = -1;
@@ -124,6 +106,7 @@ impl Drain {
             next_check: CHECK,
             held_up: None,
             ended: Vec::new(),
+            dead: Vec::new(),
             awaited: HashSet::new(),
             foreign: Foreign::default(),
             pause: SHORTEST,
@@ -219,6 +202,7 @@ impl Drain {
         for at in 0..self.rings.len() - 1 {
             self.drain_own(at, reading, check, &ended, &mut pass);
         }
+        self.end_threads(&mut pass);
         self.drain_overflow(reading, &mut pass);
         if check {
             self.check_ringless(&mut pass);
@@ -230,7 +214,12 @@ impl Drain {
         if let Some(limit) = before {
             self.merge.release(limit, &mut sink);
         }
-        pass.pause = self.next_pause(&pass);
+        self.pause = pass.next_pause(self.pause);
+        pass.pause = if pass.records > 0 && self.merge.holds_any() {
+            self.pause.min(HOLDING)
+        } else {
+            self.pause
+        };
         pass
     }
 
@@ -292,14 +281,26 @@ impl Drain {
     /// A thread pushes into the ring it claimed last. Older ones it has left, at the latest when the signal handler
     /// that claimed the new one returned into a push.
     fn find_stale(&mut self) {
-        let mut newest: HashMap<u64, u64> = HashMap::new();
+        let mut newest: HashMap<(u64, u64), u64> = HashMap::new();
         for ring in self.rings.iter().filter(|r| r.owner != 0) {
-            let serial = newest.entry(ring.owner).or_default();
-            *serial = ring.consumer.serial().max(*serial);
+            let found = ring.consumer.serial();
+            let serial = (newest.entry((ring.owner, ring.consumer.source()))).or_default();
+            *serial = found.max(*serial);
         }
         for ring in &mut self.rings {
             let serial = ring.consumer.serial();
-            ring.stale = serial != 0 && newest.get(&ring.owner).is_some_and(|n| *n > serial);
+            let by = (ring.owner, ring.consumer.source());
+            ring.stale = serial != 0 && newest.get(&by).is_some_and(|n| *n > serial);
+        }
+    }
+
+    /// A thread has ended once none of its rings is left: the shim and the library have one each.
+    fn end_threads(&mut self, pass: &mut Pass) {
+        for who in std::mem::take(&mut self.dead) {
+            if self.rings.iter().all(|ring| ring.who != who) {
+                self.merge.thread_ended(who, self.clock.now());
+                pass.ended += 1;
+            }
         }
     }
 
@@ -377,8 +378,7 @@ impl Drain {
                 if !retired {
                     self.merge.in_call(who, ring.consumer.call(), now);
                 }
-                self.merge.thread_ended(who, now);
-                pass.ended += 1;
+                self.dead.push(who);
             }
             ring.consumer.free();
             (ring.owner, ring.who) = (0, 0);
@@ -455,29 +455,6 @@ impl Drain {
                     .process_ended(pid, UNKNOWN_STATUS, self.clock.now());
             }
         }
-    }
-
-    /// Passes follow the events: at once when a ring fills up, every 2 ms while events come, 15 a second when none do.
-    fn next_pause(&mut self, pass: &Pass) -> Duration {
-        self.pause = if pass.fullest >= 64 {
-            Duration::ZERO
-        } else if pass.records >= 16 {
-            SHORTEST
-        } else {
-            (self.pause.max(SHORTEST) * 2).min(LONGEST)
-        };
-        if pass.records > 0 && self.merge.holds_any() {
-            self.pause.min(HOLDING)
-        } else {
-            self.pause
-        }
-    }
-}
-
-impl Pass {
-    fn add(&mut self, done: &Drained, capacity: u64) {
-        self.records += done.records;
-        self.fullest = self.fullest.max(done.slots * 256 / capacity);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Starts the program to record, in our own terminal or in a pty of its own, and watches its life.
 //! Step: none of the pipeline; it makes the process whose events enter the rings.
 
+use super::preload;
 use super::pty::{self, Pty};
 use crate::record::handshake;
 use std::ffi::OsString;
@@ -9,6 +10,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// What ld.so loads before anything else.
+const LD_PRELOAD: &str = "LD_PRELOAD";
 
 /// Where the child's standard streams go.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +50,13 @@ pub struct Launched {
     pub pty: Option<Pty>,
 }
 
-/// Starts `argv` with the session's socket in its environment.
-pub fn launch(argv: &[OsString], session: &Path, streams: Streams) -> Result<Launched, Error> {
+/// Starts `argv` with the session's socket in its environment, and the preload shim if there is one.
+pub fn launch(
+    argv: &[OsString],
+    session: &Path,
+    shim: Option<&Path>,
+    streams: Streams,
+) -> Result<Launched, Error> {
     let name = argv.first().cloned().unwrap_or_default();
     let shown = crate::text::visible(&name.to_string_lossy()).into_owned();
     let explain = |error: io::Error| match error.raw_os_error() {
@@ -59,6 +68,11 @@ pub fn launch(argv: &[OsString], session: &Path, streams: Streams) -> Result<Lau
     command
         .args(argv.iter().skip(1))
         .env(handshake::ENV, session);
+    if let Some(shim) = shim {
+        let (program, existing) = (preload::program(&name), std::env::var_os(LD_PRELOAD));
+        let value = preload::variable(shim, program.as_deref(), existing.as_deref());
+        command.env(LD_PRELOAD, value);
+    }
     let (child, pty) = match streams {
         Streams::Inherit => (command.spawn().map_err(explain)?, None),
         Streams::StdoutToStderr => {
@@ -132,7 +146,7 @@ mod tests {
 
     fn run(argv: &[&str]) -> Result<Launched, Error> {
         let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
-        launch(&argv, Path::new("/nowhere/socket"), Streams::Inherit)
+        launch(&argv, Path::new("/nowhere/socket"), None, Streams::Inherit)
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use super::collector::Outcome;
 use super::control::{ChildState, Control, GRACE};
 use super::launch::{self, Launched, Streams};
+use super::preload;
 use super::pty::Pty;
 use super::session::{self, Plan, Session, Target, Teller};
 use std::ffi::OsString;
@@ -22,6 +23,9 @@ pub enum Error {
     /// The program could not.
     #[error(transparent)]
     Launch(#[from] launch::Error),
+    /// The shim.
+    #[error(transparent)]
+    Preload(#[from] preload::Error),
     /// A thread.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
@@ -45,6 +49,12 @@ impl Live {
         streams: Streams,
         record_output: bool,
     ) -> Result<Live, Error> {
+        let shim = match plan.preload.then(preload::install) {
+            Some(Ok(shim)) => Some(shim),
+            // The library in the program can still join.
+            None | Some(Err(preload::Error::None)) => None,
+            Some(Err(error)) => return Err(error.into()),
+        };
         let control: Arc<OnceLock<Control>> = Arc::default();
         let told = Arc::clone(&control);
         let target = plan.target.clone();
@@ -54,7 +64,8 @@ impl Live {
             }
         })?;
         let teller = session.teller();
-        let Launched { child, pidfd, pty } = match launch::launch(argv, session.socket(), streams) {
+        let launched = launch::launch(argv, session.socket(), shim.as_deref(), streams);
+        let Launched { child, pidfd, pty } = match launched {
             Ok(launched) => launched,
             Err(error) => {
                 teller.finish();

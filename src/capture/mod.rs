@@ -7,6 +7,7 @@ mod foreign;
 pub mod hostile;
 mod liveness;
 pub mod machine;
+mod pass;
 pub mod procfs;
 
 #[cfg(feature = "cli")]
@@ -18,11 +19,15 @@ pub mod control;
 #[cfg(feature = "cli")]
 pub mod doctor;
 #[cfg(feature = "cli")]
+pub mod elf;
+#[cfg(feature = "cli")]
 pub mod launch;
 #[cfg(feature = "cli")]
 pub mod live;
 #[cfg(feature = "cli")]
 pub mod memory;
+#[cfg(feature = "cli")]
+pub mod preload;
 #[cfg(feature = "cli")]
 pub mod pty;
 #[cfg(feature = "cli")]

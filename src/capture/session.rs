@@ -77,6 +77,9 @@ pub struct Plan {
     pub title: String,
     /// The program's load generator stamps what it sends.
     pub stamped: bool,
+    /// Preload the shim: record the calls of a program that need not know of us. Without it, only what programs that link
+    /// the library say is recorded.
+    pub preload: bool,
     /// Named bytes to keep in the recording, such as a demo's source.
     pub attachments: Vec<(String, Vec<u8>)>,
 }

@@ -337,6 +337,8 @@ fn start(
         target,
         command,
         title: title(demo, fixed),
+        // A demo says of itself all that its lesson is about, and shall show nothing else.
+        preload: false,
         stamped: true,
         attachments: vec![
             (demo.file.to_owned(), demo.source.as_bytes().to_vec()),

@@ -21,8 +21,9 @@ use std::time::{Duration, SystemTime};
 
 /// Launch a program and record it
 ///
-/// The program, or a child of it, must call loopscope::Recorder::from_env(). It keeps the terminal and ^C; the
-/// recording ends when it and every process that joined have ended.
+/// The program needs no change: a library preloaded into it, and into every program it starts, records its calls. What it
+/// says itself through the loopscope crate is recorded with them. It keeps the terminal and ^C; the recording ends when it
+/// and every process that joined have ended.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The recording [default: NAME-YYYYMMDD-HHMMSS-PID.lscope]; - is stdout, the program's stdout then goes to stderr
@@ -153,6 +154,7 @@ pub(super) fn plan(target: Target, command: &[OsString]) -> Plan {
             .collect(),
         title: String::new(),
         stamped: false,
+        preload: true,
         attachments: Vec::new(),
     }
 }
@@ -235,7 +237,7 @@ pub(super) fn exit_of(ended: &live::Ended, program: &str, file: Option<&Path>) -
             None => failure.into(),
         });
     }
-    if ended.outcome.counts.records > 0 {
+    if ended.outcome.counts.told > 0 {
         return Ok(exit);
     }
     let (why, advice) = nothing_because(&ended.outcome, program);
@@ -247,9 +249,9 @@ fn nothing_because(outcome: &Recorded, program: &str) -> (String, String) {
     let program = visible(program);
     match outcome.refused {
         _ if outcome.joined > 0 => (
-            format!("{program} joined the recording and recorded nothing"),
-            "keep the Recorder alive while the loop runs, and let the loop use loopscope::mio or \
-             loopscope::epoll"
+            format!("{program} waited in no epoll, poll or select call, so nothing was recorded of a loop"),
+            "a program that makes these calls without libc (Go, rustix) must link the loopscope crate; a server may \
+             just have ended too early: what did it print?"
                 .to_owned(),
         ),
         Some(Refused { status, .. }) if status != Status::Welcome => {
@@ -262,8 +264,8 @@ fn nothing_because(outcome: &Recorded, program: &str) -> (String, String) {
         ),
         _ => (
             format!("{program} did not join the recording, so nothing was recorded"),
-            "only programs that call loopscope::Recorder::from_env() can be recorded; `loopscope demo \
-             greedy-fd` shows one"
+            "a program that is dynamically linked with glibc and not setuid is recorded as it is; any other must link \
+             the loopscope crate and call loopscope::Recorder::from_env()"
                 .to_owned(),
         ),
     }

@@ -14,8 +14,8 @@ use std::path::PathBuf;
 
 /// Launch a program and watch it live
 ///
-/// The program, or a child of it, must call loopscope::Recorder::from_env(). It gets a terminal of its own (screen 8),
-/// what it writes there is recorded too. Without -o the recording has no name; on quitting it can be saved.
+/// The program needs no change: a library preloaded into it, and into every program it starts, records its calls. It gets
+/// a terminal of its own (screen 8), what it writes there is recorded too. Without -o the recording has no name; on quitting it can be saved.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Keep the recording

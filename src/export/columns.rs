@@ -224,6 +224,7 @@ fn source(code: u16) -> Option<&'static str> {
     Source::from_code(code).map(|source| match source {
         Source::Library => "library",
         Source::Preload => "preload",
+        Source::Beside => "beside",
     })
 }
 

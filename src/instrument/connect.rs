@@ -15,7 +15,7 @@ use crate::record::segment::{Bad, Segment};
 use crate::record::wire;
 
 /// Joins the session whose socket is at `path`.
-pub(super) fn join(path: &Path) -> Result<Segment, Error> {
+pub(super) fn join(path: &Path, source: Source) -> Result<Segment, Error> {
     let failed = |error| Error::Session {
         path: path.to_path_buf(),
         error,
@@ -25,7 +25,7 @@ pub(super) fn join(path: &Path) -> Result<Segment, Error> {
     let hello = Hello {
         wire: wire::VERSION,
         slot: wire::SLOT_BYTES,
-        source: Source::Library,
+        source,
         pid: std::process::id() as i32,
     };
     send(&socket, &hello.to_bytes()).map_err(failed)?;

@@ -24,6 +24,7 @@ mod op;
 mod recorder;
 mod run;
 mod shared;
+mod shim;
 mod site;
 mod stack_text;
 mod state;

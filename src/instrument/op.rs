@@ -89,7 +89,7 @@ pub(crate) fn result<T>(
     call: impl FnOnce() -> io::Result<T>,
     value: impl FnOnce(&T) -> i64,
 ) -> io::Result<T> {
-    if state::is_on() {
+    if state::records_calls() {
         return recorded(&calling(), call, value);
     }
     call()
@@ -164,17 +164,19 @@ pub(crate) fn opened(
         return;
     }
     let Some(here) = state::here() else { return };
-    let site = here.site(at);
-    here.push(&Rec {
-        ticks: here.now(),
-        kind: Kind::FdOpen,
-        aux: kind.code(),
-        fd,
-        x: from,
-        arg: flags,
-        site,
-        ..Rec::default()
-    });
+    if state::records_calls() {
+        let site = here.site(at);
+        here.push(&Rec {
+            ticks: here.now(),
+            kind: Kind::FdOpen,
+            aux: kind.code(),
+            fd,
+            x: from,
+            arg: flags,
+            site,
+            ..Rec::default()
+        });
+    }
     addressed(&here, kind, fd);
 }
 
@@ -206,7 +208,7 @@ fn addressed(here: &Here, kind: FdKind, fd: RawFd) {
 /// Closes a descriptor by `close` and records its end. What `close` returns is 0 or −errno.
 #[inline(always)]
 pub(crate) fn closing(fd: RawFd, close: impl FnOnce() -> i32) {
-    if !state::is_on() {
+    if !state::records_calls() {
         close();
         return;
     }
@@ -221,7 +223,7 @@ pub(crate) fn duplicating<T>(
     dup: impl FnOnce() -> io::Result<T>,
     new: impl FnOnce(&T) -> RawFd,
 ) -> io::Result<T> {
-    if !state::is_on() {
+    if !state::records_calls() {
         return dup();
     }
     plain(Kind::DupBegin, old, -1);
@@ -260,7 +262,7 @@ pub(crate) fn changing(
     changing: impl FnOnce() -> Changing,
     call: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
-    if !state::is_on() {
+    if !state::records_calls() {
         return call();
     }
     let c = changing();

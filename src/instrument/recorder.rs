@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::connect;
 use super::error::Error;
 use super::shared::Shared;
+use super::shim;
 use super::state;
 use super::writing::Writing;
-use crate::record::handshake;
+use crate::record::handshake::{self, Source};
 use crate::trace;
 
 /// A process has one recorder at a time.
@@ -112,7 +113,7 @@ impl Recorder {
         take()?;
         match Writing::start(path.as_ref(), options) {
             Ok(writing) => {
-                state::switch_on(writing.shared());
+                state::switch_on(writing.shared(), true);
                 Ok(Recorder {
                     kind: Some(Kind::File {
                         writing,
@@ -252,11 +253,19 @@ fn give_back() {
 
 fn join(path: PathBuf) -> Result<(), Error> {
     take()?;
-    let joined =
-        connect::join(&path).and_then(|segment| Shared::new(segment).map_err(Error::Memory));
+    // A session records a call once, whoever sees it.
+    shim::look();
+    let calls = !shim::is_on();
+    let source = if calls {
+        Source::Library
+    } else {
+        Source::Beside
+    };
+    let joined = connect::join(&path, source)
+        .and_then(|segment| Shared::new(segment).map_err(Error::Memory));
     match joined {
         Ok(shared) => {
-            state::switch_on(Box::leak(Box::new(shared)));
+            state::switch_on(Box::leak(Box::new(shared)), calls);
             Ok(())
         }
         Err(error) => {

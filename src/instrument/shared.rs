@@ -6,6 +6,8 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use super::shim;
+use crate::record::handshake::Source;
 use crate::record::ring::Producer;
 use crate::record::segment::{Limit, Segment};
 
@@ -83,7 +85,7 @@ impl Shared {
         }
     }
 
-    /// A ring for the calling thread: its own, or the shared overflow ring.
+    /// A ring for the calling thread: the one the shim has there, its own, or the shared overflow ring.
     pub(super) fn claim(&self) -> Producer {
         // SAFETY: three calls without arguments that cannot fail and keep errno.
         let (tid, pid, parent) = unsafe {
@@ -93,6 +95,11 @@ impl Shared {
                 libc::getppid() as u32,
             )
         };
+        if shim::is_on()
+            && let Some(joined) = self.segment.join(Source::Preload, tid, pid, self.limits)
+        {
+            return joined;
+        }
         match self.segment.claim(tid, pid, self.limits) {
             Some(own) => {
                 own.tell_parent(parent);

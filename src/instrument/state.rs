@@ -11,7 +11,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::os::fd::RawFd;
 use std::panic::Location;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use super::shared::Shared;
 use super::{name, site};
@@ -40,18 +40,29 @@ pub fn is_on() -> bool {
     !SWITCH.load(Ordering::Relaxed).is_null()
 }
 
-/// Turns the hooks on. `shared` lives for ever.
-pub(super) fn switch_on(shared: &'static Shared) {
+/// The wrappers record the calls they make; off while the preload shim in this process does it.
+static CALLS: AtomicBool = AtomicBool::new(false);
+
+/// Whether a wrapper records the call it makes. Off whenever the recorder is.
+#[inline(always)]
+pub(super) fn records_calls() -> bool {
+    CALLS.load(Ordering::Relaxed)
+}
+
+/// Turns the hooks on; `calls`: those too that record system calls. `shared` lives for ever.
+pub(super) fn switch_on(shared: &'static Shared, calls: bool) {
     SHARED.store(ptr::from_ref(shared).cast_mut(), Ordering::Relaxed);
     // Release: pairs with the Acquire in `claim`, which then sees SHARED and what it points to.
     SWITCH.store(
         ptr::from_ref(shared.generation()).cast_mut(),
         Ordering::Release,
     );
+    CALLS.store(calls, Ordering::Relaxed);
 }
 
 /// Turns the hooks off; a push that has begun in another thread may still end.
 pub(super) fn switch_off() {
+    CALLS.store(false, Ordering::Relaxed);
     SWITCH.store(ptr::null_mut(), Ordering::Relaxed);
 }
 

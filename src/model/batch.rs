@@ -28,6 +28,10 @@ impl Model {
         };
         let Some(seat) = seat else { return };
         let Some(ts) = self.seat(seat) else { return };
+        if ts.awaited == 0 && e.fd < 0 {
+            // The answer to a question that made no loop.
+            return;
+        }
         if ts.awaited == 0 || ts.batch.len() >= MAX_BATCH {
             self.ignored += 1;
             return;

@@ -54,6 +54,7 @@ impl Model {
         threads,
         loops,
         poll_loops,
+        asked,
         next_reg,
         names,
         roles,

@@ -99,6 +99,8 @@ pub struct Model {
     thread_of: data::DataMap,
     loops: Vec<Loop>,
     poll_loops: Map<(Id, u8), Id>,
+    /// The first question of a thread that has no such loop, and its answer.
+    asked: Map<(Id, u8), Option<i32>>,
     regs: regs::Regs,
     by_id: Map<Id, u32>,
     next_reg: Id,
@@ -137,7 +139,7 @@ impl Default for Model {
 
 impl Model {
     /// The version of the fold's rules: derived data of another version is rebuilt.
-    pub const VERSION: u32 = 5;
+    pub const VERSION: u32 = 6;
 
     /// A model that has seen nothing.
     pub fn new(config: Config) -> Self {
@@ -151,6 +153,7 @@ impl Model {
             thread_of: data::DataMap::default(),
             loops: Vec::new(),
             poll_loops: Map::default(),
+            asked: Map::default(),
             regs: regs::Regs::default(),
             by_id: Map::default(),
             next_reg: 0,

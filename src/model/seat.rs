@@ -65,10 +65,48 @@ impl Model {
                 let id = self.new_loop(process, kind, e.t)?;
                 self.poll_loops.insert(key, id);
                 self.join_loop(process, id, -1);
+                if let Some(n) = self.asked.remove(&key).flatten()
+                    && let Some(l) = self.loops.get_mut(id as usize)
+                {
+                    l.count_return(n);
+                }
                 id
             }
         };
         self.sit(thread, loop_id)
+    }
+
+    /// A thread's first poll or select that does not wait asks a question and makes no loop yet: every Rust program
+    /// asks at its start whether its standard streams are open. A second one makes the loop, the first is then of it.
+    pub(super) fn asks(&mut self, thread: Id, e: &Event) -> bool {
+        let Some(key) = Self::poll_key(thread, e) else {
+            return false;
+        };
+        if e.arg != 0 || self.poll_loops.contains_key(&key) || self.asked.contains_key(&key) {
+            return false;
+        }
+        self.asked.insert(key, None);
+        true
+    }
+
+    /// The answer to it.
+    pub(super) fn is_answer(&mut self, thread: Id, e: &Event) -> bool {
+        let key = Self::poll_key(thread, e);
+        match key.and_then(|key| self.asked.get_mut(&key)) {
+            Some(answer @ None) => {
+                *answer = Some(e.x);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn poll_key(thread: Id, e: &Event) -> Option<(Id, u8)> {
+        match Wait::from_code(e.aux)? {
+            Wait::Poll | Wait::Ppoll => Some((thread, LoopKind::Poll as u8)),
+            Wait::Select | Wait::Pselect => Some((thread, LoopKind::Select as u8)),
+            _ => None,
+        }
     }
 
     /// The thread's poll or select loop, if it has been waited on.

@@ -1,13 +1,30 @@
 //! Entry into a wait and return from it: the wakeup, with which a turn begins. Step: **model**.
 
 use super::facts::{Id, Part, Sink};
-use super::loops::{LoopKind, Phase, TurnParts};
+use super::loops::{Loop, LoopKind, Phase, TurnParts};
 use super::states::At;
 use super::{Model, NONE};
 use crate::record::event::Event;
 
 /// −EINTR
 const INTERRUPTED: i32 = -4;
+
+impl Loop {
+    /// A wait has returned `n` events, or −errno.
+    pub(super) fn count_return(&mut self, n: i32) {
+        self.waits += 1;
+        match n {
+            1.. => {
+                self.wakeups += 1;
+                self.ready += n as u64;
+                self.max_batch = self.max_batch.max(n as u32);
+            }
+            0 => self.timeouts += 1,
+            INTERRUPTED => self.interrupted += 1,
+            _ => self.failed += 1,
+        }
+    }
+}
 
 impl Model {
     pub(super) fn wait_enter<S: Sink + ?Sized>(
@@ -30,6 +47,9 @@ impl Model {
                 if let Some(l) = self.loops.get_mut(outer.loop_id as usize) {
                     l.nested_polls += 1;
                 }
+                return;
+            }
+            if self.asks(thread, e) {
                 return;
             }
         }
@@ -88,6 +108,9 @@ impl Model {
             self.in_call(thread, at.t.saturating_sub(since));
             return;
         }
+        if self.is_answer(thread, e) {
+            return;
+        }
         self.touch_ends(thread, at);
         let inferred = self.infers(thread);
         let Some(seat) = self.wait_seat(thread, process, e) else {
@@ -96,21 +119,11 @@ impl Model {
         let Some(l) = self.loops.get_mut(seat.loop_id as usize) else {
             return;
         };
+        let n = e.x;
+        l.count_return(n);
         let Some(ts) = l.threads.get_mut(seat.at as usize) else {
             return;
         };
-        let n = e.x;
-        l.waits += 1;
-        match n {
-            1.. => {
-                l.wakeups += 1;
-                l.ready += n as u64;
-                l.max_batch = l.max_batch.max(n as u32);
-            }
-            0 => l.timeouts += 1,
-            INTERRUPTED => l.interrupted += 1,
-            _ => l.failed += 1,
-        }
         if matches!(ts.phase, Phase::Waiting { .. }) {
             l.unfinished -= l.unfinished.min(1);
             l.wait_ns = l.wait_ns.saturating_add(at.t.saturating_sub(ts.entered));

@@ -37,7 +37,7 @@
 //! | CallEnd      | –          | fd/−1  | name id         | –               | –               | –               |
 //! | SupplyBegin  | –          | –      | pair name id ⁴  | –               | –               | –               |
 //! | Supplied     | –          | –      | pair name id ⁴  | bytes           | t − t0 ⁶        | –               |
-//! | Fork         | –          | –      | child pid       | –               | –               | –               |
+//! | Fork         | –          | –      | child pid ᶜ     | –               | –               | –               |
 //! | Exec         | source ᵇ   | –      | –               | –               | –               | program         |
 //! | ThreadStart  | –          | –      | tid             | process id ⁷    | –               | thread name     |
 //! | ThreadEnd    | –          | –      | tid             | –               | –               | –               |
@@ -55,7 +55,8 @@
 //! [`Space::Site`] when the text is empty, else 0. ⁶ the send call lasted from t0 to t. ⁷ the recording's own
 //! process number. ⁸ wait status as waitpid(2) gives it, −1 unknown. ⁹ nanoseconds back to the previous intact record.
 //! ᵃ 0: a terminal of the size in `x`. ᵇ who pushes, [`Source`](super::handshake::Source)'s code, 0 not said: where the
-//! preload shim does, handlers are inferred on every thread that marks none.
+//! preload shim does, handlers are inferred on every thread that marks none. ᶜ 0: said by the child itself, or by a
+//! program that has just been started, as its first word.
 //!
 //! Threads count from 1; 0 stands for events that are no thread's (Anchor, ProcessStart, ProcessEnd, Lost with cause
 //! no-slot). `t` never decreases in a recording: a late event has the instant at which it could be written.

@@ -34,6 +34,8 @@ pub enum Source {
     Library = 1,
     /// The preload shim.
     Preload = 2,
+    /// The library, in a program whose calls the preload shim records: it says what only the program knows.
+    Beside = 3,
 }
 
 impl Source {
@@ -42,6 +44,7 @@ impl Source {
         match code {
             1 => Some(Source::Library),
             2 => Some(Source::Preload),
+            3 => Some(Source::Beside),
             _ => None,
         }
     }

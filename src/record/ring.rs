@@ -40,6 +40,9 @@ pub mod control {
     /// Owner's line. The owner's parent when it claimed the ring; 0 unknown. The process may be gone before anybody
     /// looks at it.
     pub const PARENT: u64 = 4;
+    /// Owner's line. Who pushes: [`super::super::handshake::Source`]. The shim and the library in one program each have
+    /// a ring of the same thread.
+    pub const SOURCE: u64 = 5;
     /// Producer's line. Next position to reserve.
     pub const HEAD: u64 = 8;
     /// Producer's line. Records dropped since the ring's creation because it was full.

@@ -11,6 +11,7 @@
 //! The collector makes the segment and knows its layout itself; it reads the header never again.
 
 use super::clock::Clock;
+use super::handshake::Source;
 use super::ring::{self, CONTROL_WORDS, Consumer, Memory, Producer, control, first_position};
 use super::sync::{AtomicU64, Ordering};
 use super::wire::{SLOT_BYTES, SLOT_WORDS, VERSION};
@@ -302,19 +303,93 @@ impl Segment {
     /// `limits` are [`Layout::limits`] lines of private memory, the same for all threads of the process, which a
     /// fork wipes (an anonymous private mapping with MADV_WIPEONFORK) and nobody else writes.
     pub fn claim(&self, tid: u32, pid: u32, limits: &'static [Limit]) -> Option<Producer> {
+        self.claim_for(Source::Library, tid, pid, limits)
+    }
+
+    /// The same, said to be for the library or for the shim: a thread has a ring for each.
+    pub fn claim_for(
+        &self,
+        source: Source,
+        tid: u32,
+        pid: u32,
+        limits: &'static [Limit],
+    ) -> Option<Producer> {
+        self.claim_among(0..self.layout.rings() - 1, source, tid, pid, limits)
+    }
+
+    /// The same, small rings first: for a thread nobody knows to be busy.
+    pub fn claim_small(
+        &self,
+        source: Source,
+        tid: u32,
+        pid: u32,
+        limits: &'static [Limit],
+    ) -> Option<Producer> {
+        let (large, all) = (self.layout.large as u64, self.layout.rings() - 1);
+        self.claim_among((large..all).chain(0..large), source, tid, pid, limits)
+    }
+
+    /// The same, a large ring or none.
+    pub fn claim_large(
+        &self,
+        source: Source,
+        tid: u32,
+        pid: u32,
+        limits: &'static [Limit],
+    ) -> Option<Producer> {
+        self.claim_among(0..self.layout.large as u64, source, tid, pid, limits)
+    }
+
+    fn claim_among(
+        &self,
+        rings: impl Iterator<Item = u64>,
+        source: Source,
+        tid: u32,
+        pid: u32,
+        limits: &'static [Limit],
+    ) -> Option<Producer> {
         let who = tid as u64 | (pid as u64) << 32;
-        for ring in 0..self.layout.rings() - 1 {
+        for ring in rings {
             let limit = &limits.get(ring as usize)?.0;
             let memory = self.memory(ring);
             if memory.claim(who) {
                 let serial = self.word(header::CLAIMS).fetch_add(1, Ordering::Relaxed) + 1;
                 memory
+                    .control(control::SOURCE)
+                    .store(source as u64, Ordering::Relaxed);
+                // Release: pairs with the Acquire in `Consumer::serial`.
+                memory
                     .control(control::SERIAL)
-                    .store(serial, Ordering::Relaxed);
+                    .store(serial, Ordering::Release);
                 return Some(Producer::own(memory, limit, who));
             }
         }
         None
+    }
+
+    /// A second handle on the ring that the calling thread has for `source` already: the library joins the shim, so that
+    /// what both say of one thread stands in one ring. A reservation of one is to the other what a signal handler's is.
+    pub fn join(
+        &self,
+        source: Source,
+        tid: u32,
+        pid: u32,
+        limits: &'static [Limit],
+    ) -> Option<Producer> {
+        let who = tid as u64 | (pid as u64) << 32;
+        // The one claimed last, should an older one not have been freed yet.
+        let (mut newest, mut found) = (0, None);
+        for ring in 0..self.layout.rings() - 1 {
+            let memory = self.memory(ring);
+            let control = |word| memory.control(word).load(Ordering::Relaxed);
+            let (owner, serial) = (control(control::OWNER), control(control::SERIAL));
+            if owner == who && control(control::SOURCE) == source as u64 && serial > newest {
+                (newest, found) = (serial, Some(ring));
+            }
+        }
+        let ring = found?;
+        let limit = &limits.get(ring as usize)?.0;
+        Some(Producer::own(self.memory(ring), limit, who))
     }
 
     /// A handle on the overflow ring, for a thread that found no ring free.

@@ -56,7 +56,10 @@ pub struct Counts {
     pub events: u64,
     /// Of them, records that came out of rings.
     pub records: u64,
-    /// Of these, late ones.
+    /// Of these, those that tell of a loop or were said by the program itself: a wait, a run, a mark, not the calls that
+    /// every program makes.
+    pub told: u64,
+    /// Of the records, late ones.
     pub late: u64,
     /// Records lost, by [`Cause`] code.
     pub lost: [u64; 9],
@@ -170,6 +173,7 @@ impl Merge {
             | Kind::Output => self.lose(ring, Some(who), Cause::Rejected, 1, latest, names),
             _ => {
                 self.counts.records += 1;
+                self.counts.told += u64::from(tells(&rec));
                 self.put(ring, place, rec, text, latest);
             }
         }
@@ -409,6 +413,30 @@ impl Merge {
             late,
         });
     }
+}
+
+/// The record is not one that the shim makes of any program. A poll or select that does not wait is one: many a program
+/// asks whether its standard streams are open.
+fn tells(rec: &Rec) -> bool {
+    if rec.kind == Kind::WaitEnter {
+        return rec.fd >= 0 || rec.arg != 0;
+    }
+    !matches!(
+        rec.kind,
+        Kind::WaitExit
+            | Kind::Ready
+            | Kind::Fork
+            | Kind::Exec
+            | Kind::Name
+            | Kind::Io
+            | Kind::FdOpen
+            | Kind::FdCloseBegin
+            | Kind::FdCloseEnd
+            | Kind::DupBegin
+            | Kind::DupEnd
+            | Kind::CallBegin
+            | Kind::CallEnd
+    )
 }
 
 /// Turns a released item into its event.

@@ -82,7 +82,13 @@ impl Consumer {
 
     /// The number of the owner's claim; 0 if it is just making it.
     pub fn serial(&self) -> u64 {
-        self.ring.control(control::SERIAL).load(Ordering::Relaxed)
+        // Acquire: pairs with the Release in `Segment::claim_for`; the source was written before.
+        self.ring.control(control::SERIAL).load(Ordering::Acquire)
+    }
+
+    /// Who pushes, as the claim said: [`Source`](super::super::handshake::Source).
+    pub fn source(&self) -> u64 {
+        self.ring.control(control::SOURCE).load(Ordering::Relaxed)
     }
 
     /// The pid of the owner's parent, as the owner said; 0 if it has not.
@@ -159,6 +165,7 @@ impl Consumer {
             control::RETIRED,
             control::SERIAL,
             control::PARENT,
+            control::SOURCE,
             control::CALL,
             control::ENTERED,
         ] {

@@ -21,6 +21,8 @@ pub struct Producer {
     /// `tid | pid << 32`.
     who: u64,
     shared: bool,
+    /// Told when the ring has been filled once since it was last looked at: the thread is busy.
+    on_lap: Option<fn()>,
 }
 
 /// Always 0: the overflow ring has no fast path.
@@ -74,7 +76,21 @@ impl Producer {
             limit,
             who,
             shared: false,
+            on_lap: None,
         }
+    }
+
+    /// The same, which calls `on_lap` whenever as many records as the ring holds have been pushed.
+    pub fn with_lap(self, on_lap: fn()) -> Self {
+        Producer {
+            on_lap: Some(on_lap),
+            ..self
+        }
+    }
+
+    /// Slots of the ring.
+    pub fn capacity(&self) -> u64 {
+        self.ring.capacity()
     }
 
     /// The writing end of the overflow ring.
@@ -84,6 +100,7 @@ impl Producer {
             limit: &NO_LIMIT,
             who,
             shared: true,
+            on_lap: None,
         }
     }
 
@@ -265,6 +282,9 @@ impl Producer {
         let head = self.ring.control(control::HEAD);
         let lost = self.ring.control(control::LOST);
         let told = self.ring.control(control::TOLD);
+        if let Some(on_lap) = self.on_lap {
+            on_lap();
+        }
         loop {
             // Acquire: pairs with the consumer's Release; its reads of the slots are over before they are reused.
             let tail = self.ring.control(control::TAIL).load(Ordering::Acquire);

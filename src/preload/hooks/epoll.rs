@@ -1,0 +1,110 @@
+//! The epoll family: epoll_create(2), epoll_ctl(2), epoll_wait(2) and their kin. Step: **event** → ring.
+
+use core::ffi::{c_int, c_void};
+
+use crate::events::fd::{self, CLOEXEC, New};
+use crate::events::wait::{self, FOR_EVER, Time, Waiting, milliseconds};
+use crate::events::{ctl, peek};
+use crate::next::hooks;
+use crate::record::event::{FdKind, Wait};
+use crate::sys::sys_call;
+
+/// struct epoll_event: packed on x86-64 alone, so that 32-bit programs have the same.
+#[repr(C)]
+#[cfg_attr(target_arch = "x86_64", repr(packed))]
+#[derive(Clone, Copy)]
+pub struct Event {
+    mask: u32,
+    data: u64,
+}
+
+/// Bytes of the kernel's signal set.
+const SIGNAL_SET: usize = 8;
+
+/// What epoll_pwait2(2) is told as a time-out.
+///
+/// # Safety
+///
+/// `time` is null or what the program passes to the kernel as a timespec.
+pub unsafe fn timespec_ns(time: *const Time) -> u64 {
+    // SAFETY: the caller's word.
+    unsafe { peek(time) }.map_or(FOR_EVER, |t| t.ns(1))
+}
+
+/// Mask and data word that epoll_ctl(2) is given.
+///
+/// # Safety
+///
+/// `event` is what the program passes to the kernel.
+pub unsafe fn interest(event: *const Event) -> (u32, u64) {
+    // SAFETY: the caller's word.
+    unsafe { peek(event) }.map_or((0, 0), |e| (e.mask, e.data))
+}
+
+/// Event `i` of a batch the kernel has just written at `events`.
+///
+/// # Safety
+///
+/// The batch has more than `i` events.
+#[inline(always)]
+pub unsafe fn member(events: *const Event, i: usize) -> (u32, u64) {
+    // SAFETY: the caller's word.
+    let event = unsafe { events.add(i).read_unaligned() };
+    (event.mask, event.data)
+}
+
+/// A wait with whatever call.
+#[inline(always)]
+pub fn waiting(
+    call: Wait,
+    (epfd, events, room): (c_int, *mut Event, c_int),
+    timeout_ns: u64,
+    caller: usize,
+    next: impl FnOnce() -> c_int,
+) -> c_int {
+    let waiting = Waiting {
+        call,
+        epfd,
+        room,
+        timeout_ns,
+        caller,
+    };
+    // SAFETY: asked for the events that the wait has returned only.
+    wait::waiting(waiting, next, |i| unsafe { member(events, i) })
+}
+
+hooks! {
+    /// epoll_create(2)
+    epoll_create(size: c_int) -> c_int,
+        // The size has had no meaning since Linux 2.6.8, but must be positive.
+        else if size > 0 { sys_call!(EPOLL_CREATE1, 0) } else { -22 },
+        |next, caller| fd::opening(New::of(FdKind::Epoll, 0), caller, next);
+    /// epoll_create1(2)
+    epoll_create1(flags: c_int) -> c_int,
+        else sys_call!(EPOLL_CREATE1, flags),
+        |next, caller| fd::opening(New::of(FdKind::Epoll, flags & CLOEXEC), caller, next);
+    /// epoll_ctl(2)
+    epoll_ctl(epfd: c_int, op: c_int, fd: c_int, event: *mut Event) -> c_int,
+        else sys_call!(EPOLL_CTL, epfd, op, fd, event),
+        |next, caller| {
+            // SAFETY: the program passes it to the kernel.
+            let interest = unsafe { interest(event) };
+            ctl::changing(epfd, op, fd, interest, caller, next)
+        };
+    /// epoll_wait(2)
+    epoll_wait(epfd: c_int, events: *mut Event, room: c_int, timeout: c_int) -> c_int,
+        else sys_call!(EPOLL_PWAIT, epfd, events, room, timeout, 0, SIGNAL_SET),
+        |next, caller| waiting(Wait::Epoll, (epfd, events, room), milliseconds(timeout), caller, next);
+    /// epoll_pwait(2)
+    epoll_pwait(epfd: c_int, events: *mut Event, room: c_int, timeout: c_int, mask: *const c_void) -> c_int,
+        else sys_call!(EPOLL_PWAIT, epfd, events, room, timeout, mask, SIGNAL_SET),
+        |next, caller| waiting(Wait::Pwait, (epfd, events, room), milliseconds(timeout), caller, next);
+    /// epoll_pwait2(2)
+    epoll_pwait2(epfd: c_int, events: *mut Event, room: c_int, timeout: *const Time, mask: *const c_void) -> c_int,
+        else sys_call!(EPOLL_PWAIT2, epfd, events, room, timeout, mask, SIGNAL_SET),
+        |next, caller| {
+            // SAFETY: the program passes it to the kernel.
+            let ns = unsafe { timespec_ns(timeout) };
+            waiting(Wait::Pwait2, (epfd, events, room), ns, caller, next)
+        };
+}
