@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Without a file it makes one of 5 million events in the temporary directory. The first look stores checkpoints; that
-//! is timed by itself. Every later look opens the file anew, goes to a random instant and draws one frame.
+//! is timed by itself. Then, on every screen: opening the file at a random instant with one frame, and going from there
+//! to another event, instant or iteration, a step or a turn on and back, the ends, each with one frame.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -14,13 +15,13 @@ use std::time::{Duration, Instant};
 
 use loopscope::derive;
 use loopscope::trace::{Meta, Options, Reader, Writer};
-use loopscope::tui::{self, App, Look, Source, View};
+use loopscope::tui::{self, App, Look, Message, Source, View};
 
 #[path = "common/synth.rs"]
 #[allow(dead_code)] // each of its users needs another part of it
 mod synth;
 
-const LOOKS: usize = 21;
+const LOOKS: usize = 11;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let given = std::env::args().skip(1).find(|a| !a.starts_with("--"));
@@ -29,47 +30,76 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(path) => PathBuf::from(path),
         None => made(&directory.path().join("made.lscope"))?,
     };
-    let started = Instant::now();
+    let plain = Reader::open(&path)?
+        .pages()
+        .iter()
+        .map(|p| p.size)
+        .sum::<u64>();
+    let started = Clock::start();
     let outcome = derive::ensure(&path, &mut |_, _| true)?;
-    println!(
-        "{:<34}{:>12}  {outcome:?}",
-        "checkpoints and pyramid",
-        show(started.elapsed())
-    );
+    println!("checkpoints and pyramid: {}, {outcome:?}", started.took());
     let reader = Reader::open(&path)?;
     let (events, duration) = (reader.len(), reader.duration_ns());
+    let bytes = reader.bytes()?;
     drop(reader);
-    println!("{:<34}{events:>12}", "events");
+    let derived = (bytes - plain) as f64 * 100.0 / bytes as f64;
+    println!("events: {events}, bytes: {bytes}, of these not events: {derived:.1} %");
+    println!("milliseconds of the processor (of the clock): median, longest of {LOOKS}");
 
     let mut random = synth::Random::new(11);
-    for view in [
-        View::Loop,
-        View::Timeline,
-        View::Fairness,
-        View::Fd,
-        View::Events,
-    ] {
-        let first = look(&path, view, 0)?;
-        let mut there: Vec<Duration> = Vec::new();
-        for _ in 0..LOOKS {
-            there.push(look(&path, view, random.below(duration))?);
+    println!(
+        "{:<10}{:<26}{:<28}",
+        "screen", "opened at any instant", "there, gone anywhere else"
+    );
+    for (view, _) in View::ALL {
+        let (mut fresh, mut gone) = (Vec::new(), Vec::new());
+        for look in 0..LOOKS {
+            let started = Clock::start();
+            let mut app = open(&path, view, random.below(duration) * u64::from(look > 0))?;
+            fresh.push(started.took());
+            for to in destinations(&mut random, duration, events) {
+                let started = Clock::start();
+                go(&mut app, to)?;
+                gone.push(started.took());
+            }
         }
-        there.sort();
         println!(
-            "{:<34}{:>12}  anywhere: median {}, longest {}",
-            format!("first frame of {}", view.name()),
-            show(first),
-            show(there[LOOKS / 2]),
-            show(there[LOOKS - 1]),
+            "{:<10}{:<26}{:<28}",
+            view.name(),
+            spread(&mut fresh),
+            spread(&mut gone)
         );
     }
-    println!("{:<34}{:>9} MiB", "largest memory", peak_kib()? / 1024);
+    println!("largest memory: {} MiB", peak_kib()? / 1024);
     Ok(())
 }
 
-/// Opens the file, goes to an instant and draws a frame of 200x60.
-fn look(path: &Path, view: View, t: u64) -> Result<Duration, Box<dyn Error>> {
-    let started = Instant::now();
+/// Somewhere to go.
+enum To {
+    When(String),
+    Message(Message),
+}
+
+/// One of every way to get somewhere else.
+fn destinations(random: &mut synth::Random, duration: u64, events: u64) -> Vec<To> {
+    let mut any = |text: &str, most: u64| To::When(format!("{text}{}", random.below(most)));
+    vec![
+        any("event:", events),
+        To::Message(Message::Step(1)),
+        To::Message(Message::Step(-1)),
+        To::Message(Message::Turn(1)),
+        To::Message(Message::Turn(-1)),
+        // The made-up server turns once in 40 to 60 events.
+        any("iteration:0:", events / 60),
+        To::When(format!("{}ns", random.below(duration))),
+        To::When(format!("{}%", random.below(100))),
+        To::When(format!("-{}ns", random.below(duration / 50))),
+        To::Message(Message::Last),
+        To::Message(Message::First),
+    ]
+}
+
+fn open(path: &Path, view: View, t: u64) -> Result<App, Box<dyn Error>> {
     let source = Source::Replay {
         path: path.to_owned(),
         follow: false,
@@ -80,9 +110,76 @@ fn look(path: &Path, view: View, t: u64) -> Result<Duration, Box<dyn Error>> {
         ..tui::Options::default()
     };
     let mut app = App::open(&source, options, Look::default())??;
-    let buffer = tui::frame(&mut app, 200, 60)?;
+    draw(&mut app)?;
+    Ok(app)
+}
+
+fn go(app: &mut App, to: To) -> Result<(), Box<dyn Error>> {
+    match to {
+        To::Message(message) => app.update(message)?,
+        To::When(text) => match tui::when::resolve(&mut app.player, &text)?? {
+            tui::when::To::Time(t) => app.player.seek(t)?,
+            tui::when::To::Event(n) => app.player.seek_event(n + 1)?,
+        },
+    }
+    draw(app)
+}
+
+/// Draws a frame of 200x60.
+fn draw(app: &mut App) -> Result<(), Box<dyn Error>> {
+    let buffer = tui::frame(app, 200, 60)?;
     assert!(buffer.content.iter().any(|cell| cell.symbol() != " "));
-    Ok(started.elapsed())
+    Ok(())
+}
+
+/// What something took: the processor's time, and the clock's, which other work on the machine stretches.
+#[derive(Clone, Copy)]
+struct Took {
+    processor: Duration,
+    clock: Duration,
+}
+
+impl std::fmt::Display for Took {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ms = |d: Duration| d.as_secs_f64() * 1e3;
+        write!(f, "{:.0} ({:.0})", ms(self.processor), ms(self.clock))
+    }
+}
+
+struct Clock {
+    processor: Duration,
+    clock: Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Clock {
+            processor: processor(),
+            clock: Instant::now(),
+        }
+    }
+    fn took(&self) -> Took {
+        Took {
+            processor: processor() - self.processor,
+            clock: self.clock.elapsed(),
+        }
+    }
+}
+
+/// This thread's time on a processor.
+fn processor() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a timespec of our own for the call to fill in.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+fn spread(all: &mut [Took]) -> String {
+    all.sort_by_key(|t| t.processor);
+    format!("{}, {}", all[all.len() / 2], all[all.len() - 1])
 }
 
 fn made(path: &Path) -> Result<PathBuf, Box<dyn Error>> {
@@ -105,8 +202,4 @@ fn peak_kib() -> Result<u64, Box<dyn Error>> {
         .trim()
         .trim_end_matches(" kB")
         .parse()?)
-}
-
-fn show(d: Duration) -> String {
-    format!("{:.1} ms", d.as_secs_f64() * 1e3)
 }

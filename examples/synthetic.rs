@@ -9,6 +9,7 @@
 
 use std::error::Error;
 
+use loopscope::derive;
 use loopscope::trace::{Meta, Options, Writer};
 
 #[path = "../benches/common/synth.rs"]
@@ -41,5 +42,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         summary.bytes as f64 / summary.events as f64,
         synth.now() as f64 / 1e9
     );
+    // What `loopscope record` does at its end: whoever opens the recording next sees it at once.
+    let mut tenths = 0;
+    derive::ensure(path.as_ref(), &mut |done, all| {
+        if done * 10 / all.max(1) > tenths {
+            tenths = done * 10 / all.max(1);
+            eprint!("\rindexing, once: {} %", tenths * 10);
+        }
+        true
+    })?;
+    eprintln!();
     Ok(())
 }

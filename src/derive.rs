@@ -31,8 +31,8 @@ pub const MARKS: u16 = 4;
 const APART: u64 = 3 * 65_536;
 /// The events since the last checkpoint weigh at least this many times what the checkpoint does in the file.
 const WEIGHT: u64 = 8;
-/// All derived pages together weigh at most one part in so many of the events.
-const SHARE: u64 = 10;
+/// All derived pages together weigh at most this many thousandths of what the events do: less than a tenth of the file.
+const SHARE: u64 = 107;
 /// Recordings with fewer events are folded whole in the time of a key press.
 const WORTH: u64 = 3 * APART;
 
@@ -91,10 +91,10 @@ pub fn ensure(path: &Path, progress: Progress<'_>) -> Result<Outcome, Error> {
     for index in 0..reader.pages().len() {
         reader.read_page(index, &mut events)?;
         let page = &reader.pages()[index];
-        let (end, bytes) = (page.events().end, page.size);
+        let (first, end, bytes) = (page.first_event, page.events().end, page.size);
         for (number, event, text) in events.iter() {
             model.apply(number, event, text, &mut pyramid);
-            marks.look(&model, event);
+            marks.look(&model, event, first);
         }
         writing.since += bytes;
         writing.weight += bytes;
@@ -146,7 +146,7 @@ impl Writing {
     fn is_due(&self, end: u64) -> bool {
         end.saturating_sub(self.at) >= APART
             && self.since >= WEIGHT * self.size
-            && self.weight >= SHARE * (self.total + self.size)
+            && self.weight * SHARE >= 1_000 * (self.total + self.size)
     }
 
     fn checkpoint(&mut self, model: &Model, end: u64) -> Result<(), Error> {

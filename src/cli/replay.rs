@@ -29,14 +29,14 @@ pub(super) fn run(args: Args) -> Outcome {
     }
     let mut options = args.look.options(&args.file);
     options.speed = args.speed;
+    if !args.follow {
+        index::index(&args.file);
+    }
     let asked = args.look.at.is_some() || args.look.fd.is_some() || args.look.filter.is_some();
     if asked {
         // Looked up once before the terminal is taken, so that a wrong instant is an error message and not a flash.
         args.look
             .app(&args.file, options.clone(), tui::Look::default())?;
-    }
-    if !args.follow {
-        index::index(&args.file);
     }
     let source = Source::Replay {
         path: args.file.clone(),

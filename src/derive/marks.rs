@@ -1,4 +1,5 @@
-//! Where marks and spans of each name are first made, so that going to one needs no search. Step: trace → **model**.
+//! Where marks and spans of each name are first made, and where the program's output stands, so that going to one and
+//! showing the other needs no search. Step: trace → **model**.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +10,22 @@ use crate::record::event::{Event, Kind, Space, flags};
 /// Names kept; with more of them, those that are missing have to be searched for.
 const MOST: usize = 4_096;
 
-/// The first instant of each name.
+/// The first instant of each name, and the pages with output.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
     first: BTreeMap<String, u64>,
     /// There were more than are kept.
     more: bool,
+    /// The first events of pages that hold output.
+    output: Vec<u64>,
 }
 
 impl Marks {
-    /// Looks at an event that the model has just seen.
-    pub(super) fn look(&mut self, model: &Model, e: &Event) {
+    /// Looks at an event that the model has just seen, on the page that starts with event `page`.
+    pub(super) fn look(&mut self, model: &Model, e: &Event, page: u64) {
+        if e.kind == Kind::Output && self.output.last() != Some(&page) {
+            self.output.push(page);
+        }
         if !matches!(e.kind, Kind::Mark | Kind::SpanBegin) || e.flags & flags::AGAIN != 0 {
             return;
         }
@@ -43,6 +49,13 @@ impl Marks {
         }
     }
 
+    /// The start of the first page with output from the page on that starts with event `page`; the largest number if
+    /// none follows.
+    pub fn output_from(&self, page: u64) -> u64 {
+        let at = self.output.partition_point(|p| *p < page);
+        self.output.get(at).copied().unwrap_or(u64::MAX)
+    }
+
     pub(super) fn save(&self, out: &mut Vec<u8>) {
         put(out, u64::from(self.more));
         put(out, self.first.len() as u64);
@@ -50,6 +63,11 @@ impl Marks {
             put(out, name.len() as u64);
             out.extend(name.as_bytes());
             put(out, *t);
+        }
+        let mut last = 0;
+        for page in &self.output {
+            put(out, page - last);
+            last = *page;
         }
     }
 
@@ -62,7 +80,16 @@ impl Marks {
             let name = std::str::from_utf8(c.bytes(len)?).ok()?.to_owned();
             first.insert(name, c.u64()?);
         }
-        c.is_empty().then_some(Self { first, more })
+        let (mut output, mut last) = (Vec::new(), 0u64);
+        while !c.is_empty() {
+            last = last.checked_add(c.u64()?)?;
+            output.push(last);
+        }
+        Some(Self {
+            first,
+            more,
+            output,
+        })
     }
 }
 
@@ -76,6 +103,7 @@ mod tests {
         let marks = Marks {
             first: first.into(),
             more: false,
+            output: vec![0, 70_000, 80_000],
         };
         let mut bytes = Vec::new();
         marks.save(&mut bytes);
@@ -83,7 +111,14 @@ mod tests {
         assert_eq!(back, marks);
         assert_eq!(back.find("request 3"), Some(Some(1 << 40)));
         assert_eq!(back.find("b"), Some(None));
-        assert_eq!(Marks { more: true, ..back }.find("b"), None);
-        assert_eq!(Marks::load(&bytes[..bytes.len() - 1]), None);
+        let more = Marks {
+            more: true,
+            ..back.clone()
+        };
+        assert_eq!(more.find("b"), None);
+        assert_eq!(back.output_from(0), 0);
+        assert_eq!(back.output_from(1), 70_000);
+        assert_eq!(back.output_from(80_001), u64::MAX);
+        assert_eq!(Marks::load(&bytes[..3]), None);
     }
 }

@@ -68,7 +68,7 @@ impl Store {
             let end = derived.events.end;
             self.read_ended(reader, end);
             let bytes = reader.read_derived(&derived).ok()?;
-            let model = Model::load_beside(&bytes, |id| self.ended.get(id, end))?;
+            let model = Model::load_beside(&bytes, |slot| self.ended.get(slot, end))?;
             Some((model, end))
         })
     }

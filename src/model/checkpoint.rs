@@ -14,7 +14,7 @@ pub use ended::{Ended, Written};
 use std::sync::Arc;
 
 use super::codec::{Codec, Cursor, put};
-use super::columns::{Near, TextRows, Texts, get_step, put_step};
+use super::columns::{Near, TextRows, Texts};
 use super::entropy::{pack, unpack};
 use super::facts::Id;
 use super::registration::{Link, Registration, State};
@@ -69,8 +69,6 @@ impl Model {
         pairs,
         pair_order,
         losses,
-        inodes,
-        setup,
         unmatched,
         contradicted,
     );
@@ -87,9 +85,7 @@ impl Model {
         put(out, self.applied);
         let turns: Vec<u64> = self.loops.iter().map(|l| l.turns_begun).collect();
         turns.put(out);
-        let (mut kinds, mut beside, mut here) =
-            (vec![0; self.regs.slots()], Vec::new(), Vec::new());
-        let mut last = 0;
+        let (mut kinds, mut here) = (vec![0; self.regs.slots()], Vec::new());
         for (slot, reg) in self.regs.places() {
             let ended = self.regs.ended(slot);
             kinds[slot as usize] = match ended {
@@ -97,15 +93,11 @@ impl Model {
                 Some(shared) if written.has(shared) => BESIDE,
                 Some(_) => ENDED,
             };
-            if kinds[slot as usize] == BESIDE {
-                put_step(&mut beside, last, u64::from(reg.id));
-                last = u64::from(reg.id);
-            } else {
+            if kinds[slot as usize] != BESIDE {
                 here.push(reg);
             }
         }
         put_places(&kinds, self.regs.free(), out);
-        pack(&beside, out);
         let (mut texts, mut rows) = (Texts::default(), Vec::new());
         put_regs(&here, self.near(), &mut texts, &mut rows);
         put_descs(&self.descs, &self.accounts, &mut texts, &mut rows);
@@ -139,10 +131,11 @@ impl Model {
         Self::load_beside(bytes, |_| None)
     }
 
-    /// Reads what [`save_beside`](Self::save_beside) wrote; `ended` knows the registrations written before.
+    /// Reads what [`save_beside`](Self::save_beside) wrote; `ended` knows the registrations written before, by
+    /// slot: the last one written of a slot is the one that stands there.
     pub fn load_beside(
         bytes: &[u8],
-        ended: impl Fn(Id) -> Option<Arc<Registration>>,
+        ended: impl Fn(u32) -> Option<Arc<Registration>>,
     ) -> Option<Self> {
         let mut c = Cursor::new(bytes);
         if c.u64()? != u64::from(Self::VERSION) {
@@ -155,8 +148,6 @@ impl Model {
         };
         let _turns: Vec<u64> = Codec::get(&mut c)?;
         let (kinds, free) = get_places(&mut c)?;
-        let beside = unpack(&mut c)?;
-        let (mut beside, mut last) = (Cursor::new(&beside), 0);
         let mut texts = TextRows::get(&mut c)?;
         let mut here = get_regs(&mut c, model.near(), &mut texts)?.into_iter();
         let mut places = Vec::new();
@@ -165,14 +156,11 @@ impl Model {
                 0 => Place::Free,
                 LIVE => Place::Live(Box::new(here.next()?)),
                 ENDED => Place::Ended(Arc::new(here.next()?)),
-                BESIDE => {
-                    last = get_step(&mut beside, last)?;
-                    Place::Ended(ended(u32::try_from(last).ok()?)?)
-                }
+                BESIDE => Place::Ended(ended(places.len() as u32)?),
                 _ => return None,
             });
         }
-        if here.next().is_some() || !beside.is_empty() {
+        if here.next().is_some() {
             return None;
         }
         model.regs = Regs::from_parts(places, free);

@@ -119,7 +119,6 @@ impl Model {
             }
         }
         self.close_account(id);
-        self.forget_inode(id);
         self.descs.remove(id);
     }
 }

@@ -81,14 +81,7 @@ impl Model {
     }
 
     /// One more number for a description.
-    pub(super) fn alias<S: Sink + ?Sized>(
-        &mut self,
-        process: Id,
-        fd: i32,
-        desc: u32,
-        at: At,
-        sink: &mut S,
-    ) {
+    fn alias<S: Sink + ?Sized>(&mut self, process: Id, fd: i32, desc: u32, at: At, sink: &mut S) {
         if fd < 0 || self.descs.get(desc).is_none() {
             return;
         }
@@ -96,7 +89,7 @@ impl Model {
         let slot = FdSlot {
             desc,
             generation,
-            ..FdSlot::default()
+            cloexec: None,
         };
         if !self.set_slot(process, fd, slot) {
             return;

@@ -222,7 +222,7 @@ mod tests {
                             saved.clear();
                         }
                         whole.save_beside(&written, &mut saved);
-                        resumed = Model::load_beside(&saved, |id| ended.get(id, 1))
+                        resumed = Model::load_beside(&saved, |slot| ended.get(slot, 1))
                             .expect("our own checkpoint");
                     }
                     whole.apply(number as u64, &e, &text, &mut after);

@@ -113,6 +113,11 @@ impl Output {
             if pages == PAGES {
                 return Ok(true);
             }
+            self.next = player.next_output(self.next);
+            if self.next >= to {
+                self.next = to;
+                break;
+            }
             pages += 1;
             let reader = player.reader_mut();
             let page = reader.page_of(self.next);

@@ -5,6 +5,9 @@ use crate::record::event::FdKind;
 use crate::text::visible;
 use std::collections::HashMap;
 
+/// Letters there are.
+const LETTERS: usize = 52;
+
 /// Letters and names of a loop's fds; a letter stays with its fd.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
@@ -14,9 +17,9 @@ pub struct Names {
 
 impl Names {
     /// Takes over what the model says about these registrations.
-    pub fn update(&mut self, regs: &[Registration]) {
+    pub fn update(&mut self, regs: &[&Registration]) {
         let alive: HashMap<Id, bool> = regs.iter().map(|r| (r.id, r.is_live())).collect();
-        let mut by_age: Vec<&Registration> = regs.iter().collect();
+        let mut by_age = regs.to_vec();
         by_age.sort_by_key(|r| r.id);
         for reg in by_age {
             let name = name(reg);
@@ -47,6 +50,13 @@ impl Names {
                 .get(c)
                 .is_some_and(|id| !alive.get(id).copied().unwrap_or(false))
         };
+        // Letters of ended fds are for live ones; with very many fds nearly all go without.
+        let living = alive.get(&id).copied().unwrap_or(false);
+        let full = self.taken.len() >= LETTERS;
+        if full && !(living && rest.clone().any(|c| gone(&c))) {
+            self.of.insert(id, ('*', name));
+            return;
+        }
         let letter = own
             .clone()
             .find(free)
@@ -80,6 +90,11 @@ impl Names {
                 known.0 = letter;
             }
         }
+    }
+
+    /// None has been named yet.
+    pub fn is_empty(&self) -> bool {
+        self.of.is_empty()
     }
 
     /// It has been given a name.

@@ -45,8 +45,8 @@ impl Written {
 /// What has been read of what [`Written`] wrote.
 #[derive(Clone, Debug, Default)]
 pub struct Ended {
-    /// Every version of a registration with the place in the recording where it was written, in that order.
-    regs: Map<Id, Vec<(u64, Arc<Registration>)>>,
+    /// By slot: what was written of it, with the place in the recording where, in that order.
+    regs: Map<u32, Vec<(u64, Arc<Registration>)>>,
 }
 
 impl Ended {
@@ -62,15 +62,15 @@ impl Ended {
             return None;
         }
         for reg in rows {
-            let versions = self.regs.entry(reg.id).or_default();
+            let versions = self.regs.entry(reg.s.slot).or_default();
             versions.push((at, Arc::new(reg)));
         }
         Some(())
     }
 
-    /// A registration as it was known at a place in the recording.
-    pub fn get(&self, id: Id, at: u64) -> Option<Arc<Registration>> {
-        let versions = self.regs.get(&id)?;
+    /// The ended registration of a slot as it was known at a place in the recording.
+    pub fn get(&self, slot: u32, at: u64) -> Option<Arc<Registration>> {
+        let versions = self.regs.get(&slot)?;
         let known = versions.iter().rev().find(|(from, _)| *from <= at);
         known.map(|(_, reg)| reg.clone())
     }

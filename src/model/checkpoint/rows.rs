@@ -246,10 +246,8 @@ pub(super) struct DescTexts {
 }
 
 columns!(Desc {
-    plain: [
-        kind, refs, silent, loop_id, io_seen, read, read_at, sampled, held
-    ],
-    steps: [account, head, inode],
+    plain: [kind, refs, silent, loop_id, io_seen, read, sampled, held],
+    steps: [account, head],
     times: [],
     numbers: [],
     births: [],

@@ -15,10 +15,15 @@ impl App {
             self.loop_id = 0;
         }
         self.hold()?;
-        let regs = self.regs().into_iter().cloned().collect::<Vec<_>>();
-        self.names.update(&regs);
+        // On a long way the names of places it passes are not worth the time.
+        if !more || self.names.is_empty() {
+            let mut names = std::mem::take(&mut self.names);
+            names.update(&self.regs());
+            self.names = names;
+        }
         if self.chosen().is_none() && self.view == View::Fd {
             // The one to look at first: it waited longest.
+            let regs = self.regs();
             let live = regs.iter().filter(|r| r.is_live());
             let worst = live.max_by_key(|r| (r.waited_max.hi, std::cmp::Reverse(r.fd)));
             self.chosen = worst.or(regs.first()).map(|r| r.id);
@@ -34,8 +39,10 @@ impl App {
             if let Some(window) = self.player.window().filter(|w| w.is_summary()) {
                 // It may show fds that are not there yet at the cursor.
                 let mine = window.model().regs().filter(|r| r.loop_id == key.loop_id);
-                let later: Vec<_> = mine.filter(|r| !self.names.knows(r.id)).cloned().collect();
-                self.names.update(&later);
+                let later: Vec<_> = mine.filter(|r| !self.names.knows(r.id)).collect();
+                let mut names = self.names.clone();
+                names.update(&later);
+                self.names = names;
             }
         }
         if self.view == View::Timeline {

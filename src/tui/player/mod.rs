@@ -3,6 +3,7 @@
 
 pub mod cells;
 pub mod facts;
+mod find;
 pub mod folder;
 mod saved;
 mod summary;
@@ -13,9 +14,9 @@ pub use facts::Facts;
 pub use folder::{Folder, Until};
 pub use window::{Key, Window};
 
-use crate::derive;
+use crate::derive::{self, Marks};
 use crate::model::pyramid::{self, Pyramid};
-use crate::model::{Id, Model, Run, Sink, Turn};
+use crate::model::{Id, Model, Run, Sink};
 use crate::record::event::{Event, Kind};
 use crate::trace::{Error, Events, Progress, Reader};
 use saved::Checkpoints;
@@ -31,6 +32,9 @@ const SUMMED_WELL: u64 = 200_000;
 /// Events folded before the instant asked for, so that the last turns are known there.
 const RUN_UP: u64 = 16_384;
 
+/// On a long way only what happens in so many events before the goal is listened to.
+const NEAR: u64 = 4 * RUN_UP;
+
 /// Where the cursor is going, when that takes longer than one piece.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Goal {
@@ -38,6 +42,8 @@ struct Goal {
     /// The instant to show once there; the last event's when absent.
     t: Option<u64>,
     from: u64,
+    /// Nobody listens before this event.
+    quiet: u64,
 }
 
 /// See the [module](self).
@@ -53,6 +59,8 @@ pub struct Player {
     window: Option<Window>,
     /// The stored pyramid, once somebody has asked for it.
     pyramid: Option<Option<Pyramid>>,
+    /// The same for where marks are.
+    marks: Option<Option<Marks>>,
     /// The file will not grow any more.
     ended: bool,
     scratch: Events,
@@ -70,6 +78,7 @@ impl Player {
             goal: None,
             window: None,
             pyramid: None,
+            marks: None,
             ended: !live,
             scratch: Events::default(),
         }
@@ -154,10 +163,23 @@ impl Player {
         let Some(goal) = self.goal else {
             return Ok(false);
         };
-        let piece = self.saved.room(&self.folder).min(PIECE);
+        if self.folder.next < goal.quiet {
+            let piece = self.saved.room(&self.folder, goal.quiet).min(PIECE);
+            let quiet = Until::event(goal.quiet);
+            let arrived = self.folder.run(&mut self.reader, quiet, piece, &mut ())?;
+            self.t = self.folder.model.now();
+            self.tail = Facts::since(self.t);
+            match arrived {
+                // The way to the goal's surroundings starts here.
+                true => self.saved.keep(&self.folder),
+                false => self.saved.offer(&self.folder, goal.quiet),
+            }
+            return Ok(true);
+        }
+        let piece = self.saved.room(&self.folder, self.folder.next).min(PIECE);
         let reader = &mut self.reader;
         let done = self.folder.run(reader, goal.until, piece, &mut self.tail)?;
-        self.saved.offer(&self.folder);
+        self.saved.offer(&self.folder, self.folder.next);
         self.t = self.folder.model.now();
         if done {
             self.goal = None;
@@ -193,7 +215,13 @@ impl Player {
             self.tail = Facts::since(self.folder.model.now());
         }
         let from = self.folder.next;
-        self.goal = Some(Goal { until, t, from });
+        let quiet = target.saturating_sub(NEAR);
+        self.goal = Some(Goal {
+            until,
+            t,
+            from,
+            quiet,
+        });
         Ok(())
     }
 
@@ -292,6 +320,7 @@ impl Player {
             until: Until::time(t),
             t: Some(t),
             from: self.folder.next,
+            quiet: 0,
         });
     }
 
@@ -306,10 +335,11 @@ impl Player {
         }
         match &mut self.window {
             Some(window) => {
-                let piece = self.saved.room(window.folder()).min(PIECE);
+                let here = window.folder().next;
+                let piece = self.saved.room(window.folder(), here).min(PIECE);
                 let done = window.run(&mut self.reader, piece)?;
                 if !done {
-                    self.saved.offer(window.folder());
+                    self.saved.offer(window.folder(), here);
                 }
                 Ok(!done)
             }
@@ -347,38 +377,6 @@ impl Player {
         Ok(pyramid.map(|pyramid| Window::summed(key, pyramid, model, after)))
     }
 
-    /// When a loop's turn of this number began: the instant of its wakeup.
-    pub fn turn_start(&mut self, loop_id: Id, number: u64) -> Result<Option<u64>, Error> {
-        if number == 0 {
-            return Ok(None);
-        }
-        let mut folder = self.saved.before_turn(loop_id, number, &mut self.reader);
-        let mut find = Begun {
-            turn: (loop_id, number),
-            at: None,
-        };
-        loop {
-            // A piece of some turns: what is looked for ends soon after it has begun.
-            let done = folder.run(&mut self.reader, Until::event(u64::MAX), 4_096, &mut find)?;
-            let l = folder.model.loops().get(loop_id as usize);
-            let mut threads = l.into_iter().flat_map(|l| &l.threads);
-            let open = threads.find(|t| t.turn == number && number > 0);
-            let found = find.at.or(open.map(|t| t.wakeup));
-            if found.is_some() || done {
-                return Ok(found);
-            }
-            self.saved.offer(&folder);
-        }
-    }
-
-    /// When a mark or span of this name was first made, if the recording has that stored.
-    pub fn first_mark(&mut self, name: &str) -> Option<Option<u64>> {
-        if !self.ended {
-            return None;
-        }
-        derive::marks(&mut self.reader)?.find(name)
-    }
-
     /// The window last asked for.
     pub fn window(&self) -> Option<&Window> {
         self.window.as_ref()
@@ -389,13 +387,12 @@ impl Player {
         let mut folder = self.start_before(number);
         let mut facts = Facts::since(folder.model.now());
         let until = Until::event(number);
-        while !folder.run(
-            &mut self.reader,
-            until,
-            self.saved.room(&folder),
-            &mut facts,
-        )? {
-            self.saved.offer(&folder);
+        loop {
+            let room = self.saved.room(&folder, number);
+            if folder.run(&mut self.reader, until, room, &mut facts)? {
+                break;
+            }
+            self.saved.offer(&folder, number);
         }
         Ok((folder, facts))
     }
@@ -445,20 +442,6 @@ impl Player {
             });
         }
         Ok(rows)
-    }
-}
-
-/// The start of one turn.
-struct Begun {
-    turn: (Id, u64),
-    at: Option<u64>,
-}
-
-impl Sink for Begun {
-    fn turn(&mut self, turn: &Turn) {
-        if (turn.loop_id, turn.number) == self.turn {
-            self.at = Some(turn.start);
-        }
     }
 }
 

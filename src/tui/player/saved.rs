@@ -55,8 +55,11 @@ impl Checkpoints {
         at.map_or(0, |at| self.saved[at].next)
     }
 
-    /// Events until a fold should be offered.
-    pub fn room(&self, folder: &Folder) -> u64 {
+    /// Events until a fold on its way to event `goal` should be offered.
+    pub fn room(&self, folder: &Folder, goal: u64) -> u64 {
+        if self.is_far(folder.next, goal) {
+            return goal - folder.next - SPACING;
+        }
         let spacing = self.spacing_for(&folder.model);
         let due = self.last_before(folder.next).saturating_add(spacing);
         due.saturating_sub(folder.next).max(spacing / 4)
@@ -66,8 +69,17 @@ impl Checkpoints {
         self.spacing.max(model.live_len() as u64 * COPY)
     }
 
-    /// Keeps this place if it is far enough from the ones that are kept.
-    pub fn offer(&mut self, folder: &Folder) {
+    /// The recording's own checkpoints will do for places this far from a goal.
+    fn is_far(&self, next: u64, goal: u64) -> bool {
+        let own = self.store.as_ref().is_some_and(|s| !s.is_empty());
+        own && goal > next + SPACING
+    }
+
+    /// Keeps this place on the way to event `goal` if it is far enough from the ones that are kept.
+    pub fn offer(&mut self, folder: &Folder, goal: u64) {
+        if self.is_far(folder.next, goal) {
+            return;
+        }
         let (next, spacing) = (folder.next, self.spacing_for(&folder.model));
         let at = self.until(next);
         let before = at.checked_sub(1).map_or(0, |at| self.saved[at].next);
@@ -81,10 +93,15 @@ impl Checkpoints {
         if next - before < least || after - next < spacing / 2 {
             return;
         }
-        self.keep(next, &folder.model);
+        self.put(next, &folder.model);
     }
 
-    fn keep(&mut self, next: u64, model: &Model) {
+    /// Keeps this place.
+    pub fn keep(&mut self, folder: &Folder) {
+        self.put(folder.next, &folder.model);
+    }
+
+    fn put(&mut self, next: u64, model: &Model) {
         let at = self.until(next);
         if at > 0 && self.saved[at - 1].next == next {
             return;
@@ -127,7 +144,7 @@ impl Checkpoints {
         let store = self.store(reader);
         let closer = store.at(early).is_some_and(|at| at > here);
         if closer && let Some((model, next)) = store.load(reader, early) {
-            self.keep(next, &model);
+            self.put(next, &model);
             return Folder::resume(model, next, reader);
         }
         match self.until(early).checked_sub(1) {

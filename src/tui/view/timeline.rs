@@ -273,6 +273,8 @@ fn lane(pen: &mut Pen<'_>, app: &App, cells: &Cells, id: Id, y: usize, (x0, cols
     }
     let share = cells.share(id).map(|share| share * 100.0);
     let shown = match share {
+        // Between the checkpoints next to the window's ends, not exactly in it.
+        Some(share) if cells.is_summary() => about(share),
         Some(share) => percent(share),
         None => ABSENT.to_string(),
     };
@@ -285,6 +287,14 @@ fn lane(pen: &mut Pen<'_>, app: &App, cells: &Cells, id: Id, y: usize, (x0, cols
 }
 
 /// In seven cells.
+/// A share that is not exactly of the stretch shown.
+fn about(share: f64) -> String {
+    match share {
+        99.95.. => "~100 %".to_owned(),
+        _ => format!("~{share:.1} %"),
+    }
+}
+
 fn percent(share: f64) -> String {
     match share {
         99.995.. => "  100 %".to_owned(),
@@ -320,6 +330,7 @@ fn together(
     let shares = members.iter().filter_map(|id| cells.share(*id));
     let shown = match cells.total_run_ns() {
         0 => ABSENT.to_string(),
+        _ if cells.is_summary() => about(shares.sum::<f64>() * 100.0),
         _ => percent(shares.sum::<f64>() * 100.0),
     };
     pen.put(x0 + cols + 1, y, &text::right(&shown, 7), quiet);

@@ -1,0 +1,75 @@
+//! Looking up where a turn began, where a mark was made and where output stands. Step: trace → model → **view**.
+
+use super::Player;
+use super::folder::Until;
+use crate::derive::{self, Marks};
+use crate::model::{Id, Sink, Turn};
+use crate::trace::Error;
+
+impl Player {
+    /// When a loop's turn of this number began: the instant of its wakeup.
+    pub fn turn_start(&mut self, loop_id: Id, number: u64) -> Result<Option<u64>, Error> {
+        if number == 0 {
+            return Ok(None);
+        }
+        let mut folder = self.saved.before_turn(loop_id, number, &mut self.reader);
+        let mut find = Begun {
+            turn: (loop_id, number),
+            at: None,
+        };
+        loop {
+            // A piece of some turns: what is looked for ends soon after it has begun.
+            let done = folder.run(&mut self.reader, Until::event(u64::MAX), 4_096, &mut find)?;
+            let l = folder.model.loops().get(loop_id as usize);
+            let mut threads = l.into_iter().flat_map(|l| &l.threads);
+            let open = threads.find(|t| t.turn == number && number > 0);
+            let found = find.at.or(open.map(|t| t.wakeup));
+            if found.is_some() || done {
+                return Ok(found);
+            }
+            self.saved.offer(&folder, folder.next);
+        }
+    }
+
+    /// When a mark or span of this name was first made, if the recording has that stored.
+    pub fn first_mark(&mut self, name: &str) -> Option<Option<u64>> {
+        self.marks()?.find(name)
+    }
+
+    /// The first event at or after `number` on a page that may hold output of the program.
+    pub fn next_output(&mut self, number: u64) -> u64 {
+        let page = self.reader.page_of(number);
+        let first = self
+            .reader
+            .pages()
+            .get(page)
+            .map_or(number, |p| p.first_event);
+        match self.marks() {
+            Some(marks) => marks.output_from(first).max(number),
+            None => number,
+        }
+    }
+
+    fn marks(&mut self) -> Option<&Marks> {
+        if !self.ended {
+            return None;
+        }
+        let reader = &mut self.reader;
+        let stored = self.marks.get_or_insert_with(|| derive::marks(reader));
+        stored.as_ref()
+    }
+}
+
+/// The start of one turn.
+struct Begun {
+    turn: (Id, u64),
+    at: Option<u64>,
+}
+
+impl Sink for Begun {
+    fn turn(&mut self, turn: &Turn) {
+        if (turn.loop_id, turn.number) == self.turn {
+            self.at = Some(turn.start);
+        }
+    }
+}
