@@ -321,6 +321,34 @@ impl Play {
                 e.kind = Kind::Unread;
                 e.fd = k.need("fd") as i32;
                 e.arg = k.need("n") as u64;
+                e.y = k.number("ago").unwrap_or(0) as u64;
+            }
+            "seen" => {
+                e.kind = Kind::FdSeen;
+                e.fd = k.need("fd") as i32;
+                e.aux = coded(FdKind::ALL, FdKind::name, k.text("kind").unwrap_or("fd")).code();
+                e.arg = k.number("inode").unwrap_or(0) as u64;
+                e.y = k.number("ago").unwrap_or(0) as u64;
+                text = match (k.text("addr"), k.text("is")) {
+                    (Some(addr), _) => format!("tcp {addr}"),
+                    (None, name) => name.unwrap_or("").to_owned(),
+                };
+            }
+            "unseen" => {
+                e.kind = Kind::FdGone;
+                e.fd = k.need("fd") as i32;
+                e.y = k.number("ago").unwrap_or(0) as u64;
+            }
+            "seen-reg" | "unseen-reg" => {
+                e.kind = Kind::RegGone;
+                e.fd = k.need("fd") as i32;
+                e.y = k.need("ep") as u64;
+                e.aux = k.number("ago").unwrap_or(0) as u16;
+                if verb == "seen-reg" {
+                    e.kind = Kind::RegSeen;
+                    e.x = mask(k.text("mask").unwrap_or("IN")) as i32;
+                    e.arg = k.number("data").unwrap_or(i64::from(e.fd)) as u64;
+                }
             }
             "name" => {
                 e.kind = Kind::FdName;

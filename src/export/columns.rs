@@ -115,7 +115,9 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
             j.field("addresses", text);
         }
         Kind::Unread => {
-            j.field("fd", e.fd).field("bytes", e.arg);
+            j.field("fd", e.fd)
+                .field("bytes", e.arg)
+                .field("ago_ns", e.y);
         }
         Kind::Name => {
             j.field(
@@ -199,6 +201,32 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
             };
             j.field("monotonic_ns", e.arg).field("boottime_ns", e.y);
             j.field("ticks", wide(0)).field("realtime_ns", wide(8));
+        }
+        Kind::FdSeen => {
+            j.field("fd", e.fd).field(
+                "what",
+                code(FdKind::from_code(e.aux).map(FdKind::name), e.aux),
+            );
+            j.field("name", text)
+                .field("inode", Some(e.arg).filter(|inode| *inode != 0))
+                .field("ago_ns", e.y);
+        }
+        Kind::FdGone => {
+            j.field("fd", e.fd).field("ago_ns", e.y);
+        }
+        Kind::RegSeen | Kind::RegGone => {
+            j.field("epfd", e.y as i32).field("fd", e.fd);
+            if e.kind == Kind::RegSeen {
+                j.field("interest", &names::mask(e.x as u32))
+                    .field("data", e.arg);
+            }
+            j.field("ago_ns", u64::from(e.aux) * 1_000_000);
+        }
+        Kind::Setup => {
+            let mut parts = text.split(|b| *b == 0);
+            for key in ["missing", "because", "do"] {
+                j.field(key, parts.next().unwrap_or(b""));
+            }
         }
         Kind::Output => {
             j.field("stream", e.aux).field("bytes", text);

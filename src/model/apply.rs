@@ -31,6 +31,7 @@ impl Model {
         match e.kind {
             Kind::Lost => return self.events_lost(e, at, sink),
             Kind::Anchor | Kind::Output => return,
+            Kind::Setup => return self.setup_told(text),
             Kind::ProcessStart => return self.process_start(e, text),
             Kind::ProcessEnd => return self.process_end(e, at, sink),
             Kind::ThreadStart => return self.thread_start(e, text),
@@ -87,6 +88,10 @@ impl Model {
             Kind::FdName => self.fd_named(process, e, text),
             Kind::FdAddr => self.fd_addressed(process, e, text),
             Kind::Unread => self.unread(process, e, at, sink),
+            Kind::FdSeen => self.fd_seen(process, e, text, at, sink),
+            Kind::FdGone => self.fd_gone(process, e, at, sink),
+            Kind::RegSeen => self.reg_seen(process, e, at, sink),
+            Kind::RegGone => self.reg_gone(process, e, at, sink),
             Kind::SupplyBegin => self.supply_begin(thread, process, e, at),
             Kind::Supplied => self.supplied(thread, process, e, at, sink),
             Kind::Name => self.named(process, e, text),

@@ -69,6 +69,8 @@ impl Model {
         pairs,
         pair_order,
         losses,
+        inodes,
+        setup,
         unmatched,
         contradicted,
     );

@@ -119,6 +119,7 @@ impl Model {
             }
         }
         self.close_account(id);
+        self.forget_inode(id);
         self.descs.remove(id);
     }
 }

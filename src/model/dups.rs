@@ -81,7 +81,14 @@ impl Model {
     }
 
     /// One more number for a description.
-    fn alias<S: Sink + ?Sized>(&mut self, process: Id, fd: i32, desc: u32, at: At, sink: &mut S) {
+    pub(super) fn alias<S: Sink + ?Sized>(
+        &mut self,
+        process: Id,
+        fd: i32,
+        desc: u32,
+        at: At,
+        sink: &mut S,
+    ) {
         if fd < 0 || self.descs.get(desc).is_none() {
             return;
         }
@@ -89,7 +96,7 @@ impl Model {
         let slot = FdSlot {
             desc,
             generation,
-            cloexec: None,
+            ..FdSlot::default()
         };
         if !self.set_slot(process, fd, slot) {
             return;

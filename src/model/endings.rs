@@ -48,7 +48,7 @@ impl Model {
         if loop_id.is_some() {
             self.epoch += 1;
         }
-        let fidelity = if why == Why::Reuse {
+        let fidelity = if matches!(why, Why::Reuse | Why::Observed) {
             Fidelity::Inferred
         } else {
             Fidelity::Measured

@@ -93,6 +93,8 @@ pub enum Why {
     Skipped,
     /// Another thread than the one that was told has served it.
     HandedOver,
+    /// /proc showed it so; no event of the program had said it.
+    Observed,
     /// Events were lost or late.
     Lost,
 }

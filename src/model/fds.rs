@@ -19,6 +19,8 @@ pub(super) struct FdSlot {
     pub generation: u32,
     /// Closed by execve: `None` when not known.
     pub cloexec: Option<bool>,
+    /// When it last came to mean something else: what was seen before says nothing.
+    pub since: u64,
 }
 
 impl Default for FdSlot {
@@ -27,6 +29,7 @@ impl Default for FdSlot {
             desc: NONE,
             generation: 0,
             cloexec: None,
+            since: 0,
         }
     }
 }
@@ -34,7 +37,8 @@ impl Default for FdSlot {
 codec!(FdSlot {
     desc,
     generation,
-    cloexec
+    cloexec,
+    since
 });
 
 /// The numbers of one process.
@@ -109,6 +113,10 @@ pub(super) struct Desc {
     pub read: u64,
     /// Bytes waiting when last sampled, and `read` at that instant.
     pub sampled: Option<(u64, u64)>,
+    /// When it was last read from.
+    pub read_at: u64,
+    /// A socket's or pipe's inode, 0 not known.
+    pub inode: u64,
     /// A close or dup2 that has begun on its last number still holds it.
     pub held: u32,
 }

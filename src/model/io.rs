@@ -52,6 +52,7 @@ impl Model {
             if reads {
                 read = said(d.kind, op, e.x, e.arg);
                 d.read = d.read.saturating_add(bytes);
+                d.read_at = at.t;
                 tracked = d.sampled.is_some() || d.account != super::NONE;
             }
         }
@@ -130,7 +131,13 @@ impl Model {
         let Some((desc, _)) = self.desc_at(process, e.fd) else {
             return;
         };
+        let seen = at.t.saturating_sub(e.y);
+        let newer = self.slot(process, e.fd).since >= seen;
         if let Some(d) = self.descs.get_mut(desc) {
+            if e.y > 0 && (d.read_at >= seen || newer) {
+                // Read since it was looked at: nobody knows how much of it was counted.
+                return;
+            }
             d.sampled = Some((e.arg, d.read));
         }
         self.refresh_unread(desc);

@@ -40,6 +40,7 @@ mod regs;
 pub mod roles;
 mod run;
 mod seat;
+mod seen;
 mod side;
 mod slab;
 mod states;
@@ -125,6 +126,10 @@ pub struct Model {
     account_of: Map<Arc<str>, u32>,
     pairs: Map<(Id, u32), Arc<str>>,
     pair_order: std::collections::VecDeque<(Id, u32)>,
+    /// Sockets whose inode is known, and their descriptions: a copy that was passed on is found by it.
+    inodes: Map<u64, u32>,
+    /// What the capture could not do, as it was told.
+    setup: Vec<Arc<str>>,
     /// Losses so far: an account of sent bytes is complete only if none came since.
     losses: u64,
     unmatched: u64,
@@ -139,7 +144,7 @@ impl Default for Model {
 
 impl Model {
     /// The version of the fold's rules: derived data of another version is rebuilt.
-    pub const VERSION: u32 = 6;
+    pub const VERSION: u32 = 7;
 
     /// A model that has seen nothing.
     pub fn new(config: Config) -> Self {
@@ -176,6 +181,8 @@ impl Model {
             account_of: Map::default(),
             pairs: Map::default(),
             pair_order: Default::default(),
+            inodes: Map::default(),
+            setup: Vec::new(),
             losses: 0,
             unmatched: 0,
             contradicted: 0,
@@ -277,6 +284,11 @@ impl Model {
     /// Events the model could not use: beyond its limits, or contradicting themselves.
     pub fn ignored(&self) -> u64 {
         self.ignored
+    }
+
+    /// What the capture could not do, as told while it went on: missing, because, do, with a 0 between them.
+    pub fn setup(&self) -> &[Arc<str>] {
+        &self.setup
     }
 
     /// Sends of load generators that belong to no descriptor known when they came.

@@ -14,6 +14,10 @@ impl Model {
         let Some(p) = self.processes.get_mut(process as usize) else {
             return false;
         };
+        let slot = FdSlot {
+            since: self.now,
+            ..slot
+        };
         let before = p.fds.len();
         if before as u64 + self.slots_used > MAX_NUMBERS && p.fds.get(fd) == FdSlot::default() {
             self.ignored += 1;
@@ -49,7 +53,7 @@ impl Model {
         (desc != NONE).then_some(desc)
     }
 
-    fn new_desc(
+    pub(super) fn new_desc(
         &mut self,
         process: Id,
         fd: i32,
@@ -73,6 +77,8 @@ impl Model {
             head: NONE,
             io_seen: false,
             read: 0,
+            read_at: 0,
+            inode: 0,
             sampled: None,
             held: 0,
         });
@@ -80,6 +86,7 @@ impl Model {
             desc,
             generation,
             cloexec,
+            since: self.now,
         };
         if !self.set_slot(process, fd, slot) {
             self.descs.remove(desc);

@@ -21,7 +21,7 @@
 //! | DupEnd       | –          | old fd | new or −errno   | –               | –               | –               |
 //! | FdName       | –          | fd     | –               | –               | –               | the name        |
 //! | FdAddr       | [`FdKind`] | fd     | –               | –               | –               | `local>peer` ⁴  |
-//! | Unread       | –          | fd     | –               | bytes           | –               | –               |
+//! | Unread       | –          | fd     | –               | bytes           | seen before t   | –               |
 //! | Name         | [`Space`]  | –      | name id         | address ⁵       | –               | the name        |
 //! | Mark         | –          | −1/fd  | name id         | –               | –               | [fields](super::fields) |
 //! | SpanBegin    | –          | −1     | name id         | span id         | parent or 0     | fields          |
@@ -46,6 +46,11 @@
 //! | InCall       | [`Op`]     | fd     | –               | –               | inside for      | –               |
 //! | Lost         | [`Cause`]  | –      | –               | events lost     | ring's share ⁹  | –               |
 //! | Anchor       | –          | –      | –               | CLOCK_MONOTONIC | CLOCK_BOOTTIME  | ticks, REALTIME (2 × u64 LE) |
+//! | FdSeen       | [`FdKind`] | fd     | –               | inode, 0 none ᵈ | seen before t   | `local>peer` ⁴ or a name |
+//! | FdGone       | –          | fd     | –               | –               | seen before t   | –               |
+//! | RegSeen      | seen ᵉ     | fd     | interest mask   | data word       | epfd            | –               |
+//! | RegGone      | seen ᵉ     | fd     | –               | –               | epfd            | –               |
+//! | Setup        | –          | –      | –               | –               | –               | missing, because, do (0 between) |
 //! | Output       | stream ᵃ   | –      | rows<<16 \| cols | –               | –               | bytes, ≤ 256    |
 //!
 //! ¹ position in the ready batch; [`NO_INDEX`] when the program names the run itself (`dispatch(token)`); [`BY_FD`] when it
@@ -57,6 +62,11 @@
 //! ᵃ 0: a terminal of the size in `x`. ᵇ who pushes, [`Source`](super::handshake::Source)'s code, 0 not said: where the
 //! preload shim does, handlers are inferred on every thread that marks none. ᶜ 0: said by the child itself, or by a
 //! program that has just been started, as its first word.
+//! ᵈ of a socket or pipe: its identity. ᵉ milliseconds before t, rounded up: what the program said of the descriptor since
+//! then is newer.
+//!
+//! FdSeen, FdGone, RegSeen, RegGone and Unread are the collector's: what /proc and sock_diag showed of a process where its own
+//! events said otherwise or nothing. They are told as of its main thread. Setup is what the capture could not do.
 //!
 //! Threads count from 1; 0 stands for events that are no thread's (Anchor, ProcessStart, ProcessEnd, Lost with cause
 //! no-slot). `t` never decreases in a recording: a late event has the instant at which it could be written.
@@ -247,6 +257,16 @@ coded! {
         Output = 41 "output",
         /// A load generator is about to send: what it sends arrives from now on.
         SupplyBegin = 42 "supply-begin",
+        /// /proc shows this descriptor open.
+        FdSeen = 43 "fd-seen",
+        /// /proc shows this descriptor closed.
+        FdGone = 44 "fd-gone",
+        /// /proc shows this registration.
+        RegSeen = 45 "reg-seen",
+        /// /proc no longer shows this registration.
+        RegGone = 46 "reg-gone",
+        /// Something the capture cannot do, and what to do about it.
+        Setup = 47 "setup",
     }
 }
 

@@ -220,13 +220,24 @@ fn summarise(reader: &Reader, model: &Model, ear: &Ear, worst: Option<Worst>) ->
         loops: model.loops().iter().map(|l| a_loop(model, l)).collect(),
         fds_total: fds.len() as u64 + folded,
         fds,
-        setup: setup.collect(),
+        setup: setup.chain(model.setup().iter().map(|s| told(s))).collect(),
         worst,
         problems: reader.problems().iter().map(ToString::to_string).collect(),
         quantile_error: (
             model::Histogram::fine().relative_error(),
             model::Histogram::default().relative_error(),
         ),
+    }
+}
+
+/// Something the capture could not do, told by an event.
+fn told(said: &str) -> Setup {
+    let mut parts = said.split('\0').map(str::to_owned);
+    let mut next = || parts.next().unwrap_or_default();
+    Setup {
+        missing: next(),
+        because: next(),
+        advice: next(),
     }
 }
 

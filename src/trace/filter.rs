@@ -1,7 +1,7 @@
 //! What a page's header says of its events: when, which loops, descriptors and data words. Step: **trace**.
 
 use super::page::PageHeader;
-use crate::record::event::{Event, Kind};
+use crate::record::event::{BY_FD, Event, Kind};
 
 /// The bit of a data word in the data word filter.
 pub(crate) fn word_bit(word: u64) -> u128 {
@@ -29,11 +29,15 @@ pub(crate) fn ranges(events: &[Event]) -> PageHeader {
         header.t_last = header.t_last.max(e.t);
         match e.kind {
             Kind::WaitEnter | Kind::WaitExit | Kind::RunEnd => header.loops |= loop_bit(e.fd),
+            Kind::RunBegin if e.aux == BY_FD => {
+                header.loops |= loop_bit(e.fd);
+                header.fds |= i32::try_from(e.arg).map_or(0, fd_bit);
+            }
             Kind::Ready | Kind::RunBegin | Kind::Handler => {
                 header.loops |= loop_bit(e.fd);
                 header.words |= word_bit(e.arg);
             }
-            Kind::CtlBegin | Kind::CtlEnd => {
+            Kind::CtlBegin | Kind::CtlEnd | Kind::RegSeen | Kind::RegGone => {
                 header.loops |= loop_bit(e.y as i32);
                 header.fds |= fd_bit(e.fd);
                 header.words |= word_bit(e.arg);

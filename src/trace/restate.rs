@@ -15,6 +15,8 @@ use crate::record::event::{Cause, Ctl, Event, Kind, Text, flags};
 
 /// The most entries kept of anything a program can make without end, per process.
 const MOST: usize = 1 << 17;
+/// The most said about what the capture could not do.
+const MOST_SETUP: usize = 64;
 
 /// Stands for the process of a thread that was never introduced.
 const NOBODY: u64 = u64::MAX;
@@ -40,6 +42,8 @@ struct Descriptor {
     open: Option<Event>,
     name: Option<Said>,
     address: Option<Said>,
+    /// As /proc showed it.
+    seen: Option<Said>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -78,6 +82,8 @@ pub(crate) struct Restater {
     /// Process of each thread, also of those that ended.
     owner: HashMap<u32, u64>,
     anchor: Option<Said>,
+    /// What the capture could not do.
+    setup: Vec<Said>,
 }
 
 impl Restater {
@@ -98,6 +104,8 @@ impl Restater {
             kind if !Self::heeds(kind) => {}
             WaitEnter | WaitExit => self.turn(e),
             Anchor => self.anchor = Some(Said::new(e, text)),
+            Setup if self.setup.len() < MOST_SETUP => self.setup.push(Said::new(e, text)),
+            Setup => {}
             ProcessStart | ProcessEnd | Exec | ThreadStart | ThreadEnd => self.lives(e, text),
             _ => self.facts(e, text),
         }
@@ -238,6 +246,7 @@ impl Restater {
             .chain(starts)
             .chain(threads)
             .chain(execs)
+            .chain(&self.setup)
             .for_each(|s| say(&s.event, &s.text));
         for process in self.processes.values().filter(|p| !p.ended) {
             process.say(&mut say);
@@ -284,6 +293,40 @@ impl Process {
                 });
                 self.fds.insert(e.x, Descriptor { open, ..copy });
             }
+            FdSeen => {
+                let descriptor = self.fds.entry(e.fd).or_default();
+                if descriptor.open.is_none() {
+                    // Nobody told of its open; from here on this does.
+                    *self.generations.entry(e.fd).or_insert(0) += 1;
+                    descriptor.open = Some(Event {
+                        kind: FdOpen,
+                        x: -1,
+                        arg: 0,
+                        y: 0,
+                        ..*e
+                    });
+                }
+                if !text.is_empty() && descriptor.seen.is_none() {
+                    descriptor.seen = Some(Said::new(e, text));
+                }
+            }
+            FdGone => self.close(e.fd),
+            RegSeen => {
+                let begin = Event {
+                    kind: CtlBegin,
+                    aux: Ctl::Add.code(),
+                    ..*e
+                };
+                let end = Event {
+                    kind: CtlEnd,
+                    aux: Ctl::Add.code(),
+                    x: 0,
+                    arg: 0,
+                    ..*e
+                };
+                self.registrations.insert((e.y as i32, e.fd), (begin, end));
+            }
+            RegGone => self.forget((e.y as i32, e.fd)),
             FdName => self.fds.entry(e.fd).or_default().name = Some(Said::new(e, text)),
             FdAddr => self.fds.entry(e.fd).or_default().address = Some(Said::new(e, text)),
             CtlEnd if e.x >= 0 => self.registered(e, begun),
@@ -384,6 +427,14 @@ impl Process {
                 .iter()
                 .chain(&descriptor.name)
                 .for_each(|s| ours(&Event { fd: *fd, ..s.event }, &s.text));
+            if let Some(seen) = &descriptor.seen {
+                let now = Event {
+                    fd: *fd,
+                    y: 0,
+                    ..seen.event
+                };
+                ours(&now, &seen.text);
+            }
         }
         for (begin, end) in self.registrations.values() {
             ours(begin, b"");

@@ -246,8 +246,10 @@ pub(super) struct DescTexts {
 }
 
 columns!(Desc {
-    plain: [kind, refs, silent, loop_id, io_seen, read, sampled, held],
-    steps: [account, head],
+    plain: [
+        kind, refs, silent, loop_id, io_seen, read, read_at, sampled, held
+    ],
+    steps: [account, head, inode],
     times: [],
     numbers: [],
     births: [],

@@ -221,6 +221,11 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
         ),
         Kind::DupEnd => format!("dup of fd {} = {}", e.fd, result(e.x)),
         Kind::FdName | Kind::FdAddr => format!("fd {} is {text}", e.fd),
+        Kind::FdSeen => format!("/proc shows fd {} open: {text}", e.fd),
+        Kind::FdGone => format!("/proc shows fd {} closed", e.fd),
+        Kind::RegSeen => format!("/proc shows fd {} on epoll {}", e.fd, e.y as i32),
+        Kind::RegGone => format!("/proc shows fd {} off epoll {}", e.fd, e.y as i32),
+        Kind::Setup => text.replace('\0', "; "),
         Kind::Unread => format!("{} has {} bytes unread", fd(e.fd), count(e.arg)),
         Kind::Name => {
             let space = Space::from_code(e.aux).map_or("name", Space::name);

@@ -26,6 +26,7 @@ pub fn why(why: Why) -> &'static str {
         Why::LeftData => "its handler ended with data left",
         Why::WriteBlocked => "a write met EAGAIN",
         Why::Skipped => "the program left the batch before its turn",
+        Why::Observed => "/proc showed it so",
         Why::HandedOver => "another thread has served it",
         Why::Lost => "events were lost",
     }
