@@ -44,10 +44,10 @@ for e in map(json.loads, open(sys.argv[1])):
     if guess and kind in ("io", "ctl-begin", "close-begin", "dup-begin"):
         call(here, fd, t - e.get("duration_ns", 0), t, answers.get(e.get("op"), gone), kind != "io")
     if guess and kind in ("ctl-end", "close-end", "dup-end") and here in now and now[here]["inside"]: now[here].update({"own": t, "inside": False})
-    if guess and kind == "wait-enter" and here in now:  # what follows its last call is the last one's tail
+    if guess and kind in ("wait-enter", "thread-end") and here in now:  # what follows its last call is the last one's tail
         add(now[here]["key"], "tail_ns", t - now[here]["own"])
         pause(here, now[here]["own"])
-    if kind == "wait-enter": [add(i["key"], "run_ns", i["run"]) for i in batch.get(seat, ()) if i["run"] is not None]
+    if kind in ("wait-enter", "thread-end"): [add(i["key"], "run_ns", i["run"]) for i in batch.get(here, ()) if i["run"] is not None]
     if seat in now and kind in ("wait-enter", "run-begin", "run-end"): end(seat, t)
     if kind == "wait-enter": size[seat], batch[seat] = e["maxevents"], []
     elif kind == "wait-exit": wake[seat], coming[seat], last[e["thread"]] = t, e["n"], seat

@@ -24,8 +24,9 @@ const LOOK_BACK: usize = 64;
 #[derive(Clone, Copy, Debug)]
 struct Touch {
     fd: i32,
-    /// What the number refers to, `NONE` when not known.
+    /// What the number refers to, `NONE` when not known; how many times it has been opened.
     desc: u32,
+    generation: u32,
     entry: u64,
     exit: u64,
     /// Events it answers: one of them reported makes it the start of a handler.
@@ -79,9 +80,11 @@ impl Model {
             _ => return,
         };
         let length = if e.kind == Kind::Io { e.y } else { 0 };
+        let slot = self.slot(process, e.fd);
         let touch = Touch {
             fd: e.fd,
-            desc: self.desc_seen(process, e.fd).unwrap_or(NONE),
+            desc: slot.desc,
+            generation: slot.generation,
             entry: at.t.saturating_sub(length),
             exit: at.t,
             answers,
@@ -123,6 +126,10 @@ impl Model {
         at: At,
         sink: &mut S,
     ) -> bool {
+        if touch.desc == NONE {
+            // Nobody has it open: nothing of it was reported.
+            return false;
+        }
         let mut nth = 0;
         while let Some(seat) = self.busy_with(thread, nth) {
             nth += 1;
@@ -135,7 +142,7 @@ impl Model {
             }
             if let Some(open) = ts.run.as_deref_mut()
                 && open.fd == touch.fd
-                && open.desc == touch.desc
+                && open.generation == touch.generation
             {
                 open.own = open.own.max(touch.exit);
                 open.inside |= touch.begins;
@@ -174,7 +181,8 @@ impl Model {
         }
         // Its registration has ended; its handler goes on, and closes the descriptor at last.
         let served = ts.served.iter().rev().take(LOOK_BACK);
-        let mut same = served.filter(|open| open.fd == touch.fd && open.desc == touch.desc);
+        let mut same =
+            served.filter(|open| open.fd == touch.fd && open.generation == touch.generation);
         same.next().map_or(usize::MAX, |open| open.item as usize)
     }
 
@@ -264,7 +272,7 @@ impl Model {
             own: at.t,
             inside: false,
             fd: touch.fd,
-            desc: touch.desc,
+            generation: touch.generation,
             served: NONE,
             sure: [0; 4],
         });

@@ -463,9 +463,9 @@ pub(super) struct OpenRun {
     pub own: u64,
     /// A call on its own descriptor has begun and not returned.
     pub inside: bool,
-    /// Its descriptor and what that referred to at the start: both outlive the registration.
+    /// Its descriptor: that outlives the registration.
     pub fd: i32,
-    pub desc: u32,
+    pub generation: u32,
     /// Its place among the thread's `served`; `NONE` while its first piece is under way.
     pub served: u32,
     /// Bytes in and out, calls and time in calls up to `own`: what came later may be the tail's.

@@ -168,7 +168,7 @@ impl Model {
             own: at.t,
             inside: false,
             fd: -1,
-            desc: NONE,
+            generation: 0,
             served: NONE,
             sure: [0; 4],
         }));

@@ -88,7 +88,7 @@ codec!(OpenRun {
     own,
     inside,
     fd,
-    desc,
+    generation,
     served,
     sure
 });
