@@ -166,6 +166,34 @@ fn threads_without_a_ring_share_the_overflow_ring() {
 }
 
 #[test]
+fn a_batch_larger_than_its_ring_is_lost_by_cause_and_the_ring_goes_on() {
+    let heap = Heap::new(tiny());
+    let own = heap.claim(1).expect("a free ring");
+    let shared = heap.segment.overflow(9, heap.pid);
+    let mut consumers = heap.consumers();
+    let mut overflow = consumers.pop().expect("the overflow ring is the last");
+    let first = &mut consumers[0];
+    for (producer, consumer, cause, slots) in [
+        (own, first, Cause::RingFull, 1),
+        (shared, &mut overflow, Cause::NoSlot, 2),
+    ] {
+        // The ring is empty, and still too small: as many records as it has room for, and the wait they belong to.
+        let members = consumer.capacity() as usize / slots;
+        assert!(!producer.push_batch(&mark(0), members, mark_at));
+        assert_eq!(consumer.lost(), 1 + members as u64);
+        assert_eq!(consumer.drain(|_| ()).records, 0);
+        // One record less fits, behind the news of the loss.
+        assert!(producer.push(&mark(1)));
+        let mut got = Vec::new();
+        consumer.drain(|r| got.push((r.rec.kind, r.rec.aux, r.rec.arg)));
+        let told = (Kind::Lost, cause.code(), 1 + members as u64);
+        assert_eq!(got, [told, (Kind::Mark, 0, 0)]);
+        assert!(producer.push_batch(&mark(0), members - 1, mark_at));
+        assert_eq!(consumer.drain(|_| ()).records, members as u64);
+    }
+}
+
+#[test]
 fn a_freed_ring_is_claimed_again_and_a_call_is_remembered() {
     let heap = Heap::new(tiny());
     let mut consumer = heap.consumers().remove(0);

@@ -10,10 +10,8 @@ use std::panic::Location;
 
 use super::state::{self, Here};
 use crate::record::event::{Kind, NO_INDEX, Wait, flags};
+use crate::record::ring::MAX_BATCH;
 use crate::record::wire::Rec;
-
-/// Members of a batch under one reservation; the smallest ring of the default layout holds 1,024 slots.
-const CHUNK: usize = 512;
 
 /// Room for the events of one wait, and what the last wait put into it.
 #[derive(Clone, Debug)]
@@ -162,11 +160,11 @@ fn exit(waiting: &Waiting, code: i32, events: &[libc::epoll_event]) {
         here.push(&exit);
         return;
     }
-    let head = n.min(CHUNK);
+    let head = n.min(MAX_BATCH - 1);
     here.push_batch(&exit, head, ready);
     let mut done = head;
     while done < n {
-        let chunk = (n - done).min(CHUNK);
+        let chunk = (n - done).min(MAX_BATCH);
         here.push_batch(&ready(done), chunk - 1, |i| ready(done + 1 + i));
         done += chunk;
     }

@@ -24,6 +24,11 @@ pub use producer::{Call, Producer};
 use super::sync::{AtomicU64, Ordering};
 use super::wire::SLOT_WORDS;
 
+/// Most records to push under one reservation: a longer ready batch is pushed in parts of this many. A reservation larger
+/// than its ring could never succeed; this one takes at most an eighth of the smallest ring, so that it fails only where
+/// the collector is behind, and then the parts before it are kept.
+pub const MAX_BATCH: usize = 512;
+
 /// Words of a ring's control block: four cache lines, one a writer.
 pub const CONTROL_WORDS: u64 = 32;
 

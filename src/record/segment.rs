@@ -12,7 +12,9 @@
 
 use super::clock::Clock;
 use super::handshake::Source;
-use super::ring::{self, CONTROL_WORDS, Consumer, Memory, Producer, control, first_position};
+use super::ring::{
+    self, CONTROL_WORDS, Consumer, MAX_BATCH, Memory, Producer, control, first_position,
+};
 use super::sync::{AtomicU64, Ordering};
 use super::wire::{SLOT_BYTES, SLOT_WORDS, VERSION};
 // Mapped memory holds the machine's atomics; the alias above is the same type, except for loom, which models single
@@ -77,19 +79,17 @@ pub struct Layout {
     pub overflow_slots: u32,
 }
 
-/// 15 MiB: 3 rings of 2 MiB, 64 of 128 KiB, 1 MiB of overflow. A small ring holds what a thread pushes at 64,000
-/// records a second while the collector of an idle program sleeps (64 ms), a large one a million a second.
+/// [`Layout::DEFAULT`].
 impl Default for Layout {
     fn default() -> Self {
-        Layout {
-            large: 3,
-            large_slots: 1 << 16,
-            small: 64,
-            small_slots: 1 << 12,
-            overflow_slots: 1 << 15,
-        }
+        Layout::DEFAULT
     }
 }
+
+// Eight times the largest reservation, which takes two slots a record in the overflow ring.
+const _: () = assert!(Layout::DEFAULT.large_slots as usize >= 8 * MAX_BATCH);
+const _: () = assert!(Layout::DEFAULT.small_slots as usize >= 8 * MAX_BATCH);
+const _: () = assert!(Layout::DEFAULT.overflow_slots as usize >= 8 * 2 * MAX_BATCH);
 
 /// Why a piece of memory is no segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +121,16 @@ impl core::fmt::Display for Bad {
 impl core::error::Error for Bad {}
 
 impl Layout {
+    /// 15 MiB: 3 rings of 2 MiB, 64 of 128 KiB, 1 MiB of overflow. A small ring holds what a thread pushes at 64,000
+    /// records a second while the collector of an idle program sleeps (64 ms), a large one a million a second.
+    pub const DEFAULT: Layout = Layout {
+        large: 3,
+        large_slots: 1 << 16,
+        small: 64,
+        small_slots: 1 << 12,
+        overflow_slots: 1 << 15,
+    };
+
     /// All rings, the overflow ring among them.
     pub fn rings(&self) -> u64 {
         self.large as u64 + self.small as u64 + 1

@@ -104,7 +104,7 @@ impl Page {
     /// Waits until the word is at least this.
     #[track_caller]
     pub fn wait_for(&self, word: usize, least: u64) {
-        let patience = Instant::now() + Duration::from_secs(20);
+        let patience = Instant::now() + Duration::from_secs(120);
         while self.get(word) < least {
             assert!(
                 Instant::now() < patience,

@@ -4,11 +4,9 @@ use core::ffi::c_int;
 
 use super::code;
 use crate::record::event::{Kind, NO_INDEX, Wait};
+use crate::record::ring::MAX_BATCH;
 use crate::record::wire::Rec;
 use crate::{site, tls};
-
-/// Members of a batch under one reservation; the smallest ring of the default layout holds 4,096 slots.
-const CHUNK: usize = 512;
 
 /// A wait about to happen.
 #[derive(Clone, Copy)]
@@ -122,11 +120,11 @@ pub fn waiting(
         here.ring().push(&exit);
         return n;
     }
-    let head = n_ready.min(CHUNK);
+    let head = n_ready.min(MAX_BATCH - 1);
     here.ring().push_batch(&exit, head, ready);
     let mut done = head;
     while done < n_ready {
-        let chunk = (n_ready - done).min(CHUNK);
+        let chunk = (n_ready - done).min(MAX_BATCH);
         here.ring()
             .push_batch(&ready(done), chunk - 1, |i| ready(done + 1 + i));
         done += chunk;
