@@ -10,8 +10,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use loopscope::model::{
-    self, Fairness, Fidelity, Fired, Model, Part, Range, Registration, Run, Segment, Sink,
-    Transition, Turn, Word,
+    self, Fairness, Fidelity, Fired, Mark, Marking, Model, Part, Range, Registration, Run, Segment,
+    Sink, Transition, Turn, Word,
 };
 use loopscope::record::event::{
     BY_FD, Cause, Ctl, Event, FdKind, Kind, NO_INDEX, Op, Space, Wait, flags,
@@ -25,6 +25,7 @@ struct Heard {
     transitions: Vec<Transition>,
     windows: Vec<Fairness>,
     fired: Vec<Fired>,
+    marks: Vec<(Mark, Vec<u8>)>,
 }
 
 impl Sink for Heard {
@@ -42,6 +43,9 @@ impl Sink for Heard {
     }
     fn fairness(&mut self, window: &Fairness) {
         self.windows.push(*window);
+    }
+    fn mark(&mut self, mark: &Mark, fields: &[u8]) {
+        self.marks.push((*mark, fields.to_vec()));
     }
     fn timer(&mut self, fired: &Fired) {
         self.fired.push(*fired);
@@ -403,6 +407,18 @@ impl Play {
                 e.arg = k.number("key").unwrap_or(0) as u64;
                 e.y = k.number("in").unwrap_or(0) as u64;
             }
+            "mark" | "span" | "span-end" => {
+                e.kind = match verb {
+                    "mark" => Kind::Mark,
+                    "span" => Kind::SpanBegin,
+                    _ => Kind::SpanEnd,
+                };
+                e.fd = k.number("fd").unwrap_or(-1) as i32;
+                e.x = k.number("id").unwrap_or(1) as i32;
+                e.arg = k.number("key").unwrap_or(0) as u64;
+                e.y = k.number("in").unwrap_or(0) as u64;
+                text = k.text("fields").unwrap_or_default().to_owned();
+            }
             "lost" => {
                 e.kind = Kind::Lost;
                 e.aux = coded(
@@ -596,6 +612,25 @@ impl Play {
                     }
                     assert_eq!(text, expected, "blame");
                 }
+            }
+            "mark" => {
+                let (mark, fields) = &self.heard.marks[k.need("n") as usize];
+                let on = mark.loop_id.map_or("none".to_owned(), |id| id.to_string());
+                let (what, since) = match mark.what {
+                    Marking::Mark => ("mark", None),
+                    Marking::Begin { .. } => ("begin", None),
+                    Marking::End { since, .. } => ("end", since),
+                };
+                check(&mut k, "what", what);
+                check(&mut k, "loop", on);
+                check(&mut k, "at", time(mark.t));
+                check(&mut k, "fields", String::from_utf8_lossy(fields));
+                check(&mut k, "since", since.map_or("none".to_owned(), time));
+            }
+            "spans" => {
+                let open = self.model.spans_on(k.number("loop").unwrap_or(0) as u32);
+                let ids: Vec<String> = open.iter().map(|s| s.id.to_string()).collect();
+                check(&mut k, "open", ids.join(","));
             }
             "timers" => {
                 let l = &self.model.loops()[k.number("loop").unwrap_or(0) as usize];

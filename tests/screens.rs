@@ -9,6 +9,8 @@ mod greedy;
 mod keys;
 #[path = "screens/session.rs"]
 mod session;
+#[path = "screens/worker.rs"]
+mod worker;
 
 use greedy::Script;
 use loopscope::tui::{Look, View};
@@ -56,6 +58,60 @@ fn a_tour_at_120x40() {
 #[test]
 fn a_tour_at_200x60() {
     tour(200, 60);
+}
+
+fn worker(width: u16, height: u16) -> Session {
+    Session::of(worker::write, "worker", (width, height), Look::default())
+}
+
+#[test]
+fn timers_tasks_and_marks_are_shown() {
+    let mut s = worker(120, 40);
+    // Asleep, with a timer armed.
+    s.go("60ms");
+    insta::assert_snapshot!("worker_asleep", s.text());
+    // In a call, within a request, a task queued.
+    s.go("20ms");
+    insta::assert_snapshot!("worker_in_call", s.text());
+    s.go("106ms").keys("2ff");
+    insta::assert_snapshot!("worker_timeline", s.text());
+    s.keys("7");
+    insta::assert_snapshot!("worker_events", s.text());
+}
+
+#[test]
+fn marks_are_stepped_both_ways_and_told() {
+    let mut s = worker(80, 24);
+    s.go("0s").keys("u");
+    let first = s.text();
+    assert!(
+        first.contains("span begins: request id=12 path=\"/index.html\""),
+        "{first}"
+    );
+    s.keys("u");
+    let second = s.text();
+    assert!(
+        second.contains("mark: parsed bytes=120 ok=true"),
+        "{second}"
+    );
+    s.keys("uU");
+    assert!(s.text().contains("mark: parsed"), "{}", s.text());
+    s.keys("UUU");
+    assert!(
+        s.text().contains("no mark before this moment"),
+        "{}",
+        s.text()
+    );
+    // The person's own stand among them.
+    s.go("50ms").keys("m").go("0s").keys("uuu");
+    assert!(s.text().contains("0.050000"), "{}", s.text());
+}
+
+#[test]
+fn poll_loops_and_several_threads_are_shown() {
+    let mut s = worker(80, 24);
+    s.go("20ms").keys("l");
+    insta::assert_snapshot!("worker_poll", s.text());
 }
 
 #[test]

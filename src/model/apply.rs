@@ -95,6 +95,9 @@ impl Model {
             Kind::SupplyBegin => self.supply_begin(thread, process, e, at),
             Kind::Supplied => self.supplied(thread, process, e, at, sink),
             Kind::Name => self.named(process, e, text),
+            Kind::Mark => self.marked(thread, process, e, text, at, sink),
+            Kind::SpanBegin => self.span_begin(thread, process, e, text, at, sink),
+            Kind::SpanEnd => self.span_end(thread, process, e, at, sink),
             Kind::TimerArm => self.timer_arm(thread, process, e, at),
             Kind::TimerCancel => self.timer_cancel(thread, process, e),
             Kind::TimerBegin => {
@@ -114,6 +117,7 @@ impl Model {
                 self.exec(process, at, sink);
                 self.drop_timers(process);
                 self.drop_tasks(process);
+                self.drop_spans(process);
                 if let Some(p) = self.processes.get_mut(process as usize) {
                     if e.aux != 0 {
                         p.infers = e.aux == Source::Preload as u16;
@@ -325,6 +329,7 @@ impl Model {
         p.status = Some(e.x);
         self.drop_timers(id);
         self.drop_tasks(id);
+        self.drop_spans(id);
         self.drop_table(id, at, sink);
     }
 

@@ -64,6 +64,8 @@ impl Model {
         slots_used,
         seats_used,
         timers_used,
+        spans,
+        spans_sure,
         tasks_used,
         silent,
         pairs,

@@ -197,6 +197,17 @@ impl<K: Codec + Ord, V: Codec> Codec for std::collections::BTreeMap<K, V> {
     }
 }
 
+impl Codec for Box<[u8]> {
+    fn put(&self, out: &mut Vec<u8>) {
+        put(out, self.len() as u64);
+        out.extend_from_slice(self);
+    }
+    fn get(c: &mut Cursor<'_>) -> Option<Self> {
+        let n = usize::get(c)?;
+        Some(c.bytes(n)?.into())
+    }
+}
+
 impl<T: Codec> Codec for Box<T> {
     fn put(&self, out: &mut Vec<u8>) {
         T::put(self, out);

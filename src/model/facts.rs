@@ -334,6 +334,46 @@ impl Fired {
     }
 }
 
+/// What a mark is: one by itself, or an end of a span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marking {
+    /// A mark.
+    Mark,
+    /// A span begins.
+    Begin {
+        /// The program's own number.
+        span: u64,
+    },
+    /// A span ends.
+    End {
+        /// The program's own number.
+        span: u64,
+        /// When it began; `None` when that was not seen.
+        since: Option<u64>,
+    },
+}
+
+/// The program made a mark, or opened or closed a span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Number of its event.
+    pub event: u64,
+    /// When.
+    pub t: u64,
+    /// The process; its name is one of this process's.
+    pub process: Id,
+    /// The thread.
+    pub thread: Id,
+    /// The loop the thread was busy with; a span's end is on the loop of its begin.
+    pub loop_id: Option<Id>,
+    /// Name id ([`crate::record::event::Space::Mark`]).
+    pub name: u32,
+    /// The descriptor it speaks of, −1 none.
+    pub fd: i32,
+    /// Which of the three.
+    pub what: Marking,
+}
+
 /// Listens to the fold. Every method does nothing unless overridden.
 pub trait Sink {
     /// A handler run ended.
@@ -348,6 +388,9 @@ pub trait Sink {
     fn fairness(&mut self, _window: &Fairness) {}
     /// A timer fired.
     fn timer(&mut self, _fired: &Fired) {}
+    /// A mark was made, a span opened or closed. `fields` (see [`crate::record::fields`]) are its own, at the end those
+    /// of the begin.
+    fn mark(&mut self, _mark: &Mark, _fields: &[u8]) {}
 }
 
 /// Listens to nothing.

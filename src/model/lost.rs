@@ -14,6 +14,7 @@ impl Model {
             Some(Cause::Newer) => {}
             Some(Cause::RingFull | Cause::Torn | Cause::Rejected) => {
                 self.losses += 1;
+                self.doubt_spans();
                 match self.thread_seen(e.thread) {
                     Some(thread) => {
                         let process = self.threads[thread as usize].process;
@@ -25,6 +26,7 @@ impl Model {
             }
             _ => {
                 self.losses += 1;
+                self.doubt_spans();
                 for thread in 0..self.threads.len() as Id {
                     self.forget_thread(thread, at, sink);
                 }

@@ -31,6 +31,7 @@ mod io;
 mod left;
 pub mod loops;
 mod lost;
+pub mod marks;
 mod names;
 pub mod process;
 pub mod pyramid;
@@ -54,12 +55,14 @@ mod wait;
 pub use blame::blame;
 pub use checkpoint::{Ended, Written};
 pub use facts::{
-    Fairness, Fidelity, Fired, Id, Part, Range, Run, Segment, Sink, Transition, Turn, Why, Word,
+    Fairness, Fidelity, Fired, Id, Mark, Marking, Part, Range, Run, Segment, Sink, Transition,
+    Turn, Why, Word,
 };
 #[doc(hidden)]
 pub use fuzz::fuzz_model;
 pub use histogram::Histogram;
 pub use loops::{Call, Caused, CtlCounts, Item, ItemState, Loop, LoopKind, Phase, ThreadState};
+pub use marks::Span;
 pub use process::{InCall, Process, Thread};
 pub use pyramid::Pyramid;
 pub use registration::{Drain, Kernel, Registration};
@@ -119,6 +122,9 @@ pub struct Model {
     slots_used: u64,
     seats_used: usize,
     timers_used: u64,
+    spans: std::collections::BTreeMap<(Id, u64), Span>,
+    /// Some of them are certain.
+    spans_sure: bool,
     tasks_used: u64,
     /// Forked children that have not said hello, oldest first.
     silent: std::collections::VecDeque<Id>,
@@ -175,6 +181,8 @@ impl Model {
             slots_used: 0,
             seats_used: 0,
             timers_used: 0,
+            spans: Default::default(),
+            spans_sure: false,
             tasks_used: 0,
             silent: Default::default(),
             accounts: Slab::default(),

@@ -108,7 +108,7 @@ impl Model {
     }
 
     /// The seat whose business the thread is on: of its open run, else of its last wait.
-    fn busy_seat(&self, thread: Id) -> Option<Seat> {
+    pub(super) fn busy_seat(&self, thread: Id) -> Option<Seat> {
         let work = &self.threads.get(thread as usize)?.work;
         work.open.last().copied().or(work.last)
     }

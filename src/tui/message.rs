@@ -115,8 +115,8 @@ pub enum Message {
     Pace,
     /// Remember this moment.
     Mark,
-    /// To the next remembered moment.
-    NextMark,
+    /// To the next (1) or previous (−1) mark: the person's, or one the program made.
+    NextMark(i64),
     /// Another screen.
     Show(View),
     /// The next (1) or previous (−1) pane of this screen.

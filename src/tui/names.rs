@@ -97,11 +97,6 @@ impl Names {
         self.of.is_empty()
     }
 
-    /// It has been given a name.
-    pub fn knows(&self, id: Id) -> bool {
-        self.of.contains_key(&id)
-    }
-
     /// The letter of an fd; `*` for one that has none.
     pub fn letter(&self, id: Id) -> char {
         self.of.get(&id).map_or('*', |n| n.0)

@@ -6,6 +6,7 @@ use loopscope::export::{picture, svg};
 use loopscope::trace::Writer;
 use loopscope::tui::{self, App, Look, Options, Source, keymap};
 use ratatui::buffer::Buffer;
+use std::path::{Path, PathBuf};
 
 pub struct Session {
     pub app: App,
@@ -21,28 +22,45 @@ impl Session {
     }
 
     pub fn with(script: Script, width: u16, height: u16, look: Look) -> Self {
-        Self::open(script, width, height, look, false)
+        Self::of(
+            |path| {
+                greedy::grow(path, script).finish().unwrap();
+            },
+            "greedy-fd broken",
+            (width, height),
+            look,
+        )
+    }
+
+    /// Of any recording that `write` makes.
+    pub fn of(write: impl FnOnce(&Path), name: &str, size: (u16, u16), look: Look) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("it.lscope");
+        write(&path);
+        Self::open(place, path, None, name, size, look)
     }
 
     /// At the end of a recording that still grows.
     pub fn live(script: Script, width: u16, height: u16) -> Self {
-        Self::open(script, width, height, Look::default(), true)
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("it.lscope");
+        let writer = Some(greedy::grow(&path, script));
+        let (size, look) = ((width, height), Look::default());
+        Self::open(place, path, writer, "greedy-fd broken", size, look)
     }
 
-    fn open(script: Script, width: u16, height: u16, look: Look, follow: bool) -> Self {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("greedy.lscope");
-        let writer = greedy::grow(&path, script);
-        let writer = match follow {
-            true => Some(writer),
-            false => {
-                writer.finish().unwrap();
-                None
-            }
-        };
+    fn open(
+        place: tempfile::TempDir,
+        path: PathBuf,
+        writer: Option<Writer>,
+        name: &str,
+        size: (u16, u16),
+        look: Look,
+    ) -> Self {
+        let follow = writer.is_some();
         let source = Source::Replay { path, follow };
         let options = Options {
-            name: "greedy-fd broken".into(),
+            name: name.into(),
             at: (!follow).then(|| "0s".parse().unwrap()),
             picture: Some(svg::to_svg),
             ..Options::default()
@@ -50,7 +68,7 @@ impl Session {
         let app = App::open(&source, options, look).unwrap().unwrap();
         Session {
             app,
-            size: (width, height),
+            size,
             _place: place,
             _writer: writer,
         }

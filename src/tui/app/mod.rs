@@ -1,6 +1,7 @@
 //! The UI's whole state. It changes in [`App::update`] (a [`Message`]), [`App::tick`] (time passes while playing) and
 //! [`App::data`] (the recording has grown), and nowhere else; screens are drawn from `&App`.
 
+mod later;
 mod line;
 mod prepare;
 mod rows;
@@ -332,14 +333,7 @@ impl App {
                 self.marks.dedup();
                 self.say("marked; M comes back here".to_owned());
             }
-            Message::NextMark => {
-                let t = self.t();
-                let next = self.marks.iter().find(|m| **m > t).or(self.marks.first());
-                match next.copied() {
-                    Some(mark) => self.travel(|p| p.seek(mark))?,
-                    None => self.say("no mark yet; m marks a moment".to_owned()),
-                }
-            }
+            Message::NextMark(by) => self.next_mark(by)?,
             Message::Show(view) => self.show(view),
             Message::Pane(by) => {
                 let panes = self.panes() as i64;

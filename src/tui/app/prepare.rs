@@ -15,12 +15,6 @@ impl App {
             self.loop_id = 0;
         }
         self.hold()?;
-        // On a long way the names of places it passes are not worth the time.
-        if !more || self.names.is_empty() {
-            let mut names = std::mem::take(&mut self.names);
-            names.update(&self.regs());
-            self.names = names;
-        }
         if self.chosen().is_none() && self.view == View::Fd {
             // The one to look at first: it waited longest.
             let regs = self.regs();
@@ -36,14 +30,10 @@ impl App {
         if self.needs_window() && !more {
             let key = self.window_key();
             more |= self.player.want(key)?;
-            if let Some(window) = self.player.window().filter(|w| w.is_summary()) {
-                // It may show fds that are not there yet at the cursor.
-                let mine = window.model().regs().filter(|r| r.loop_id == key.loop_id);
-                let later: Vec<_> = mine.filter(|r| !self.names.knows(r.id)).collect();
-                let mut names = self.names.clone();
-                names.update(&later);
-                self.names = names;
-            }
+        }
+        // On a long way the names of places it passes are not worth the time.
+        if !more || self.names.is_empty() {
+            self.label()?;
         }
         if self.view == View::Timeline {
             let rows = crate::tui::view::timeline::rows(usize::from(height));

@@ -174,3 +174,54 @@ impl App {
         Ok(())
     }
 }
+
+impl App {
+    /// To the nearest mark after (or before) the cursor: the person's own, or one the program made.
+    pub(super) fn next_mark(&mut self, by: i64) -> Result<(), Error> {
+        let t = self.t();
+        let own = match by > 0 {
+            true => self.marks.iter().find(|m| **m > t).copied(),
+            false => self.marks.iter().rev().find(|m| **m < t).copied(),
+        };
+        let found = self.player.mark(by)?;
+        let made = match found {
+            Ok(number) => self
+                .player
+                .around(number, 0, 1)?
+                .pop()
+                .map(|r| (r.event.t, number)),
+            Err(_) => None,
+        };
+        // Behind the last mark the person's first comes again.
+        let again = || (by > 0).then(|| self.marks.first().copied()).flatten();
+        let own = own.or_else(|| made.is_none().then(again).flatten());
+        let nearer = |own: u64, made: u64| if by > 0 { own < made } else { own > made };
+        match (own, made) {
+            (Some(own), made) if made.is_none_or(|(t, _)| nearer(own, t)) => {
+                self.travel(|p| p.seek(own))?;
+            }
+            (_, Some((_, number))) => {
+                // The mark has been made: its words are the ones of this moment.
+                self.travel(|p| p.seek_event(number + 1))?;
+                self.player.finish()?;
+                if let Some((mark, fields)) = self.tail().marks.back().cloned() {
+                    if let Some(loop_id) = mark.loop_id {
+                        self.loop_id = loop_id;
+                    }
+                    self.say(crate::tui::view::marks::sentence(self, &mark, &fields));
+                }
+            }
+            (_, None) => self.say(match found {
+                Err(at) if at > self.player.reader().first() && at < self.player.reader().end() => {
+                    format!(
+                        "no mark up to event {}; go there and look again",
+                        text::count(at)
+                    )
+                }
+                _ if by > 0 => "no further mark; m marks a moment".to_owned(),
+                _ => "no mark before this moment".to_owned(),
+            }),
+        }
+        Ok(())
+    }
+}

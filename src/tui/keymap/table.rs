@@ -20,6 +20,10 @@ fn has_rows(app: &App) -> bool {
 fn has_filter(app: &App) -> bool {
     app.filter.is_some()
 }
+fn has_marks(app: &App) -> bool {
+    use crate::tui::view::marks::{Lane, any};
+    !app.marks.is_empty() || any(app, Lane::Spans) || any(app, Lane::Marks)
+}
 fn has_table(app: &App) -> bool {
     matches!(app.view, View::Fairness | View::Fd)
 }
@@ -132,7 +136,7 @@ pub const ACTIONS: &[Action] = &[
             if i == 0 {
                 Message::Mark
             } else {
-                Message::NextMark
+                Message::NextMark(1)
             }
         },
         short: "mark",
@@ -140,6 +144,18 @@ pub const ACTIONS: &[Action] = &[
         group: Group::Time,
         when: always,
         weight: never,
+    },
+    Action {
+        keys: "u U",
+        binds: &[ch('u'), ch('U')],
+        messages: |i| Message::NextMark(sign(i)),
+        short: "mark",
+        help: "next / previous mark, yours or the program's",
+        group: Group::Time,
+        when: always,
+        weight: |app| {
+            if has_marks(app) { 83 } else { 0 }
+        },
     },
     Action {
         keys: "1 ... 8",

@@ -2,7 +2,7 @@
 //! there are. Step: **model** → view.
 
 use super::summary::Summary;
-use crate::model::{Id, Run, Sink, Transition, Word};
+use crate::model::{Fired, Id, Part, Run, Segment, Sink, Transition, Word};
 use std::collections::HashMap;
 
 /// What one fd did in one column.
@@ -50,6 +50,15 @@ impl Cell {
 /// Fds that get a row of their own; the rest are not drawn.
 const MAX_ROWS: usize = 4_096;
 
+/// What a loop runs besides handlers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Timer callbacks: `ready` is due and not fired.
+    Timers,
+    /// Tasks of its run queue.
+    Tasks,
+}
+
 /// The columns.
 #[derive(Clone, Debug)]
 pub struct Cells {
@@ -64,6 +73,8 @@ pub struct Cells {
     pub(super) rows: HashMap<Id, Vec<Cell>>,
     states: HashMap<Id, (Word, u64)>,
     pub(super) who: Vec<(Id, u64)>,
+    /// Timers and tasks, once there are any.
+    sides: [Vec<Cell>; 2],
     worst: Option<Run>,
     pub(super) summary: Option<Summary>,
 }
@@ -79,6 +90,7 @@ impl Cells {
             rows: HashMap::new(),
             states: HashMap::new(),
             who: vec![(Id::MAX, 0); cols],
+            sides: [Vec::new(), Vec::new()],
             worst: None,
             summary: None,
         }
@@ -201,6 +213,13 @@ impl Cells {
         }
         self.rows
             .retain(|_, row| row.iter().any(|c| *c != Cell::default()));
+        for side in self.sides.iter_mut().filter(|s| !s.is_empty()) {
+            side.drain(..by);
+            side.resize(cols, Cell::default());
+            if side.iter().all(|c| *c == Cell::default()) {
+                side.clear();
+            }
+        }
         self.who.drain(..by);
         self.who.resize(cols, (Id::MAX, 0));
         let from = self.from();
@@ -246,6 +265,47 @@ impl Cells {
                 .min((col + 1) * width)
                 .saturating_sub(from.max(col * width));
             paint(&mut row[(col - first) as usize], inside);
+        }
+    }
+
+    /// What the loop's timers or tasks did, a cell a column; nothing when there were none in view.
+    pub fn side(&self, side: Side) -> Option<&[Cell]> {
+        let cells = &self.sides[side as usize];
+        (!cells.is_empty()).then_some(cells)
+    }
+
+    fn paint_side(&mut self, side: Side, from: u64, to: u64, paint: impl Fn(&mut Cell, u64)) {
+        let Some((a, b)) = self.touches(from, to) else {
+            return;
+        };
+        let (first, width) = (self.first, self.width);
+        let cells = &mut self.sides[side as usize];
+        cells.resize(self.cols, Cell::default());
+        for col in a..=b {
+            let inside = to
+                .min((col + 1) * width)
+                .saturating_sub(from.max(col * width));
+            paint(&mut cells[(col - first) as usize], inside);
+        }
+    }
+
+    /// Paints a timer's callback or a task.
+    pub fn side_running(&mut self, part: Part, from: u64, to: u64) {
+        let side = match part {
+            Part::Timer(_) => Side::Timers,
+            Part::Task(_) => Side::Tasks,
+            _ => return,
+        };
+        self.paint_side(side, from, to, |c, ns| {
+            c.runs = c.runs.saturating_add(1);
+            c.run_ns = c.run_ns.saturating_add(ns.max(1));
+        });
+    }
+
+    /// Paints a timer that was due and had not fired.
+    pub fn side_due(&mut self, due: u64, to: u64) {
+        if due < to {
+            self.paint_side(Side::Timers, due, to, |c, _| c.ready = true);
         }
     }
 
@@ -324,6 +384,18 @@ impl Sink for Cells {
         }
     }
 
+    fn segment(&mut self, s: &Segment) {
+        if s.loop_id == self.loop_id {
+            self.side_running(s.part, s.start, s.end);
+        }
+    }
+
+    fn timer(&mut self, fired: &Fired) {
+        if fired.loop_id == self.loop_id {
+            self.side_due(fired.due.unwrap_or(fired.start), fired.start);
+        }
+    }
+
     fn transition(&mut self, t: &Transition) {
         let before = self.states.insert(t.reg, (t.to, t.t));
         if let Some((word, since)) = before
@@ -370,6 +442,22 @@ mod tests {
         assert_eq!(cells.run_ns(1), 1);
         cells.follow(100_000);
         assert!(!cells.touched(1));
+    }
+
+    #[test]
+    fn timers_have_a_lane_and_due_ones_wait() {
+        let mut cells = Cells::new(0, 0, 100, 4);
+        assert!(cells.side(Side::Timers).is_none());
+        cells.side_due(50, 210);
+        cells.side_running(Part::Timer(1), 210, 250);
+        cells.side_running(Part::Rest, 250, 300);
+        let timers = cells.side(Side::Timers).unwrap_or_default();
+        let ready: Vec<bool> = timers.iter().map(|c| c.ready).collect();
+        assert_eq!(ready, [true, true, true, false]);
+        assert_eq!(timers[2].run_ns, 40);
+        assert!(cells.side(Side::Tasks).is_none());
+        cells.follow(10_000);
+        assert!(cells.side(Side::Timers).is_none());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the fold told lately: finished runs, turns, segments and transitions, as far back as memory allows.
 //! Step: **model** → view.
 
-use crate::model::{Fired, Run, Segment, Sink, Transition, Turn};
+use crate::model::{Fired, Mark, Run, Segment, Sink, Transition, Turn};
 use std::collections::VecDeque;
 
 /// Facts in the order they ended, bounded; the oldest go first.
@@ -19,6 +19,8 @@ pub struct Facts {
     pub transitions: VecDeque<Transition>,
     /// Timers that fired.
     pub fired: VecDeque<Fired>,
+    /// Marks and ends of spans, with their fields.
+    pub marks: VecDeque<(Mark, Box<[u8]>)>,
 }
 
 /// Kept of each sort.
@@ -27,6 +29,7 @@ const TURNS: usize = 20_000;
 const SEGMENTS: usize = 80_000;
 const TRANSITIONS: usize = 80_000;
 const FIRED: usize = 20_000;
+const MARKS: usize = 20_000;
 
 impl Facts {
     /// Nothing yet, complete from `from` on.
@@ -88,6 +91,10 @@ impl Sink for Facts {
     fn timer(&mut self, fired: &Fired) {
         push(&mut self.fired, FIRED, &mut self.from, |f| f.start, *fired);
     }
+    fn mark(&mut self, mark: &Mark, fields: &[u8]) {
+        let new = (*mark, fields.into());
+        push(&mut self.marks, MARKS, &mut self.from, |m| m.0.t, new);
+    }
 }
 
 /// Two sinks at once.
@@ -113,5 +120,9 @@ impl<A: Sink, B: Sink> Sink for Both<'_, A, B> {
     fn timer(&mut self, fired: &Fired) {
         self.0.timer(fired);
         self.1.timer(fired);
+    }
+    fn mark(&mut self, mark: &Mark, fields: &[u8]) {
+        self.0.mark(mark, fields);
+        self.1.mark(mark, fields);
     }
 }

@@ -1,6 +1,7 @@
 //! One cursor in a recording, whether finished or growing: the model there, the way to any other instant, and the
 //! window around it. Live is this at the end of the file. Step: trace → **model** → view.
 
+mod ahead;
 pub mod cells;
 pub mod facts;
 mod find;
@@ -9,7 +10,7 @@ mod saved;
 mod summary;
 pub mod window;
 
-pub use cells::{Cell, Cells};
+pub use cells::{Cell, Cells, Side};
 pub use facts::Facts;
 pub use folder::{Folder, Until};
 pub use window::{Key, Window};
@@ -57,6 +58,8 @@ pub struct Player {
     saved: Checkpoints,
     goal: Option<Goal>,
     window: Option<Window>,
+    /// A fold that runs ahead of the cursor, and where it set out: for names that are given a little later.
+    ahead: Option<(u64, Folder)>,
     /// The stored pyramid, once somebody has asked for it.
     pyramid: Option<Option<Pyramid>>,
     /// The same for where marks are.
@@ -77,6 +80,7 @@ impl Player {
             saved: Checkpoints::default(),
             goal: None,
             window: None,
+            ahead: None,
             pyramid: None,
             marks: None,
             ended: !live,

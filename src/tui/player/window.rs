@@ -6,7 +6,7 @@ use super::facts::{Both, Facts};
 use super::folder::{Folder, Until};
 use super::summary;
 use crate::model::pyramid::Pyramid;
-use crate::model::{Id, ItemState, Model, Phase, Word};
+use crate::model::{Id, ItemState, Model, Part, Phase, Word};
 use crate::trace::{Error, Reader};
 
 /// Which window.
@@ -163,6 +163,10 @@ impl Window {
             }
         }
         let threads = model.loops().get(self.key.loop_id as usize);
+        let timers = threads.into_iter().flat_map(|l| l.timers.armed());
+        for timer in timers.filter(|t| t.certain) {
+            cells.side_due(timer.due, now);
+        }
         for thread in threads.into_iter().flat_map(|l| &l.threads) {
             if let Phase::Running {
                 reg: Some(reg),
@@ -170,6 +174,11 @@ impl Window {
             } = thread.phase
             {
                 cells.running(reg, since, now);
+            }
+            match thread.phase {
+                Phase::Timer { name, since } => cells.side_running(Part::Timer(name), since, now),
+                Phase::Task { name, since } => cells.side_running(Part::Task(name), since, now),
+                _ => {}
             }
             for item in &thread.batch {
                 if item.state == ItemState::Fetched {

@@ -40,7 +40,7 @@ pub fn parts(app: &App, run: &Run) -> Vec<(String, Range)> {
 pub fn words(app: &App, thread: Id, part: Part) -> String {
     let thread = app.model().threads().get(thread as usize);
     let process = thread.map_or(0, |t| t.process);
-    let named = |space, id| crate::text::visible(app.model().name(process, space, id)).into_owned();
+    let named = |space, id| app.word(process, space, id);
     match part {
         Part::Run(id) | Part::More(id) => app.names.name(id).to_owned(),
         Part::Tail(id) => format!("after {}, ~", app.names.name(id)),

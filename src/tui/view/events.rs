@@ -1,9 +1,10 @@
 //! Screen 7, the raw log: every event as it was recorded, the cursor between two of them. Step: trace → **view**.
 
+use super::marks;
 use crate::model::Id;
-use crate::record::event::{Cause, Ctl, Event, FdKind, Kind, NO_INDEX, Op, Space, Wait};
+use crate::record::event::{Cause, Ctl, Event, FdKind, Kind, NO_INDEX, Op, Space, Wait, flags};
 use crate::text::names::{errno, mask};
-use crate::text::{visible, visible_bytes};
+use crate::text::visible_bytes;
 use crate::tui::app::App;
 use crate::tui::player::Row;
 use crate::tui::theme;
@@ -83,6 +84,7 @@ fn one(pen: &mut Pen<'_>, app: &App, row: &Row, last: &mut Option<u64>, future: 
     }
     let style = match e.kind {
         Kind::WaitExit | Kind::WaitEnter => theme::ready(),
+        Kind::Mark | Kind::SpanBegin | Kind::SpanEnd => theme::strong(),
         Kind::Ready => theme::queued(),
         Kind::RunBegin | Kind::RunEnd => theme::running(),
         Kind::Lost => theme::alarm(),
@@ -124,10 +126,7 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
             None => format!("fd {fd}"),
         }
     };
-    let name = |space: Space, id: i32| match app.model().name(process, space, id as u32) {
-        "" => format!("#{id}"),
-        name => visible(name).into_owned(),
-    };
+    let name = |space: Space, id: i32| app.word(process, space, id as u32);
     let data = |word: u64| {
         let mut regs = app
             .model()
@@ -146,12 +145,11 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
                 ..0 => "for ever".to_owned(),
                 ns => format!("at most {}", time(ns as u64)),
             };
-            format!(
-                "{} on {} for up to {} events, {limit}",
-                wait(e.aux),
-                e.fd,
-                e.x
-            )
+            let on = match e.fd {
+                0.. => format!(" on {}", e.fd),
+                _ => String::new(),
+            };
+            format!("{}{on} for up to {} events, {limit}", wait(e.aux), e.x)
         }
         Kind::WaitExit => format!("{} returned {}", wait(e.aux), result(e.x)),
         Kind::Ready => format!("{}: {}", data(e.arg), mask(e.x as u32)),
@@ -237,9 +235,21 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
             } else {
                 String::new()
             };
-            format!("{}{on}", name(Space::Mark, e.x))
+            let cut = if e.flags & flags::CUT != 0 {
+                " (cut)"
+            } else {
+                ""
+            };
+            format!("{}{on}{cut}", marks::words(app, process, e.x as u32, bytes))
         }
-        Kind::SpanBegin | Kind::SpanEnd => format!("{} #{}", name(Space::Mark, e.x), e.arg),
+        Kind::SpanBegin | Kind::SpanEnd => {
+            let inside = match e.y {
+                0 => String::new(),
+                parent => format!(" inside #{parent}"),
+            };
+            let words = marks::words(app, process, e.x as u32, bytes);
+            format!("#{} {words}{inside}", e.arg)
+        }
         Kind::TimerArm => format!(
             "{} #{} due in {}",
             name(Space::Timer, e.x),

@@ -1,7 +1,7 @@
 //! The kernel's side of the Loop screen: the interest list and the ready list. Step: model → **view**.
 
 use crate::model::registration::{ET, EXCLUSIVE, IN, MODES, ONESHOT, OUT};
-use crate::model::{Fidelity, Id, ItemState, Range, Registration, ThreadState, Word};
+use crate::model::{Fidelity, Id, ItemState, LoopKind, Range, Registration, ThreadState, Word};
 use crate::text::names::mask;
 use crate::tui::app::App;
 use crate::tui::theme::{self, ABSENT, ARMED, QUEUED, READY, RUN};
@@ -149,7 +149,15 @@ pub fn interest(pen: &mut Pen<'_>, app: &App) {
         pen.put(2, rows, &format!("and {hidden} more, all quieter"), quiet);
     }
     if regs.is_empty() {
-        pen.put(2, 1, "nothing is registered", quiet);
+        let epoll = app.the_loop().is_none_or(|l| l.kind == LoopKind::Epoll);
+        let told = match epoll {
+            true => "nothing is registered",
+            // The kernel keeps no list: every call copies its array in.
+            false => "no list: every call brings its own",
+        };
+        for (i, line) in text::wrap(told, w.saturating_sub(3)).iter().enumerate() {
+            pen.put(2, 1 + i, line, quiet);
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod fairness;
 pub mod fd;
 pub mod kernel;
 pub mod lanes;
+pub mod marks;
 pub mod moment;
 pub mod palette;
 pub mod popup;

@@ -153,14 +153,29 @@ pub fn late_ones(app: &App, thread: &ThreadState) -> Vec<String> {
         .collect()
 }
 
+/// The timer that is due next and when: `no, tick in 3.20 ms`; nothing when none is armed.
+pub fn next_timer(app: &App, wide: bool) -> Option<String> {
+    let timer = app.the_loop()?.timers.next()?;
+    let name = app.word(
+        timer.process,
+        crate::record::event::Space::Timer,
+        timer.name,
+    );
+    let name = text::cut(&name, if wide { 14 } else { 8 });
+    let now = app.t();
+    Some(match timer.due > now {
+        true if wide => format!("no, {name} in {}", time(timer.due - now)),
+        true => format!("in {}", time(timer.due - now)),
+        false if wide => format!("{name}, {} ago", time(now - timer.due)),
+        false => format!("{} ago", time(now - timer.due)),
+    })
+}
+
 /// A call that the running handler is inside of.
 pub fn in_call(app: &App, thread: &ThreadState) -> Option<String> {
     let call = thread.call?;
     let known = app.model().threads().get(thread.thread as usize)?;
-    let name = app
-        .model()
-        .name(known.process, crate::record::event::Space::Call, call.name);
-    let name = crate::text::visible(name);
+    let name = app.word(known.process, crate::record::event::Space::Call, call.name);
     let on = if call.fd >= 0 {
         format!(" on fd {}", call.fd)
     } else {
@@ -283,7 +298,18 @@ fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
         _ => format!("asleep in {call} for {slept}; {until}"),
     };
     pen.put(1, 0, &line, theme::plain());
-    pen.put(1, 1, "what could wake it:", theme::quiet());
+    let mut head = match kind {
+        "epoll" => "what could wake it:".to_owned(),
+        // The array of fds is an argument of every call and stands in no record.
+        _ => "its fds are not recorded".to_owned(),
+    };
+    if let Some(next) = next_timer(app, true) {
+        let next = format!("{head} timer {}", next.trim_start_matches("no, "));
+        if text::width(&next) + 2 <= w {
+            head = next;
+        }
+    }
+    pen.put(1, 1, &head, theme::quiet());
     let mut regs = kernel::shown(app);
     // Those that will not, and hold bytes, come first: they are the ones to learn from.
     regs.sort_by_key(|r| {

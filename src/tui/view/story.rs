@@ -3,9 +3,10 @@
 
 use super::program::{in_call, late_ones};
 use super::theatre::age;
-use super::{fairness, kernel};
-use crate::model::{ItemState, Phase, Registration, ThreadState, Word};
+use super::{fairness, kernel, marks};
+use crate::model::{ItemState, LoopKind, Phase, Registration, ThreadState, Word};
 use crate::record::event::FdKind;
+use crate::record::event::Space;
 use crate::tui::app::App;
 use crate::tui::widget::text::{self, bytes, count, list, plural, time};
 
@@ -55,6 +56,16 @@ pub fn tell(app: &App) -> Vec<String> {
             out.push("Events were lost here: what the thread does is not known.".to_owned())
         }
     }
+    // What the program itself says of this moment.
+    out.extend(
+        marks::here(app)
+            .into_iter()
+            .take(2)
+            .map(|told| match told.strip_prefix("in ") {
+                Some(span) => format!("The program is in {span}."),
+                None => format!("It has just made a {told}."),
+            }),
+    );
     if !sleeps {
         left_over(app, &mut out);
     }
@@ -157,10 +168,31 @@ fn asleep(app: &App, since: u64, timeout: i64, out: &mut Vec<String>) {
         0 => "and only looks (time-out 0)".to_owned(),
         ns => format!("or its time-out of {}", time(ns as u64)),
     };
-    out.push(format!(
-        "The loop has slept in its wait for {slept}: {} could wake it, {clock}.",
-        plural(wakers, "fd")
-    ));
+    let kind = app.the_loop().map(|l| l.kind).unwrap_or_default();
+    out.push(match kind {
+        LoopKind::Epoll => format!(
+            "The loop has slept in its wait for {slept}: {} could wake it, {clock}.",
+            plural(wakers, "fd")
+        ),
+        // The array of fds is an argument of every call and stands in no record.
+        other => format!(
+            "The loop has slept in its {} for {slept}, {}. Which fds it waits for is not recorded.",
+            other.name(),
+            clock
+                .replace("or its", "with a")
+                .replace("and no", "with no")
+        ),
+    });
+    if let Some(timer) = app.the_loop().and_then(|l| l.timers.next()) {
+        let name = app.word(timer.process, Space::Timer, timer.name);
+        out.push(match timer.due.checked_sub(app.t()) {
+            Some(left) => format!("The timer {name} is due in {}.", time(left)),
+            None => format!(
+                "The timer {name} was due {} ago.",
+                time(app.t() - timer.due)
+            ),
+        });
+    }
     for reg in live.iter().filter(|r| r.word == Word::Ready) {
         let Some(since) = reg.ready_since else {
             continue;
@@ -208,7 +240,6 @@ fn callback(
     since: u64,
     out: &mut Vec<String>,
 ) {
-    use crate::record::event::Space;
     let process = app
         .model()
         .threads()
@@ -219,7 +250,7 @@ fn callback(
     } else {
         Space::Task
     };
-    let name = crate::text::visible(app.model().name(process, space, name)).into_owned();
+    let name = app.word(process, space, name);
     let ran = time(app.t().saturating_sub(since));
     out.push(format!(
         "The loop runs the {what} {name}, for {ran} so far; no fd is served meanwhile."

@@ -218,10 +218,14 @@ fn questions(pen: &mut Pen<'_>, app: &App) {
     let quiet = theme::quiet();
     let wide = pen.width() >= 76;
     let q = |long: &'static str, short: &'static str| if wide { long } else { short };
-    let yes = |n: u64, thing: &str| match n {
-        0 => "no".to_owned(),
-        n => plural(n, thing),
+    let yes = |n: u64, thing: &str, else_: Option<String>| match (n, else_) {
+        (0, None) => "no".to_owned(),
+        (0, Some(told)) => told,
+        (n, _) => plural(n, thing),
     };
+    let queued = app.model().tasks_of(app.loop_id).count() as u64;
+    let queued = (queued > 0).then(|| format!("{} queued", count(queued)));
+    let next = program::next_timer(app, wide);
     let style = |n: u64| {
         if n > 0 {
             theme::running()
@@ -234,11 +238,11 @@ fn questions(pen: &mut Pen<'_>, app: &App) {
         0,
         &[
             (q("told to do something? ", "told? "), quiet),
-            (&yes(tasks, "task"), style(tasks)),
+            (&yes(tasks, "task", queued), style(tasks)),
             (q("  time for something? ", "  time? "), quiet),
-            (&yes(timers, "timer"), style(timers)),
+            (&yes(timers, "timer", next), style(timers)),
             (q("  news from OS? ", "  news? "), quiet),
-            (&yes(news, "event"), style(news)),
+            (&yes(news, "event", None), style(news)),
         ],
     );
 }

@@ -3,14 +3,21 @@
 
 use super::detail;
 use super::lanes::{self, Lane};
+use super::marks;
 use crate::model::Id;
 use crate::tui::app::App;
-use crate::tui::player::{Cell, Cells, Window};
+use crate::tui::player::{Cell, Cells, Side, Window};
 use crate::tui::theme::{self, ABSENT, ARMED, MORE, QUEUED, READY, RUN};
 use crate::tui::widget::boxes;
 use crate::tui::widget::pen::Pen;
 use crate::tui::widget::text::{self, time};
 use ratatui::style::Style;
+
+/// A lane that is no fd's.
+enum Own {
+    Marks(marks::Lane),
+    Side(Side),
+}
 
 /// Cells before the lanes: letter, fd, name.
 fn label(width: usize) -> usize {
@@ -86,6 +93,12 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         legend(&mut pen.part(1, y, w - 2, 2), summed);
         y += 2;
     }
+    // What the program itself says of this moment.
+    let told = marks::here(app);
+    for line in told.iter().take(if h >= 30 { 3 } else { 1 }) {
+        pen.put(1, y, line, theme::strong());
+        y += 1;
+    }
     let rest = h.saturating_sub(y);
     let (first, second) = match rest {
         // Nobody chosen: the worst waits say whom to choose.
@@ -106,8 +119,20 @@ pub fn chart(pen: &mut Pen<'_>, app: &App, left: usize, rows: usize) -> usize {
         return 2;
     };
     let cells = window.painted();
-    let shown = lanes::lanes(app, rows);
-    let used = shown.len().min(rows);
+    let mut own: Vec<Own> = Vec::new();
+    for lane in [marks::Lane::Spans, marks::Lane::Marks] {
+        if rows > own.len() + 2 && marks::any(app, lane) {
+            own.push(Own::Marks(lane));
+        }
+    }
+    for side in [Side::Timers, Side::Tasks] {
+        if rows > own.len() + 2 && cells.side(side).is_some() {
+            own.push(Own::Side(side));
+        }
+    }
+    let above = own.len();
+    let shown = lanes::lanes(app, rows - above);
+    let used = shown.len().min(rows) + above;
     let full = app.size.0 as usize;
     let (x0, cols) = (left + label(full) + 1, cells.cols.min(columns(full)));
     let line = theme::quiet();
@@ -118,11 +143,24 @@ pub fn chart(pen: &mut Pen<'_>, app: &App, left: usize, rows: usize) -> usize {
     boxes::stretch(pen, x0 - 1, x0 + cols, used + 3, line);
     ticks(pen, app, &cells, x0, cols);
     running(pen, app, &cells, x0, cols);
+    for (row, lane) in own.iter().enumerate() {
+        match lane {
+            Own::Marks(lane) => marks::draw(pen, app, &cells, *lane, row + 3, (x0, cols)),
+            Own::Side(side) => side_lane(pen, app, &cells, *side, row + 3, (x0, cols)),
+        }
+    }
     for (row, one) in shown.iter().enumerate() {
         match one {
-            Lane::Fd(id) => lane(pen, app, &cells, *id, row + 3, (x0, cols)),
+            Lane::Fd(id) => lane(pen, app, &cells, *id, row + 3 + above, (x0, cols)),
             Lane::Many { name, members } => {
-                together(pen, app, &cells, (name, members), row + 3, (x0, cols));
+                together(
+                    pen,
+                    app,
+                    &cells,
+                    (name, members),
+                    row + 3 + above,
+                    (x0, cols),
+                );
             }
         }
     }
@@ -334,6 +372,38 @@ fn together(
         _ => percent(shares.sum::<f64>() * 100.0),
     };
     pen.put(x0 + cols + 1, y, &text::right(&shown, 7), quiet);
+}
+
+/// Timers or tasks of the loop: due and not fired yet, and in their callbacks.
+fn side_lane(
+    pen: &mut Pen<'_>,
+    app: &App,
+    cells: &Cells,
+    side: Side,
+    y: usize,
+    (x0, cols): (usize, usize),
+) {
+    let name = match side {
+        Side::Timers => "timers",
+        Side::Tasks => "tasks",
+    };
+    pen.put(1, y, name, theme::strong());
+    let row = cells.side(side).unwrap_or_default();
+    let mut ran = 0;
+    for (col, cell) in row.iter().take(cols).enumerate() {
+        let (c, look) = match glyph(*cell) {
+            (ARMED, look) => (' ', look),
+            shown => shown,
+        };
+        let here = cells.col(app.t()) == Some(col);
+        match here && c == ' ' {
+            true => pen.glyph(x0 + col, y, '│', theme::cursor()),
+            false => pen.glyph(x0 + col, y, c, look),
+        }
+        ran += cell.run_ns;
+    }
+    let shown = text::right(&time(ran), 8);
+    pen.put(x0 + cols + 1, y, &shown, theme::quiet());
 }
 
 fn legend(pen: &mut Pen<'_>, summed: bool) {

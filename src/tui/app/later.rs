@@ -1,0 +1,63 @@
+//! What the program names later: a name belongs to the thing, not to a moment, so what is named a little after the cursor
+//! (or in the window shown) is called by that name before, too. States and figures are never taken from later.
+//! Step: model → **view**.
+
+use super::App;
+use crate::model::{Id, Model, Registration};
+use crate::record::event::{FdKind, Space};
+use crate::text::visible;
+use crate::trace::Error;
+use crate::tui::message::View;
+use std::collections::HashSet;
+
+fn is_named(reg: &Registration) -> bool {
+    !reg.name.is_empty() || !reg.addr.is_empty() || reg.kind != FdKind::Unknown
+}
+
+impl App {
+    fn later(&self) -> impl Iterator<Item = &Model> {
+        let window = self.player.window().map(|w| w.model());
+        self.player.ahead().into_iter().chain(window)
+    }
+
+    /// The text of a name id, harmless; its number when nobody has named it.
+    pub fn word(&self, process: Id, space: Space, id: u32) -> String {
+        let all = std::iter::once(self.model()).chain(self.later());
+        let mut named = all.map(|m| m.name(process, space, id));
+        match named.find(|name| !name.is_empty()) {
+            Some(name) => visible(name).into_owned(),
+            None => format!("#{id}"),
+        }
+    }
+
+    /// Labels for the fds of the loop shown: those at the cursor, and those that the window shows besides.
+    pub(super) fn label(&mut self) -> Result<(), Error> {
+        let nameless = self.regs().iter().any(|r| r.is_live() && !is_named(r));
+        if nameless || self.view == View::Events {
+            self.player.look_ahead()?;
+        }
+        let mut names = std::mem::take(&mut self.names);
+        let named = |reg| {
+            let find = || {
+                self.later()
+                    .filter_map(move |m| m.reg(reg))
+                    .find(|r| is_named(r))
+            };
+            find()
+        };
+        let mut regs = self.regs();
+        let known: HashSet<Id> = regs.iter().map(|r| r.id).collect();
+        for reg in &mut regs {
+            if !is_named(reg) {
+                *reg = named(reg.id).unwrap_or(reg);
+            }
+        }
+        if let Some(window) = self.player.window() {
+            let mine = window.model().regs().filter(|r| r.loop_id == self.loop_id);
+            regs.extend(mine.filter(|r| !known.contains(&r.id)));
+        }
+        names.update(&regs);
+        self.names = names;
+        Ok(())
+    }
+}
