@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 
 /// What the collector is told.
 pub(super) enum Message {
-    Joined(Joined),
+    /// A program is being let in, at this reading of the clock; it goes on when this has been sent.
+    Joined(Joined, u64),
     Refused(Refused),
     /// A child has been launched: its end will be told.
     Launched(u32),
@@ -116,16 +117,16 @@ impl<G: Fn()> Collector<G> {
     fn take(&mut self, message: Message) {
         match message {
             // The shim has joined in its place.
-            Message::Joined(Joined { hello, .. }) if hello.source == Source::Beside => {}
-            Message::Joined(Joined { pid, hello }) => {
+            Message::Joined(Joined { hello, .. }, _) if hello.source == Source::Beside => {}
+            Message::Joined(Joined { pid, hello }, at) => {
                 let pid = pid as u32;
                 self.drain.calls_itself(pid, hello.pid as u32);
                 self.outcome.joined += 1;
                 self.drain.process_from(pid, hello.source);
                 if self.alive.contains_key(&pid) {
-                    self.exec(pid, hello.source);
+                    self.exec(pid, hello.source, at);
                 }
-                self.drain.process_joined(pid, true);
+                self.drain.process_arrived(pid, true, at);
                 self.watch(pid);
             }
             Message::Refused(refused) => self.outcome.refused = Some(refused),
@@ -151,7 +152,7 @@ impl<G: Fn()> Collector<G> {
     }
 
     /// A process that had joined joins again: it has become another program.
-    fn exec(&mut self, pid: u32, source: Source) {
+    fn exec(&mut self, pid: u32, source: Source, at: u64) {
         let rec = Rec {
             kind: Kind::Exec,
             aux: source as u16,
@@ -160,7 +161,7 @@ impl<G: Fn()> Collector<G> {
         };
         let program = procfs::command(pid as i32).unwrap_or_default();
         let cut = crate::record::wire::cut(&program, MAX_TEXT);
-        self.drain.note(Some(pid), rec, &program[..cut]);
+        self.drain.note_arrival(pid, rec, &program[..cut], at);
     }
 
     fn watch(&mut self, pid: u32) {

@@ -137,11 +137,15 @@ impl Drain {
     /// A process has joined: its start is written now rather than at its first event. `awaited`: its end will be told
     /// by [`Drain::process_ended`]; otherwise it is noticed, without a status.
     pub fn process_joined(&mut self, pid: u32, awaited: bool) {
+        self.process_arrived(pid, awaited, self.clock.now());
+    }
+
+    /// The same for one that came at this reading of the clock and has pushed nothing before.
+    pub(super) fn process_arrived(&mut self, pid: u32, awaited: bool, at: u64) {
         if awaited {
             self.awaited.insert(pid);
         }
-        self.merge
-            .process_seen(pid, self.clock.now(), &mut Proc::default());
+        self.merge.process_seen(pid, at, &mut Proc::default());
     }
 
     /// Who pushes for a process: said when it joined.
@@ -172,6 +176,13 @@ impl Drain {
             ..rec
         };
         self.merge.note(pid, &rec, text, &mut Proc::default());
+    }
+
+    /// Writes an event of the collector's own about a process that came at this reading of the clock: it stands before
+    /// what the process pushes from then on.
+    pub(super) fn note_arrival(&mut self, pid: u32, rec: Rec, text: &[u8], at: u64) {
+        let rec = Rec { ticks: at, ..rec };
+        self.merge.arrival(pid, &rec, text, &mut Proc::default());
     }
 
     /// One pass: what was pushed before the last one goes to `sink`, in order.

@@ -101,8 +101,13 @@ impl Rendezvous {
         self.listener.as_fd()
     }
 
-    /// Answers the next program, waiting at most [`handshake::PATIENCE_MS`] for what it says.
-    pub fn meet(&self, memory: &Memory) -> io::Result<Result<Joined, Refused>> {
+    /// Answers the next program, waiting at most [`handshake::PATIENCE_MS`] for what it says. `told` hears of one that is
+    /// welcome before it does, and says whether there still is somebody to record it.
+    pub fn meet(
+        &self,
+        memory: &Memory,
+        told: impl FnOnce(Joined) -> bool,
+    ) -> io::Result<Result<Joined, Refused>> {
         // SAFETY: a live listening socket; no address is asked for.
         let fd = unsafe {
             libc::accept4(
@@ -138,12 +143,20 @@ impl Rendezvous {
             status,
             bytes: memory.bytes() as u64,
         };
-        let attached = (status == Status::Welcome).then(|| memory.memfd());
-        send(peer.as_fd(), &reply.to_bytes(), attached)?;
-        Ok(match (status, hello) {
-            (Status::Welcome, Some(hello)) => Ok(Joined { pid, hello }),
-            _ => Err(Refused { pid, status }),
-        })
+        let joined = hello
+            .filter(|_| status == Status::Welcome)
+            .map(|hello| Joined { pid, hello });
+        if let Some(joined) = joined
+            && !told(joined)
+        {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        send(
+            peer.as_fd(),
+            &reply.to_bytes(),
+            joined.map(|_| memory.memfd()),
+        )?;
+        Ok(joined.ok_or(Refused { pid, status }))
     }
 }
 

@@ -14,7 +14,7 @@ use super::drain::Drain;
 use super::machine;
 use super::memory::{self, Memory};
 use super::rendezvous::{self, Rendezvous};
-use crate::record::clock::Anchor;
+use crate::record::clock::{Anchor, Clock};
 use crate::record::event::MAX_TEXT;
 use crate::record::segment::Layout;
 use crate::trace::{self, Meta, Writer};
@@ -117,7 +117,7 @@ impl Session {
             let messages = messages.clone();
             std::thread::Builder::new()
                 .name("welcome".to_owned())
-                .spawn(move || welcome(&rendezvous, &memory, &stop, &messages))
+                .spawn(move || welcome(&rendezvous, &memory, &stop, &messages, clock))
                 .map_err(Error::Start)?
         };
         let collector = std::thread::Builder::new()
@@ -230,16 +230,19 @@ fn welcome(
     memory: &Memory,
     stop: &OwnedFd,
     messages: &SyncSender<Message>,
+    clock: Clock,
 ) {
     while wait_for(rendezvous.listener(), stop.as_fd()) {
-        let message = match rendezvous.meet(memory) {
-            Ok(Ok(joined)) => Message::Joined(joined),
-            Ok(Err(refused)) => Message::Refused(refused),
+        // Told before the program goes on: nothing it pushes can stand before its coming, however late we are served.
+        let told = |joined| messages.send(Message::Joined(joined, clock.now())).is_ok();
+        match rendezvous.meet(memory, told) {
+            Ok(Ok(_)) => {}
+            Ok(Err(refused)) => {
+                // A session that is over needs not know.
+                let _ = messages.send(Message::Refused(refused));
+            }
             // It went away or said nothing: it records nothing, and runs on.
             Err(_) => continue,
-        };
-        if messages.send(message).is_err() {
-            return;
         }
     }
 }

@@ -14,7 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub use super::roster::Names;
-use super::roster::{Place, Roster};
+use super::roster::{Place, Roster, tells};
 use crate::record::clock::{Anchor, Converter};
 use crate::record::event::{Cause, Event, Kind, Text, flags};
 use crate::record::handshake::Source;
@@ -79,8 +79,9 @@ impl Counts {
 
 /// Puts the records of many rings in order.
 pub struct Merge {
-    /// One a ring; the last is the collector's own.
+    /// One a ring, then the collector's own, then that of arrivals, which are stamped before they are told.
     queues: Vec<Queue>,
+    rings: usize,
     roster: Roster,
     converter: Converter,
     /// Everything with a smaller key has been released.
@@ -94,7 +95,8 @@ impl Merge {
     /// A merge of `rings` rings whose ticks `converter` knows.
     pub fn new(rings: usize, converter: Converter) -> Self {
         Merge {
-            queues: (0..=rings).map(|_| Queue::default()).collect(),
+            queues: (0..rings + 2).map(|_| Queue::default()).collect(),
+            rings,
             roster: Roster::default(),
             converter,
             released_to: 0,
@@ -234,7 +236,13 @@ impl Merge {
             Some(pid) => self.roster.thread(pid as u64 | (pid as u64) << 32, names),
             None => NOBODY,
         };
-        self.put(self.queues.len() - 1, place, *rec, text, rec.ticks);
+        self.put(self.rings, place, *rec, text, rec.ticks);
+    }
+
+    /// Writes an event about a process that came at `rec.ticks`, before it pushed anything more.
+    pub fn arrival(&mut self, pid: u32, rec: &Rec, text: &[u8], names: &mut dyn Names) {
+        let place = self.roster.thread(pid as u64 | (pid as u64) << 32, names);
+        self.put(self.rings + 1, place, *rec, text, rec.ticks);
     }
 
     /// Ticks have gone back (the counter was reset): what is held has been released, and order starts afresh.
@@ -257,7 +265,7 @@ impl Merge {
         let mut text = [0; 16];
         text[..8].copy_from_slice(&anchor.ticks.to_le_bytes());
         text[8..].copy_from_slice(&anchor.real.to_le_bytes());
-        self.put(self.queues.len() - 1, NOBODY, rec, &text, anchor.ticks);
+        self.put(self.rings, NOBODY, rec, &text, anchor.ticks);
     }
 
     /// Who pushes for a process.
@@ -267,9 +275,9 @@ impl Merge {
     }
 
     /// A process joined, or is about to.
-    pub fn process_seen(&mut self, pid: u32, now: u64, names: &mut dyn Names) {
+    pub fn process_seen(&mut self, pid: u32, at: u64, names: &mut dyn Names) {
         let place = self.roster.process(pid, names);
-        self.own(Kind::ProcessStart, place, 0, now);
+        self.own(self.rings + 1, Kind::ProcessStart, place, 0, at);
     }
 
     /// A thread has ended, and everything it pushed has been collected.
@@ -282,7 +290,7 @@ impl Merge {
                 ..Rec::default()
             };
             // Among the collector's own: ties go to the rings, so every record of the thread stands before.
-            self.put(self.queues.len() - 1, place, rec, &[], now);
+            self.put(self.rings, place, rec, &[], now);
         }
     }
 
@@ -302,7 +310,7 @@ impl Merge {
             ticks: now,
             ..Rec::default()
         };
-        self.put(self.queues.len() - 1, place, rec, &[], now);
+        self.put(self.rings, place, rec, &[], now);
     }
 
     /// A process has ended, with a wait status if it is known, after all its threads. Those that only the overflow
@@ -312,7 +320,7 @@ impl Merge {
             self.thread_ended(who, now);
         }
         if let Some(place) = self.roster.forget_process(pid) {
-            self.own(Kind::ProcessEnd, place, status, now);
+            self.own(self.rings, Kind::ProcessEnd, place, status, now);
         }
     }
 
@@ -382,7 +390,7 @@ impl Merge {
     }
 
     /// The collector's record about a process, whose place travels in `arg` until it is written.
-    fn own(&mut self, kind: Kind, place: Place, x: i32, now: u64) {
+    fn own(&mut self, queue: usize, kind: Kind, place: Place, x: i32, now: u64) {
         let rec = Rec {
             kind,
             x,
@@ -390,7 +398,7 @@ impl Merge {
             ticks: now,
             ..Rec::default()
         };
-        self.put(self.queues.len() - 1, NOBODY, rec, &[], now);
+        self.put(queue, NOBODY, rec, &[], now);
     }
 
     fn put(&mut self, ring: usize, who: Place, rec: Rec, text: &[u8], latest: u64) {
@@ -413,30 +421,6 @@ impl Merge {
             late,
         });
     }
-}
-
-/// The record is not one that the shim makes of any program. A poll or select that does not wait is one: many a program
-/// asks whether its standard streams are open.
-fn tells(rec: &Rec) -> bool {
-    if rec.kind == Kind::WaitEnter {
-        return rec.fd >= 0 || rec.arg != 0;
-    }
-    !matches!(
-        rec.kind,
-        Kind::WaitExit
-            | Kind::Ready
-            | Kind::Fork
-            | Kind::Exec
-            | Kind::Name
-            | Kind::Io
-            | Kind::FdOpen
-            | Kind::FdCloseBegin
-            | Kind::FdCloseEnd
-            | Kind::DupBegin
-            | Kind::DupEnd
-            | Kind::CallBegin
-            | Kind::CallEnd
-    )
 }
 
 /// Turns a released item into its event.

@@ -8,6 +8,7 @@
 
 use crate::record::event::{Event, Kind};
 use crate::record::handshake::Source;
+use crate::record::wire::Rec;
 use std::collections::HashMap;
 
 /// What the roster asks about processes and threads, while they are there to be asked about.
@@ -280,4 +281,28 @@ impl<T> Slab<T> {
             self.free.push(place);
         }
     }
+}
+
+/// The record is not one that the shim makes of any program. A poll or select that does not wait is one: many a program
+/// asks whether its standard streams are open.
+pub(super) fn tells(rec: &Rec) -> bool {
+    if rec.kind == Kind::WaitEnter {
+        return rec.fd >= 0 || rec.arg != 0;
+    }
+    !matches!(
+        rec.kind,
+        Kind::WaitExit
+            | Kind::Ready
+            | Kind::Fork
+            | Kind::Exec
+            | Kind::Name
+            | Kind::Io
+            | Kind::FdOpen
+            | Kind::FdCloseBegin
+            | Kind::FdCloseEnd
+            | Kind::DupBegin
+            | Kind::DupEnd
+            | Kind::CallBegin
+            | Kind::CallEnd
+    )
 }
