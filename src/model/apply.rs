@@ -350,6 +350,7 @@ impl Model {
     }
 
     fn thread_end<S: Sink + ?Sized>(&mut self, thread: Id, at: At, sink: &mut S) {
+        self.ctl_cut_off(thread, at);
         let t = &mut self.threads[thread as usize];
         t.ended = Some(at.t);
         for seat in std::mem::take(&mut t.work.seats) {

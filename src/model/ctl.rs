@@ -3,6 +3,7 @@
 
 use super::codec::codec;
 use super::facts::{Fidelity, Id, Range, Sink, Why};
+use super::loops::Loop;
 use super::registration::{Kernel, MODES};
 use super::states::{At, Birth};
 use super::{Drain, Model, NONE};
@@ -32,7 +33,34 @@ codec!(Pending {
     reg
 });
 
+impl Loop {
+    /// One more call that did this; nothing: that failed.
+    fn count_ctl(&mut self, done: Option<Ctl>) {
+        match done {
+            Some(Ctl::Add) => self.ctl.add += 1,
+            Some(Ctl::Mod) => self.ctl.modify += 1,
+            Some(Ctl::Del) => self.ctl.del += 1,
+            None => self.ctl.failed += 1,
+        }
+    }
+}
+
 impl Model {
+    /// The thread has ended inside its epoll_ctl: a signal that kills waits for the call's end, so the kernel has counted
+    /// it. With which result nobody knows; it counts as what it asked for.
+    pub(super) fn ctl_cut_off(&mut self, thread: Id, at: At) {
+        let Some(t) = self.threads.get_mut(thread as usize) else {
+            return;
+        };
+        let (process, pending) = (t.process, t.work.ctl.take());
+        if let Some(pending) = pending
+            && let Some(loop_id) = self.loop_at(process, pending.epfd, at.t)
+            && let Some(l) = self.loops.get_mut(loop_id as usize)
+        {
+            l.count_ctl(Ctl::from_code(pending.op));
+        }
+    }
+
     /// The registration of (loop, description, fd), `NONE` if there is none.
     pub(super) fn keyed(&self, loop_id: Id, process: Id, fd: i32) -> u32 {
         self.desc_seen(process, fd)
@@ -91,13 +119,7 @@ impl Model {
         let Some(l) = self.loops.get_mut(loop_id as usize) else {
             return;
         };
-        match op {
-            _ if e.x < 0 => l.ctl.failed += 1,
-            Some(Ctl::Add) => l.ctl.add += 1,
-            Some(Ctl::Mod) => l.ctl.modify += 1,
-            Some(Ctl::Del) => l.ctl.del += 1,
-            None => l.ctl.failed += 1,
-        }
+        l.count_ctl(op.filter(|_| e.x >= 0));
         let slot = self.keyed(loop_id, process, e.fd);
         match (op, e.x < 0) {
             (Some(Ctl::Add), false) => self.added(loop_id, process, e, pending.as_ref(), at, sink),
