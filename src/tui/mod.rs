@@ -100,9 +100,9 @@ impl App {
             }
         }
         let at_given = at.is_some();
-        if let Some(at) = at {
+        if let Some(at) = &at {
             app.following = false;
-            match when::to(&mut app.player, &at)? {
+            match when::to(&mut app.player, at)? {
                 Ok(when::To::Time(t)) => app.player.seek(t)?,
                 Ok(when::To::Event(n)) => app.player.seek_event(n + 1)?,
                 Err(why) => return Ok(Err(why)),
@@ -112,6 +112,9 @@ impl App {
             app.player.seek_end()?;
         }
         app.player.finish()?;
+        if let Some(at) = &at {
+            app.choose_loop_at(at)?;
+        }
         if let Some(fd) = fd
             && app.chosen().is_none_or(|r| r.fd != fd)
         {

@@ -1,6 +1,7 @@
 //! The UI's whole state. It changes in [`App::update`] (a [`Message`]), [`App::tick`] (time passes while playing) and
 //! [`App::data`] (the recording has grown), and nowhere else; screens are drawn from `&App`.
 
+mod choose;
 mod later;
 mod line;
 mod prepare;
@@ -92,6 +93,8 @@ pub struct App {
     pub before: Vec<View>,
     /// The loop shown.
     pub loop_id: Id,
+    /// Somebody chose it.
+    pub loop_chosen: bool,
     /// The chosen fd.
     pub chosen: Option<Id>,
     /// The chosen pane of the screen.
@@ -171,6 +174,7 @@ impl App {
             view: View::default(),
             before: Vec::new(),
             loop_id: 0,
+            loop_chosen: false,
             chosen: None,
             pane: 0,
             mode: Mode::Normal,
@@ -351,6 +355,7 @@ impl App {
             Message::Loop(by) => {
                 let loops = self.loops().max(1) as i64;
                 self.loop_id = (i64::from(self.loop_id) + i64::from(by)).rem_euclid(loops) as Id;
+                self.loop_chosen = true;
                 self.chosen = None;
             }
             Message::Zoom(by) => {

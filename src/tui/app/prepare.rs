@@ -14,6 +14,7 @@ impl App {
         if self.loop_id as usize >= self.loops().max(1) {
             self.loop_id = 0;
         }
+        self.leave_idle_loop();
         self.hold()?;
         if self.chosen().is_none() && self.view == View::Fd {
             // The one to look at first: it waited longest.
