@@ -17,6 +17,7 @@ mod site;
 use common::loopscope;
 use kernel::{Counts, Kind, Watch};
 use peer::Peer;
+use recorded::Recorded;
 use site::Site;
 use std::fs::{self, File};
 use std::io::Write;
@@ -79,10 +80,11 @@ fn holds(peer: &Peer) {
     let mut running = Running::start(record.args(watch.marked(&program)), site.dir());
     let up = site.wait_for_server(|| running.is_alive());
     up.unwrap_or_else(|why| panic!("{}: {why}\n{}", peer.name, running.said()));
-    let recorded = (peer.script)(&site);
+    let watched = (peer.script)(&site);
     let replies = (peer.load)(&site, load_time());
     let server = server_below(running.child.id());
     let server = server.unwrap_or_else(|| panic!("{} is gone\n{}", peer.name, running.said()));
+    wait_until_idle(server);
     running.stop(server, peer.stop);
     let kernel = watch.finish();
 
@@ -91,9 +93,10 @@ fn holds(peer: &Peer) {
         let kept = PathBuf::from(keep).join(name).with_extension("lscope");
         fs::copy(&recording, kept).unwrap();
     }
-    assert_eq!(recorded, alone, "{}: alone it answered as right", peer.name);
+    assert_eq!(watched, alone, "{}: alone it answered as right", peer.name);
     assert!(replies > 100, "{}: {replies} replies", peer.name);
-    let ours = recorded::counts(&recording);
+    let recorded = Recorded::open(&recording);
+    let ours = recorded.counts();
     let same = tell(peer, &kernel, &ours);
     assert!(
         same,
@@ -101,12 +104,23 @@ fn holds(peer: &Peer) {
         peer.name,
         running.said()
     );
+    assert_eq!(
+        recorded.reported(peer.kind),
+        (kernel.waits[&peer.kind], kernel.ctl),
+        "{}: the report (left) and the kernel (right)",
+        peer.name
+    );
     assert!(
         kernel.waits[&peer.kind].wakeups > 50,
         "{}: {kernel:?}",
         peer.name
     );
-    recorded::shows_the_loop(&recording, peer.kind);
+    let screen = recorded.screen(peer.kind);
+    assert!(
+        screen.contains("returned"),
+        "{}: no batch on the screen:\n{screen}",
+        peer.name
+    );
 }
 
 /// What the server answers when nobody watches it.
@@ -211,6 +225,28 @@ impl Drop for Running {
     }
 }
 
+/// Waits until the server has finished with its clients. One that is killed in the instant in which a wait returns has
+/// woken up for the kernel, and not for itself: that wait stays unfinished and its wakeup unknown to the program.
+fn wait_until_idle(server: u32) {
+    let asleep = || {
+        let mut processes = descendants(server);
+        processes.push(server);
+        processes.into_iter().flat_map(threads).all(|thread| {
+            let stat = fs::read_to_string(thread.join("stat")).unwrap_or_default();
+            // The state stands behind the name, which may hold anything.
+            stat.rsplit_once(") ")
+                .is_none_or(|(_, rest)| rest.starts_with('S'))
+        })
+    };
+    let until = Instant::now() + END;
+    let mut quiet = 0;
+    while quiet < 5 {
+        assert!(Instant::now() < until, "busy long after its last client");
+        std::thread::sleep(Duration::from_millis(20));
+        quiet = if asleep() { quiet + 1 } else { 0 };
+    }
+}
+
 /// The process that perf started: the one child of `perf stat` below this one.
 fn server_below(root: u32) -> Option<u32> {
     let perf = |pid: &u32| {
@@ -221,13 +257,17 @@ fn server_below(root: u32) -> Option<u32> {
     children(perf).first().copied()
 }
 
+/// Where /proc tells of each thread.
+fn threads(pid: u32) -> Vec<PathBuf> {
+    let all = fs::read_dir(format!("/proc/{pid}/task"));
+    let all = all.into_iter().flatten().flatten();
+    all.map(|thread| thread.path()).collect()
+}
+
 fn children(pid: u32) -> Vec<u32> {
-    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
-        return Vec::new();
-    };
-    let lists = threads
-        .flatten()
-        .map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+    let lists = threads(pid)
+        .into_iter()
+        .map(|thread| fs::read_to_string(thread.join("children")).unwrap_or_default());
     let all = lists.collect::<Vec<String>>().join(" ");
     let pids = all.split_whitespace().map(|pid| pid.parse().unwrap());
     pids.collect()

@@ -1,70 +1,115 @@
-//! What the recording says: the report's counts of the program's loops, and the screen a person looks at.
+//! What the recording says: its events, the report's counts of the program's loops, and the screen a person looks at.
 
 use super::common;
 use super::kernel::{Counts, Kind, Waits};
 use serde_json::Value;
 use std::path::Path;
 
-/// perf runs under the shim, too, and what it calls is not the program's.
-const NOT_THE_PROGRAM: &str = "perf";
-
-fn report(recording: &Path) -> Value {
-    let name = recording.to_str().unwrap();
-    let report = common::run(&["report", "--json", name]).exits(0);
-    serde_json::from_str(&report.stdout).unwrap()
+/// A recording, told by the commands a person would use.
+pub struct Recorded<'a> {
+    path: &'a str,
+    report: Value,
+    /// Every call that waits, its return and its batch, and every epoll_ctl, of the program alone.
+    events: Vec<Value>,
 }
 
-/// The counts of the report, added up over the loops of each kind.
-pub fn counts(recording: &Path) -> Counts {
-    let report = report(recording);
-    let whole = &report["recording"];
-    assert_eq!(whole["lost"], 0, "{whole:#}");
-    assert_eq!(whole["complete"], true, "{whole:#}");
-    let processes = report["processes"].as_array().unwrap();
-    let perf: Vec<&Value> = processes
-        .iter()
-        .filter(|process| process["name"] == NOT_THE_PROGRAM)
-        .map(|process| &process["id"])
-        .collect();
-    let mut counts = Counts::default();
-    for kind in Kind::ALL {
-        counts.waits.insert(kind, Waits::default());
-    }
-    for one in report["loops"].as_array().unwrap() {
-        if perf.contains(&&one["process"]) {
-            continue;
+impl<'a> Recorded<'a> {
+    pub fn open(path: &'a Path) -> Recorded<'a> {
+        let path = path.to_str().unwrap();
+        let report = common::run(&["report", "--json", path]).exits(0).stdout;
+        let report: Value = serde_json::from_str(&report).unwrap();
+        let export = common::run(&["export", path, "--to", "ndjson"]).exits(0);
+        let wanted = ["wait-enter", "wait-exit", "ready", "ctl-begin"];
+        let wanted = wanted.map(|kind| format!("\"kind\":\"{kind}\""));
+        let lines = export.stdout.lines();
+        let events = lines
+            .filter(|line| wanted.iter().any(|kind| line.contains(kind)))
+            .map(|line| serde_json::from_str(line).unwrap());
+        // perf, which started the program, is recorded, too; what it calls is not the program's.
+        let perf = Value::from(0);
+        assert!(
+            report["processes"][0]["name"]
+                .as_str()
+                .is_some_and(|name| name.starts_with("perf stat")),
+            "{:#}",
+            report["processes"]
+        );
+        let events = events.filter(|event: &Value| event["process"] != perf);
+        Recorded {
+            path,
+            events: events.collect(),
+            report,
         }
-        let kind = Kind::ALL
-            .into_iter()
-            .find(|kind| one["kind"] == kind.name());
-        let kind = kind.unwrap_or_else(|| panic!("a loop of no kind: {one:#}"));
-        let of = |name: &str| one[name].as_u64().unwrap();
-        let sum = counts.waits.get_mut(&kind).unwrap();
-        sum.calls += of("waits") + of("unfinished");
-        sum.wakeups += of("wakeups");
-        sum.ready += of("ready");
-        let ctl = ["add", "mod", "del", "failed"];
-        counts.ctl += ctl
-            .map(|op| one["ctl"][op].as_u64().unwrap())
-            .iter()
-            .sum::<u64>();
     }
-    counts
+
+    /// All calls of the program, by the events.
+    pub fn counts(&self) -> Counts {
+        let whole = &self.report["recording"];
+        assert_eq!(whole["lost"], 0, "{whole:#}");
+        assert_eq!(whole["complete"], true, "{whole:#}");
+        let mut counts = Counts {
+            waits: Kind::ALL.map(|kind| (kind, Waits::default())).into(),
+            ctl: 0,
+        };
+        for event in &self.events {
+            let waits = kind_of(event).and_then(|kind| counts.waits.get_mut(&kind));
+            match (event["kind"].as_str(), waits) {
+                // Each entered call leaves, or is left unfinished by a process that is killed; the kernel counts both.
+                (Some("wait-enter"), Some(waits)) => waits.calls += 1,
+                (Some("wait-exit"), Some(waits)) => {
+                    let n = event["n"].as_u64().unwrap_or(0);
+                    waits.wakeups += u64::from(n > 0);
+                    waits.ready += n;
+                }
+                (Some("ctl-begin"), _) => counts.ctl += 1,
+                _ => {}
+            }
+        }
+        counts
+    }
+
+    /// The report's counts, added up over the loops that wait this way.
+    pub fn reported(&self, kind: Kind) -> (Waits, u64) {
+        let (mut sum, mut changes) = (Waits::default(), 0);
+        for one in self.report["loops"].as_array().unwrap() {
+            if one["process"] == 0 || one["kind"] != kind.name() {
+                continue;
+            }
+            let of = |name: &str| one[name].as_u64().unwrap();
+            let returned = ["wakeups", "timeouts", "interrupted", "failed"].map(of);
+            assert_eq!(of("waits"), returned.iter().sum::<u64>(), "{one:#}");
+            sum.calls += of("waits") + of("unfinished");
+            sum.wakeups += of("wakeups");
+            sum.ready += of("ready");
+            let ctl = ["add", "mod", "del", "failed"].map(|op| one["ctl"][op].as_u64().unwrap());
+            changes += ctl.iter().sum::<u64>();
+        }
+        (sum, changes)
+    }
+
+    /// The Loop screen, where the program has just been told of the middle batch of the recording.
+    pub fn screen(&self, kind: Kind) -> String {
+        let batches: Vec<&Value> = (self.events.iter())
+            .filter(|event| event["kind"] == "wait-exit" && kind_of(event) == Some(kind))
+            .filter(|event| event["n"].as_u64() > Some(0))
+            .collect();
+        let batch = batches[batches.len() / 2];
+        let last = batch["event"].as_u64().unwrap() + batch["n"].as_u64().unwrap();
+        let picture = Path::new(self.path).with_extension("txt");
+        let at = format!("event:{last}");
+        let args = ["snapshot", self.path, "--at", &at, "--view", "loop"];
+        let to = ["--size", "120x40", "-o", picture.to_str().unwrap()];
+        common::run(&[&args[..], &to].concat()).exits(0);
+        std::fs::read_to_string(picture).unwrap()
+    }
 }
 
-/// The Loop screen can be drawn from the middle of the recording, and it shows a loop that waits this way.
-pub fn shows_the_loop(recording: &Path, kind: Kind) {
-    let name = recording.to_str().unwrap();
-    let picture = recording.with_extension("txt");
-    let args = [
-        "snapshot", name, "--at", "50%", "--view", "loop", "--size", "120x40",
-    ];
-    common::run(&[&args[..], &["-o", picture.to_str().unwrap()]].concat()).exits(0);
-    let screen = std::fs::read_to_string(picture).unwrap();
-    let call = match kind {
-        Kind::Epoll => "epoll_",
-        Kind::Poll => "poll",
-        Kind::Select => "select",
-    };
-    assert!(screen.contains(call), "no {call} on the screen:\n{screen}");
+/// How the call of an event waits, by the name of libc's function; nothing if it is no wait.
+fn kind_of(event: &Value) -> Option<Kind> {
+    Some(match event["call"].as_str()? {
+        "epoll_wait" | "epoll_pwait" | "epoll_pwait2" => Kind::Epoll,
+        "poll" | "ppoll" => Kind::Poll,
+        "select" | "pselect" => Kind::Select,
+        other => panic!("{other} is no call that waits"),
+    })
 }
