@@ -154,6 +154,7 @@ impl Drain {
     }
 
     /// A process that joins is in another pid namespace and calls itself `theirs` there.
+    #[cfg(feature = "cli")] // only a session has others join
     pub(super) fn calls_itself(&mut self, pid: u32, theirs: u32) {
         self.foreign.joined(pid, theirs);
     }
@@ -180,6 +181,7 @@ impl Drain {
 
     /// Writes an event of the collector's own about a process that came at this reading of the clock: it stands before
     /// what the process pushes from then on.
+    #[cfg(feature = "cli")] // only a session has others join
     pub(super) fn note_arrival(&mut self, pid: u32, rec: Rec, text: &[u8], at: u64) {
         let rec = Rec { ticks: at, ..rec };
         self.merge.arrival(pid, &rec, text, &mut Proc::default());

@@ -18,6 +18,7 @@ pub(super) struct Foreign {
 
 impl Foreign {
     /// A process has joined that the kernel calls `ours` and that calls itself `theirs`.
+    #[cfg(any(test, feature = "cli"))] // only a session has others join
     pub fn joined(&mut self, ours: u32, theirs: u32) {
         // 0: it lives outside of our namespace, where we cannot name it.
         if ours != theirs && ours != 0 {
