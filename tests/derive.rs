@@ -1,4 +1,5 @@
 //! Checkpoints and pyramid stored in a recording: they say what a fold from the beginning says.
+#![cfg(feature = "cli")]
 
 #[path = "../benches/common/synth.rs"]
 #[allow(dead_code)] // each user has its own part
