@@ -256,6 +256,7 @@ pub const TOKIO: Peer = Peer {
         let mut cargo = Command::new(env!("CARGO"));
         cargo
             .args(["build", "-q", "--locked", "--example", "tokio_echo"])
+            .args((!cfg!(debug_assertions)).then_some("--release"))
             .current_dir(env!("CARGO_MANIFEST_DIR"));
         builds(&mut cargo);
         let port = site.port.to_string();
