@@ -123,7 +123,10 @@ impl<G: Fn()> Collector<G> {
                 self.drain.calls_itself(pid, hello.pid as u32);
                 self.outcome.joined += 1;
                 self.drain.process_from(pid, hello.source);
-                if self.alive.contains_key(&pid) {
+                // The shim joins from a program's start. All but the first were something else before, if only a copy of
+                // their parent: what is close-on-exec is gone.
+                let known = self.alive.contains_key(&pid);
+                if known || hello.source == Source::Preload && self.outcome.joined > 1 {
                     self.exec(pid, hello.source, at);
                 }
                 self.drain.process_arrived(pid, true, at);

@@ -6,6 +6,7 @@
 //! | [`start`] | the constructor: next functions, handshake, memory |
 //! | [`next`] | the function behind each hook, and the `hooks!` table |
 //! | [`tls`] | the calling thread's ring |
+//! | [`identity`] | who the calling thread is, also where the kernel may not be asked |
 //! | [`site`], [`name`] | callers and named calls as small numbers |
 //! | [`events`] | what a call becomes, by family |
 //! | [`hooks`] | the exported functions, by family |
@@ -28,6 +29,7 @@ mod record;
 
 mod events;
 mod hooks;
+mod identity;
 mod name;
 mod next;
 mod site;

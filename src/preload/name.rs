@@ -42,15 +42,10 @@ names! {
     System "system",
     Semop "semop",
     SemWait "sem_wait",
-    Open "open",
     Sigwait "sigwait",
     Pause "pause",
-    PosixSpawn "posix_spawn",
-    Vfork "vfork",
-    Popen "popen",
     Pclose "pclose",
     PthreadJoin "pthread_join",
-    CondWait "pthread_cond_wait",
 }
 
 /// The generation of the process whose recording knows a name.

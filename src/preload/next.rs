@@ -112,10 +112,10 @@ macro_rules! hooks {
                     #[allow(unused_unsafe, clippy::unnecessary_cast)] // where an answer is made by hand
                     // SAFETY: the program's own call, passed on as it came.
                     let $next = move || unsafe {
-                        match function {
-                            Some(function) => function($($arg),*),
-                            None => $crate::sys::as_libc($raw) as $ret,
+                        if let Some(function) = function {
+                            return function($($arg),*);
                         }
+                        $crate::sys::as_libc($raw) as $ret
                     };
                     $body
                 }
@@ -126,6 +126,32 @@ macro_rules! hooks {
     };
 }
 pub(crate) use hooks;
+
+/// Hooks of functions that are no system calls: `else` there is nothing. One that is called before the constructor has
+/// run, by another object that is initialised first as well, finds the next functions itself.
+macro_rules! libc_hooks {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident($($arg:ident: $ty:ty),* $(,)?) -> $ret:ty,
+            |$next:ident, $caller:ident| $body:expr;
+    )*) => {
+        $crate::next::hooks! {
+            $(
+                $(#[$doc])*
+                $name($($arg: $ty),*) -> $ret,
+                    else {
+                        $crate::next::resolve();
+                        match NEXT.get::<unsafe extern "C" fn($($ty),*) -> $ret>() {
+                            Some(function) => return function($($arg),*),
+                            None => -38,
+                        }
+                    },
+                    |$next, $caller| $body;
+            )*
+        }
+    };
+}
+pub(crate) use libc_hooks;
 
 /// The exported function: jumps to the body with one more argument, its caller's address.
 macro_rules! exported {
@@ -162,6 +188,24 @@ macro_rules! jump {
             body = sym $body,
         )
     };
+    // Two arguments on the stack: the seventh again, and the caller's address behind it.
+    ($body:ident, $a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident) => {
+        core::arch::naked_asm!(
+            ".cfi_startproc",
+            "sub rsp, 8",
+            ".cfi_adjust_cfa_offset 8",
+            "push qword ptr [rsp + 8]",
+            ".cfi_adjust_cfa_offset 8",
+            "push qword ptr [rsp + 24]",
+            ".cfi_adjust_cfa_offset 8",
+            "call {body}",
+            "add rsp, 24",
+            ".cfi_adjust_cfa_offset -24",
+            "ret",
+            ".cfi_endproc",
+            body = sym $body,
+        )
+    };
     (@ $body:ident, $register:literal) => {
         core::arch::naked_asm!(
             concat!("mov ", $register, ", qword ptr [rsp]"),
@@ -179,6 +223,7 @@ macro_rules! jump {
     ($body:ident, $a:ident $b:ident $c:ident $d:ident) => { $crate::next::jump!(@ $body, "x4") };
     ($body:ident, $a:ident $b:ident $c:ident $d:ident $e:ident) => { $crate::next::jump!(@ $body, "x5") };
     ($body:ident, $a:ident $b:ident $c:ident $d:ident $e:ident $f:ident) => { $crate::next::jump!(@ $body, "x6") };
+    ($body:ident, $a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident) => { $crate::next::jump!(@ $body, "x7") };
     (@ $body:ident, $register:literal) => {
         core::arch::naked_asm!(concat!("mov ", $register, ", x30"), "b {body}", body = sym $body)
     };

@@ -38,7 +38,10 @@ extern "C" fn constructor(
         return;
     };
     if let Some((memory, generation)) = join(path) {
+        // SAFETY: the constructor's environment.
+        unsafe { crate::hooks::environment::remember(environment) };
         tls::switch_on(memory, generation);
+        crate::identity::learn();
         crate::hooks::process::announce(0);
     }
 }

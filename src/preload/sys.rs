@@ -88,6 +88,20 @@ pub fn as_libc(answer: isize) -> isize {
     answer
 }
 
+/// [`as_libc`] for assembly to jump to.
+pub extern "C" fn as_libc_c(answer: isize) -> isize {
+    as_libc(answer)
+}
+
+/// Runs `ask` and puts errno back.
+pub fn keeping_errno<T>(ask: impl FnOnce() -> T) -> T {
+    let before = errno();
+    let answer = ask();
+    // SAFETY: as in `errno`.
+    unsafe { *__errno_location() = before };
+    answer
+}
+
 /// Stops the program here and now.
 #[cfg(loopscope_shim)]
 pub fn trap() -> ! {
@@ -118,18 +132,18 @@ macro_rules! numbers {
 
 // Columns: x86-64, AArch64 (asm-generic).
 numbers! {
-    LSEEK = 8 62; READ = 0 63; WRITE = 1 64; OPEN = 2 -1; CLOSE = 3 57; POLL = 7 -1; MMAP = 9 222; MUNMAP = 11 215;
+    LSEEK = 8 62; READ = 0 63; WRITE = 1 64; OPEN = 2 -1; CLOSE = 3 57; POLL = 7 -1; MMAP = 9 222; MSYNC = 26 227; MUNMAP = 11 215;
     PREAD = 17 67; PWRITE = 18 68; READV = 19 65; WRITEV = 20 66; PIPE = 22 -1; SELECT = 23 -1; MADVISE = 28 233;
     DUP = 32 23; DUP2 = 33 -1; NANOSLEEP = 35 101; GETPID = 39 172; SENDFILE = 40 71; SOCKET = 41 198;
     CONNECT = 42 203; ACCEPT = 43 202; SENDTO = 44 206; RECVFROM = 45 207; SENDMSG = 46 211; RECVMSG = 47 212;
     SHUTDOWN = 48 210; LISTEN = 50 201; SOCKETPAIR = 53 199; SETSOCKOPT = 54 208; GETSOCKOPT = 55 209;
-    CLONE = 56 220; FORK = 57 -1; WAIT4 = 61 260; FCNTL = 72 25; FLOCK = 73 32; FSYNC = 74 82; FDATASYNC = 75 83; CREAT = 85 -1;
+    CLONE = 56 220; EXECVE = 59 221; EXECVEAT = 322 281; FORK = 57 -1; WAIT4 = 61 260; FCNTL = 72 25; FLOCK = 73 32; FSYNC = 74 82; FDATASYNC = 75 83; CREAT = 85 -1;
     GETEUID = 107 175; GETPPID = 110 173; GETTID = 186 178; EPOLL_CREATE = 213 -1; SEMTIMEDOP = 220 192;
     CLOCK_NANOSLEEP = 230 115; EPOLL_WAIT = 232 -1; EPOLL_CTL = 233 21; WAITID = 247 95; INOTIFY_INIT = 253 -1;
     OPENAT = 257 56; PSELECT6 = 270 72; PPOLL = 271 73; SPLICE = 275 76; SYNC_FILE_RANGE = 277 84; EPOLL_PWAIT = 281 22;
     SIGNALFD = 282 -1; TIMERFD_CREATE = 283 85; EVENTFD = 284 -1; TIMERFD_SETTIME = 286 86; ACCEPT4 = 288 242;
     SIGNALFD4 = 289 74; EVENTFD2 = 290 19; EPOLL_CREATE1 = 291 20; DUP3 = 292 24; PIPE2 = 293 59;
     INOTIFY_INIT1 = 294 26; PREADV = 295 69; PWRITEV = 296 70; RECVMMSG = 299 243; SYNCFS = 306 267;
-    SENDMMSG = 307 269; MEMFD_CREATE = 319 279; COPY_FILE_RANGE = 326 285; PREADV2 = 327 286; PWRITEV2 = 328 287;
-    PIDFD_OPEN = 434 434; CLOSE_RANGE = 436 436; PIDFD_GETFD = 438 438; EPOLL_PWAIT2 = 441 441;
+    SENDMMSG = 307 269; SECCOMP = 317 277; PRCTL = 157 167; MEMFD_CREATE = 319 279; COPY_FILE_RANGE = 326 285; PREADV2 = 327 286; PWRITEV2 = 328 287;
+    IO_URING_SETUP = 425 425; PIDFD_OPEN = 434 434; CLOSE_RANGE = 436 436; PIDFD_GETFD = 438 438; EPOLL_PWAIT2 = 441 441;
 }

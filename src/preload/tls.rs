@@ -11,11 +11,11 @@ use core::mem::MaybeUninit;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
+use crate::identity;
 use crate::record::clock::{self, Clock};
 use crate::record::handshake::Source;
 use crate::record::ring::Producer;
 use crate::record::segment::{Limit, Segment};
-use crate::sys::sys_call;
 
 /// Null: nothing is recorded. Else the generation word.
 static SWITCH: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
@@ -51,6 +51,11 @@ struct Thread {
     wish: Cell<Wish>,
     /// Other code runs on this thread's memory, and must not be taken for it.
     guest: Cell<Guest>,
+    /// Its id when it took its last ring.
+    tid: Cell<u32>,
+    /// vfork children that have not gone yet, and what `guest` and `generation` were before the first.
+    vforks: Cell<u32>,
+    before: Cell<(Guest, u32)>,
     rings: [UnsafeCell<MaybeUninit<Producer>>; REMEMBERED],
 }
 
@@ -199,14 +204,16 @@ fn claim(thread: &'static Thread) -> Option<Here> {
     }
     // SAFETY: the switch is on; the word lives for ever.
     let (memory, word) = unsafe { (memory(), &*word) };
-    if word.load(Ordering::Relaxed) == 0 {
+    let forked = word.load(Ordering::Relaxed) == 0;
+    if forked {
         // A forked child: what the parent's thread lent its memory to is not here.
         thread.guest.set(Guest::None);
+        thread.vforks.set(0);
     }
     match thread.guest.get() {
         Guest::None => {}
         Guest::Vfork => return None,
-        Guest::Clone(own) if gettid() != own => return None,
+        Guest::Clone(own) if identity::tid() != own => return None,
         Guest::Clone(_) => {}
     }
     if memory.segment.ended() {
@@ -221,10 +228,17 @@ fn claim(thread: &'static Thread) -> Option<Here> {
     let producer = match thread.wish.get() {
         Wish::Larger => {
             thread.wish.set(Wish::None);
-            take_large(memory)
+            thread.take(memory, true, false)
         }
         _ if taken => None,
-        _ => Some(take(memory)),
+        _ => {
+            let taken = thread.take(memory, false, forked);
+            if taken.is_none() && forked {
+                // Nor can its children be told apart from others; what is exec'd joins by itself.
+                switch_off();
+            }
+            Some(taken?)
+        }
     };
     let Some(producer) = producer else {
         thread.looked(generation);
@@ -266,11 +280,6 @@ pub fn pin() -> bool {
     true
 }
 
-fn gettid() -> u32 {
-    // SAFETY: takes nothing, cannot fail.
-    (unsafe { sys_call!(GETTID) }) as u32
-}
-
 /// The generation, a new one in a forked child that has not pushed yet.
 fn adopt(word: &AtomicU32) -> u32 {
     match word.load(Ordering::Relaxed) {
@@ -287,36 +296,25 @@ fn adopt(word: &AtomicU32) -> u32 {
     }
 }
 
-fn take(memory: &'static Memory) -> Producer {
-    // SAFETY: three calls that take nothing and cannot fail.
-    let (tid, pid, parent) = unsafe {
-        (
-            gettid(),
-            sys_call!(GETPID) as u32,
-            sys_call!(GETPPID) as u32,
-        )
-    };
-    match (memory.segment).claim_small(Source::Preload, tid, pid, memory.limits) {
-        Some(own) => {
-            own.tell_parent(parent);
-            own.with_lap(lap)
+impl Thread {
+    /// A ring: a large one or none, or the next best, or else the overflow ring. None where nobody can say who we are.
+    fn take(&self, memory: &'static Memory, large: bool, forked: bool) -> Option<Producer> {
+        let me = identity::me(self.tid.get(), forked)?;
+        let segment = &memory.segment;
+        let own = match large {
+            true => segment.claim_large(Source::Preload, me.tid, me.pid, memory.limits),
+            false => segment.claim_small(Source::Preload, me.tid, me.pid, memory.limits),
+        };
+        self.tid.set(me.tid);
+        match own {
+            Some(own) => {
+                own.tell_parent(me.parent);
+                Some(own.with_lap(lap))
+            }
+            None if large => None,
+            None => Some(segment.overflow(me.tid, me.pid)),
         }
-        None => memory.segment.overflow(tid, pid),
     }
-}
-
-fn take_large(memory: &'static Memory) -> Option<Producer> {
-    // SAFETY: two calls that take nothing and cannot fail.
-    let (tid, pid, parent) = unsafe {
-        (
-            gettid(),
-            sys_call!(GETPID) as u32,
-            sys_call!(GETPPID) as u32,
-        )
-    };
-    let own = (memory.segment).claim_large(Source::Preload, tid, pid, memory.limits)?;
-    own.tell_parent(parent);
-    Some(own)
 }
 
 impl Memory {
@@ -340,21 +338,43 @@ pub fn switch_off() {
     SWITCH.store(ptr::null_mut(), Ordering::Relaxed);
 }
 
-/// Code that is not this thread is about to use its memory. Gives the state before, for [`guest_left`].
-pub fn guest_enters(guest: fn(u32) -> Guest) -> (Guest, u32) {
+/// A child is about to run on the calling thread's memory while the thread itself stands still: what hooks see there is
+/// the child's. Such a child may make another.
+pub fn vfork_enters() {
     let thread = thread();
-    let before = (thread.guest.get(), thread.generation.get());
-    thread.guest.set(guest(gettid()));
-    // The next hook looks closer.
+    if thread.vforks.get() == 0 {
+        thread
+            .before
+            .set((thread.guest.get(), thread.generation.get()));
+    }
+    thread.vforks.set(thread.vforks.get() + 1);
+    thread.guest.set(Guest::Vfork);
     thread.generation.set(0);
-    before
 }
 
-/// It has left.
-pub fn guest_left(before: (Guest, u32)) {
+/// The child has become another program, or ended.
+pub fn vfork_left() {
     let thread = thread();
-    thread.guest.set(before.0);
-    thread.generation.set(before.1);
+    thread.vforks.set(thread.vforks.get().saturating_sub(1));
+    if thread.vforks.get() == 0 {
+        let (guest, generation) = thread.before.get();
+        thread.guest.set(guest);
+        thread.generation.set(generation);
+    }
+}
+
+/// The calling thread runs on memory that is its parent's, which stands still.
+pub fn is_vfork_child() -> bool {
+    thread().guest.get() == Guest::Vfork
+}
+
+/// From here on another process or thread may run with this thread's local memory: every hook asks who it is.
+pub fn shares_memory() {
+    let thread = thread();
+    if thread.guest.get() == Guest::None {
+        thread.guest.set(Guest::Clone(identity::tid()));
+        thread.generation.set(0);
+    }
 }
 
 impl Here {

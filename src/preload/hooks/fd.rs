@@ -2,7 +2,9 @@
 
 use core::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
+use crate::events::call::named;
 use crate::events::fd::{CLOEXEC, NONBLOCK, New, closing, duplicating, opening, opening_two};
+use crate::name::Name;
 use crate::next::hooks;
 use crate::record::event::FdKind;
 use crate::sys::sys_call;
@@ -11,6 +13,8 @@ const AT_FDCWD: c_int = -100;
 const O_CREAT_WRONLY_TRUNC: c_int = 0o1101;
 const F_DUPFD: c_int = 0;
 const F_DUPFD_CLOEXEC: c_int = 1030;
+const F_SETLKW: c_int = 7;
+const F_OFD_SETLKW: c_int = 38;
 const KEPT: c_int = NONBLOCK | CLOEXEC;
 
 const AF_UNIX: c_int = 1;
@@ -32,9 +36,15 @@ pub fn socket_kind(domain: c_int, kind: c_int) -> FdKind {
 
 /// fcntl(2), of which only the duplicating commands make something.
 #[inline(always)]
-fn controlling(fd: c_int, command: c_int, caller: usize, next: impl FnOnce() -> c_int) -> c_int {
+pub fn controlling(
+    fd: c_int,
+    command: c_int,
+    caller: usize,
+    next: impl FnOnce() -> c_int,
+) -> c_int {
     match command {
         F_DUPFD | F_DUPFD_CLOEXEC => duplicating(fd, -1, caller, next),
+        F_SETLKW | F_OFD_SETLKW => named(Name::FcntlLock, fd, caller, next),
         _ => next(),
     }
 }

@@ -66,7 +66,7 @@ pub unsafe fn total(answer: isize, pieces: *const Piece, count: usize) -> usize 
 
 /// A receive: peeking leaves the data where it is.
 #[inline(always)]
-fn receive(flags: c_int) -> Op {
+pub fn receive(flags: c_int) -> Op {
     if flags & MSG_PEEK != 0 {
         Op::Peek
     } else {
@@ -337,6 +337,16 @@ hooks! {
     copy_file_range(from: c_int, from_at: *mut c_long, to: c_int, to_at: *mut c_long, size: usize, flags: c_uint) -> isize,
         else sys_call!(COPY_FILE_RANGE, from, from_at, to, to_at, size, flags),
         |next, caller| moving(Op::Sendfile, to, size, caller, next);
+    /// splice(2): what comes out at the other end
+    splice(from: c_int, from_at: *mut c_long, to: c_int, to_at: *mut c_long, size: usize, flags: c_uint) -> isize,
+        else sys_call!(SPLICE, from, from_at, to, to_at, size, flags),
+        |next, caller| moving(Op::Sendfile, to, size, caller, next);
+    /// recvfrom(2), fortified
+    __recvfrom_chk(
+        fd: c_int, buffer: *mut c_void, size: usize, room: usize, flags: c_int, from: *mut c_void, length: *mut u32,
+    ) -> isize,
+        else sys_call!(RECVFROM, fd, buffer, size, flags, from, length),
+        |next, caller| moving(receive(flags), fd, size, caller, next);
     /// accept(2)
     accept(fd: c_int, address: *mut c_void, length: *mut u32) -> c_int,
         else sys_call!(ACCEPT, fd, address, length),

@@ -1,16 +1,32 @@
 //! The exported functions, by family. Step: **event** → ring.
 
+pub mod block;
+pub mod environment;
 pub mod epoll;
 pub mod fd;
+pub mod guard;
 pub mod io;
 pub mod poll;
 pub mod process;
+pub mod range;
+pub mod stream;
+pub mod syscall;
 
 /// Every hook with its next function.
 pub const TABLES: &[crate::next::Table] = &[
     epoll::TABLE,
+    guard::TABLE,
     poll::TABLE,
     io::TABLE,
     fd::TABLE,
-    process::TABLE,
+    process::TABLES[0],
+    process::TABLES[1],
+    environment::HELPERS,
+    block::TABLES[0],
+    block::TABLES[1],
+    range::TABLES[0],
+    range::TABLES[1],
+    syscall::TABLE,
+    stream::TABLE,
+    stream::HELPERS,
 ];
