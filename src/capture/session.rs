@@ -209,6 +209,7 @@ fn open(plan: &Plan, start: Anchor, layout: Layout) -> Result<Writer, Error> {
     let mut meta = Meta {
         command: plan.command.clone(),
         title: plan.title.clone(),
+        source: if plan.preload { "preload" } else { "library" }.to_owned(),
         ..machine::meta(machine::clock(), start, layout)
     };
     if plan.stamped {
