@@ -160,10 +160,13 @@ fn a_program_in_a_pid_namespace_of_its_own_is_recorded_to_its_end() {
         recording["duration_ns"].as_u64() > Some(1_000_000_000),
         "{recording}"
     );
-    // One process and one loop, known by the number that it has here.
+    // unshare and its child, which has one loop; both known by the numbers that they have here.
     let processes = report["processes"].as_array().unwrap();
-    assert_eq!(processes.len(), 1, "{processes:?}");
-    assert!(processes[0]["pid"].as_u64() > Some(1), "{processes:?}");
+    assert_eq!(processes.len(), 2, "{processes:?}");
+    for process in processes {
+        assert!(process["pid"].as_u64() > Some(1), "{processes:?}");
+    }
+    assert_eq!(processes[1]["parent"], 0, "{processes:?}");
     assert_eq!(
         report["loops"].as_array().unwrap().len(),
         1,
