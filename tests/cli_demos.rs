@@ -67,7 +67,7 @@ fn demo(place: &Place, name: &str, fixed: bool) -> Value {
         let row = screen.lines().find(is_row);
         let row =
             row.unwrap_or_else(|| panic!("fd {number} {name} is not on the screen:\n{screen}"));
-        let longest = Duration(fd["wait_max_ns"].as_u64().unwrap()).to_string();
+        let longest = Duration(fd["behind_ns"]["max"].as_u64().unwrap()).to_string();
         assert!(row.contains(&longest), "{longest}: {row}");
         for column in ["ready", "dispatched"] {
             assert!(
