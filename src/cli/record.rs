@@ -198,7 +198,7 @@ fn trace_failure(error: &trace::Error) -> anyhow::Error {
 }
 
 /// The child's code if it is not 0; a recording without events, or one that could not be written, is our failure.
-/// A file that nobody joined goes away again; one that holds what came before a failure stays, and that is said.
+/// A file that tells nothing goes away again; one that holds what came before a failure stays, and that is said.
 pub(super) fn exit_of(ended: &live::Ended, program: &str, file: Option<&Path>) -> Outcome {
     use std::os::unix::process::ExitStatusExt;
     let by_us = ended.control.end_asked()
@@ -215,7 +215,7 @@ pub(super) fn exit_of(ended: &live::Ended, program: &str, file: Option<&Path>) -
         exit
     };
     let file = file.filter(|path| {
-        let worth = ended.outcome.counts.records > 0 || ended.outcome.joined > 0;
+        let worth = ended.outcome.counts.told > 0 || ended.outcome.counts.lost() > 0;
         if !worth {
             // It would only stand in the way of the next try.
             let _ = std::fs::remove_file(path);
@@ -248,6 +248,10 @@ pub(super) fn exit_of(ended: &live::Ended, program: &str, file: Option<&Path>) -
 fn nothing_because(outcome: &Recorded, program: &str) -> (String, String) {
     let program = visible(program);
     match outcome.refused {
+        _ if program == env!("CARGO_PKG_NAME") => (
+            format!("{program} records what it shows by itself, so nothing was left to record"),
+            "`loopscope demo NAME --no-ui -o F` keeps a demo's recording".to_owned(),
+        ),
         _ if outcome.joined > 0 => (
             format!("{program} waited in no epoll, poll or select call, so nothing was recorded of a loop"),
             "a program that makes these calls without libc (Go, rustix) must link the loopscope crate; a server may \
@@ -258,10 +262,6 @@ fn nothing_because(outcome: &Recorded, program: &str) -> (String, String) {
             let (why, advice) = status.refusal().split_once("; ").unwrap_or(("", ""));
             (why.to_owned(), advice.to_owned())
         }
-        _ if program == env!("CARGO_PKG_NAME") => (
-            format!("{program} records what it shows by itself, so nothing was left to record"),
-            "`loopscope demo NAME --no-ui -o F` keeps a demo's recording".to_owned(),
-        ),
         _ => (
             format!("{program} did not join the recording, so nothing was recorded"),
             "a program that is dynamically linked with glibc and not setuid is recorded as it is; any other must link \
