@@ -215,6 +215,9 @@ impl Model {
         if head != NONE {
             return head;
         }
+        if let Some(slot) = self.on_its_way(loop_id, data, at, sink) {
+            return slot;
+        }
         let slot = self.birth(
             &Birth {
                 loop_id,

@@ -20,7 +20,7 @@ pub(super) struct Pending {
     pub epfd: i32,
     pub mask: u32,
     pub data: u64,
-    /// The registration a DEL took out.
+    /// The registration a DEL took out, or one that was reported while its ADD had not returned.
     pub reg: Option<Id>,
 }
 
@@ -122,10 +122,14 @@ impl Model {
         l.count_ctl(op.filter(|_| e.x >= 0));
         let slot = self.keyed(loop_id, process, e.fd);
         match (op, e.x < 0) {
-            (Some(Ctl::Add), false) => self.added(loop_id, process, e, pending.as_ref(), at, sink),
+            (Some(Ctl::Add), false)
+                if slot != NONE && pending.is_some_and(|p| self.made(slot, p)) => {}
+            (Some(Ctl::Add), false) => {
+                self.added(loop_id, process, e.fd, pending.as_ref(), at, sink);
+            }
             (Some(Ctl::Mod), false) if slot == NONE => {
                 // Its ADD was never seen; the MOD says all there is to know.
-                self.added(loop_id, process, e, pending.as_ref(), at, sink);
+                self.added(loop_id, process, e.fd, pending.as_ref(), at, sink);
             }
             (Some(Ctl::Mod), false) => self.modified(slot, pending.as_ref(), at, sink),
             (Some(Ctl::Del), false) => {
@@ -162,23 +166,58 @@ impl Model {
         }
     }
 
+    /// The registration with this data word that an ADD or MOD still on its way makes: the kernel reports what is in,
+    /// and another thread may hear of it before the call has returned.
+    pub(super) fn on_its_way<S: Sink + ?Sized>(
+        &mut self,
+        loop_id: Id,
+        data: u64,
+        at: At,
+        sink: &mut S,
+    ) -> Option<u32> {
+        let sets = |p: &Pending| p.data == data && p.op != Ctl::Del.code() && p.reg.is_none();
+        let of_loop = |process: Id, epfd: i32| {
+            let desc = self.desc_seen(process, epfd)?;
+            (self.descs.get(desc)?.loop_id == Some(loop_id)).then_some(())
+        };
+        let (thread, process, pending) = self.threads.iter().find_map(|t| {
+            let pending = t.work.ctl.filter(sets)?;
+            of_loop(t.process, pending.epfd)?;
+            Some((t.id, t.process, pending))
+        })?;
+        let slot = self.keyed(loop_id, process, pending.fd);
+        if slot != NONE {
+            return Some(slot);
+        }
+        let slot = self.added(loop_id, process, pending.fd, Some(&pending), at, sink);
+        let id = self.regs.get(slot)?.id;
+        if let Some(t) = self.threads.get_mut(thread as usize) {
+            t.work.ctl = Some(Pending {
+                reg: Some(id),
+                ..pending
+            });
+        }
+        Some(slot)
+    }
+
+    /// The registration here is the one that this ADD was found to have made.
+    fn made(&self, slot: u32, pending: Pending) -> bool {
+        (self.regs.get(slot)).is_some_and(|r| Some(r.id) == pending.reg)
+    }
+
     fn added<S: Sink + ?Sized>(
         &mut self,
         loop_id: Id,
         process: Id,
-        e: &Event,
+        fd: i32,
         pending: Option<&Pending>,
         at: At,
         sink: &mut S,
-    ) {
-        let Some((desc, generation)) = self.desc_at(process, e.fd) else {
-            return;
+    ) -> u32 {
+        let Some((desc, generation)) = self.desc_at(process, fd) else {
+            return NONE;
         };
-        let old = self
-            .keys
-            .get(&(loop_id, desc, e.fd))
-            .copied()
-            .unwrap_or(NONE);
+        let old = self.keys.get(&(loop_id, desc, fd)).copied().unwrap_or(NONE);
         if old != NONE {
             // The kernel would have said EEXIST: the old one had ended.
             self.mark_ended(old, Kernel::Gone, at, Why::Reuse, Fidelity::Inferred, sink);
@@ -188,7 +227,7 @@ impl Model {
             &Birth {
                 loop_id,
                 process,
-                fd: e.fd,
+                fd,
                 generation,
                 desc,
                 interest: pending.map(|p| p.mask),
@@ -208,6 +247,7 @@ impl Model {
         }
         self.refresh_unread(desc);
         self.rearmed(slot, at, Why::Add, sink);
+        slot
     }
 
     fn modified<S: Sink + ?Sized>(

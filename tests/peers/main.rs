@@ -115,6 +115,8 @@ fn holds(peer: &Peer) {
         "{}: {kernel:?}",
         peer.name
     );
+    let nameless = recorded.nameless();
+    assert!(nameless.is_empty(), "{}: {nameless:#?}", peer.name);
     let screen = recorded.screen(peer.kind);
     assert!(
         screen.contains("returned"),

@@ -87,6 +87,12 @@ impl<'a> Recorded<'a> {
         (sum, changes)
     }
 
+    /// Registrations that only their data word is known of: each event is some descriptor's.
+    pub fn nameless(&self) -> Vec<&Value> {
+        let fds = self.report["fds"].as_array().unwrap().iter();
+        fds.filter(|one| one["fd"].as_i64() < Some(0)).collect()
+    }
+
     /// The Loop screen, where the program has just been told of the middle batch of the recording.
     pub fn screen(&self, kind: Kind) -> String {
         let batches: Vec<&Value> = (self.events.iter())
