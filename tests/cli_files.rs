@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Ended, Place, loopscope, recorded, run};
+use common::{Ended, Place, loopscope, newer, recorded, run};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 
@@ -24,17 +24,7 @@ fn each(file: &str, check: impl Fn(&[&str], Ended)) {
 #[test]
 fn what_is_no_recording_is_refused_with_advice() {
     let place = Place::new();
-    let newer = {
-        let mut bytes = std::fs::read(recorded(&place, "whole.lscope")).unwrap();
-        // docs/FORMAT.md: version and oldest reader at 8 and 10, the body's length at 12, the checksum at 40.
-        bytes[8..12].fill(0x7f);
-        let body = 44 + u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize;
-        let mut sum = crc32fast::Hasher::new();
-        sum.update(&bytes[..40]);
-        sum.update(&bytes[44..body]);
-        bytes[40..44].copy_from_slice(&sum.finalize().to_le_bytes());
-        place.file("newer.lscope", bytes)
-    };
+    let newer = newer(&place, "newer.lscope");
     let cases = [
         (
             place.file(

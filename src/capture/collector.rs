@@ -53,8 +53,8 @@ pub(super) struct Collector<G> {
     drain: Drain,
     writer: Writer,
     grown: G,
-    /// Bytes of the recording when `grown` was last called.
-    told: u64,
+    /// Bytes of the recording when `grown` was last called, and whether it could be written.
+    told: (u64, bool),
     /// Processes whose end is awaited, with a descriptor that says so; none where the kernel refused one.
     alive: HashMap<u32, Option<OwnedFd>>,
     /// The launched child: whoever waits for it tells its status.
@@ -65,13 +65,13 @@ pub(super) struct Collector<G> {
     outcome: Outcome,
 }
 
-impl<G: Fn()> Collector<G> {
+impl<G: Fn(Option<&trace::Error>)> Collector<G> {
     pub(super) fn new(drain: Drain, writer: Writer, grown: G) -> Self {
         Collector {
             drain,
             writer,
             grown,
-            told: 0,
+            told: (0, false),
             alive: HashMap::new(),
             child: None,
             child_ended: false,
@@ -182,9 +182,11 @@ impl<G: Fn()> Collector<G> {
         let writer = &mut self.writer;
         let pass = self.drain.pass(|event, text| writer.write(event, text));
         writer.tick(pass.now);
-        if writer.bytes() != self.told {
-            self.told = writer.bytes();
-            (self.grown)();
+        let failing = writer.failing();
+        let state = (writer.bytes(), failing.is_some());
+        if state != self.told {
+            self.told = state;
+            (self.grown)(failing);
         }
         let now = Instant::now();
         if now.duration_since(self.looked) >= LOOK {
@@ -220,7 +222,7 @@ impl<G: Fn()> Collector<G> {
             Ok(summary) => self.outcome.bytes = summary.bytes,
             Err(error) => self.outcome.failure = Some(error),
         }
-        (self.grown)();
+        (self.grown)(self.outcome.failure.as_ref());
         self.outcome
     }
 }

@@ -44,6 +44,7 @@ struct State {
     leave: bool,
     end_asked: bool,
     save: Option<(PathBuf, std::fs::File)>,
+    failing: Option<String>,
     listener: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
@@ -173,6 +174,16 @@ impl Control {
     pub fn set_ended(&self, status: ExitStatus) {
         self.state().ended = Some(status);
         self.changed();
+    }
+
+    /// Why nothing can be recorded at present: a full disk.
+    pub fn failing(&self) -> Option<String> {
+        self.state().failing.clone()
+    }
+
+    /// Tells views that nothing can be recorded, or that it can again.
+    pub fn set_failing(&self, why: Option<String>) {
+        self.state().failing = why;
     }
 
     /// Whether [`Control::leave`] was asked.

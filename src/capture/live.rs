@@ -7,6 +7,7 @@ use super::launch::{self, Launched, Streams};
 use super::preload;
 use super::pty::Pty;
 use super::session::{self, Plan, Session, Target, Teller};
+use crate::trace;
 use std::ffi::OsString;
 use std::io;
 use std::process::{Child, ExitStatus};
@@ -58,8 +59,9 @@ impl Live {
         let control: Arc<OnceLock<Control>> = Arc::default();
         let told = Arc::clone(&control);
         let target = plan.target.clone();
-        let session = Session::start(plan, move || {
+        let session = Session::start(plan, move |failing| {
             if let Some(control) = told.get() {
+                control.set_failing(failing.map(one_line));
                 control.changed();
             }
         })?;
@@ -126,6 +128,14 @@ impl Live {
             file,
             control: self.control,
         })
+    }
+}
+
+/// An error and its cause.
+fn one_line(error: &trace::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }
 

@@ -100,8 +100,11 @@ const QUEUED: usize = 256;
 
 impl Session {
     /// Makes the memory, the meeting place and the file, and starts collecting. `grown` is called from the collector's
-    /// thread whenever the file has got another page.
-    pub fn start(plan: Plan, grown: impl Fn() + Send + 'static) -> Result<Session, Error> {
+    /// thread whenever the file has got another page, and with the reason when it cannot be given one.
+    pub fn start(
+        plan: Plan,
+        grown: impl Fn(Option<&trace::Error>) + Send + 'static,
+    ) -> Result<Session, Error> {
         let nonce = rendezvous::nonce();
         let layout = Layout::default();
         let clock = machine::clock();

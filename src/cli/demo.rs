@@ -300,7 +300,7 @@ fn recorded(demo: &'static Demo, args: &Args, headless: bool) -> Outcome {
             path,
             follow: false,
         };
-        return Ok(super::replay::exit_of(tui::run(&source, options)?));
+        return Ok(super::replay::exit_of(tui::run(&source, options)?.outcome));
     }
     let mut mine = reader(mine, demo)?;
     let mut theirs = reader(unnamed_file(theirs)?, demo)?;

@@ -35,6 +35,7 @@ use crate::text::visible_lines;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::panic::AssertUnwindSafe;
 
 /// An oscilloscope for event loops: who was served, who waited, behind whom, and why.
 #[derive(Parser, Debug)]
@@ -135,15 +136,33 @@ pub fn main() -> Exit {
             return exit;
         }
     };
-    cli.run().unwrap_or_else(|error| {
+    caught(|| cli.run()).unwrap_or_else(|error| {
         error::print(&error, &mut std::io::stderr().lock());
         error::exit_of(&error)
+    })
+}
+
+/// A panic has told its message already; what is left is the exit code that scripts know as our failure.
+fn caught(run: impl FnOnce() -> Outcome) -> Outcome {
+    std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        Err(Failure::new("loopscope panicked, the message is above")
+            .hint(
+                "this is a bug: tell it with the command you typed and, if you can, the recording",
+            )
+            .into())
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_is_our_failure() {
+        let error = caught(|| panic!("on purpose")).unwrap_err();
+        assert_eq!(error::exit_of(&error), Exit::FAILURE);
+        assert_eq!(caught(|| Ok(Exit(7))).unwrap(), Exit(7));
+    }
 
     #[test]
     fn the_definition_is_sound() {

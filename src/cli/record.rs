@@ -225,12 +225,13 @@ pub(super) fn exit_of(ended: &live::Ended, program: &str, file: Option<&Path>) -
     if let Some(error) = &ended.outcome.failure {
         let (what, cause) = (error.to_string(), std::error::Error::source(error));
         let failure = Failure::new(what).exit(ours);
+        // What to do about it is the error's own advice.
         let failure = match file {
             Some(path) => failure.hint(format!(
-                "free some space or record elsewhere; what came before is kept: loopscope replay {}",
+                "what came before is kept: loopscope replay {}",
                 quoted(&path.display().to_string())
             )),
-            None => failure.hint("free some space or record elsewhere"),
+            None => failure,
         };
         return Err(match cause {
             Some(cause) => failure.because(cause.to_string()).into(),

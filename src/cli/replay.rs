@@ -1,8 +1,8 @@
 //! `loopscope replay F`: stand at any instant of a recording. Step: trace → model → **view**.
 
-use super::open::warn;
+use super::open::warn_of;
 use super::output::stdout_is_tty;
-use super::{Exit, Outcome, index, look, open, report};
+use super::{Exit, Outcome, index, look, report};
 use crate::tui::{self, Source};
 use std::path::PathBuf;
 
@@ -42,9 +42,9 @@ pub(super) fn run(args: Args) -> Outcome {
         path: args.file.clone(),
         follow: args.follow,
     };
-    let outcome = tui::run(&source, options)?;
-    warn(&open::open(&args.file)?, &args.file);
-    Ok(exit_of(outcome))
+    let ended = tui::run(&source, options)?;
+    warn_of(&args.file, ended.problems.iter().map(ToString::to_string));
+    Ok(exit_of(ended.outcome))
 }
 
 /// How leaving the UI ends the command: as a shell would say it for a signal.

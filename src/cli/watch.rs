@@ -36,7 +36,7 @@ pub(super) fn watch(live: Live, watch: Watch) -> Outcome {
         picture: Some(svg::to_svg),
         ..tui::Options::default()
     };
-    let shown = tui::run(&Source::Live(control.clone()), options);
+    let shown = tui::run(&Source::Live(control.clone()), options).map(|ended| ended.outcome);
     let running = || matches!(control.child(), ChildState::Running { .. });
     let teller = live.teller();
     match &shown {

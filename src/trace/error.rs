@@ -84,6 +84,12 @@ impl fmt::Display for Error {
                 write!(f, "cannot {what} {path}: {source}")?;
                 match source.kind() {
                     io::ErrorKind::NotFound => write!(f, "; check the path"),
+                    io::ErrorKind::PermissionDenied if *what == "create" => {
+                        write!(f, "; choose a folder you may write to, with -o")
+                    }
+                    io::ErrorKind::ReadOnlyFilesystem => {
+                        write!(f, "; choose a folder you may write to, with -o")
+                    }
                     io::ErrorKind::PermissionDenied => {
                         write!(
                             f,

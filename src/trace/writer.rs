@@ -52,6 +52,8 @@ pub struct Writer {
     lost: u64,
     dropped: u64,
     error: Option<Error>,
+    /// The last page did not reach the file.
+    failing: bool,
     finished: bool,
     encoder: Encoder,
     raw: Vec<u8>,
@@ -154,6 +156,7 @@ impl Writer {
             lost: 0,
             dropped: 0,
             error: None,
+            failing: false,
             finished: false,
             encoder: Encoder::default(),
             raw: Vec::new(),
@@ -181,6 +184,11 @@ impl Writer {
     /// The first error met while writing; the writer goes on all the same.
     pub fn error(&self) -> Option<&Error> {
         self.error.as_ref()
+    }
+
+    /// Why the last page could not be written; nothing once one could again.
+    pub fn failing(&self) -> Option<&Error> {
+        self.error.as_ref().filter(|_| self.failing)
     }
 
     /// Bytes written so far; with a size limit, of the part in use.
@@ -255,8 +263,10 @@ impl Writer {
             Ok(t_last) => {
                 self.first += events.len() as u64;
                 self.t_last = self.t_last.max(t_last);
+                self.failing = false;
             }
             Err(source) => {
+                self.failing = true;
                 self.miss(&events);
                 self.error
                     .get_or_insert_with(|| Error::io("write", &self.path)(source));

@@ -27,7 +27,7 @@ pub mod widget;
 pub use app::App;
 pub use message::{Leave, Message, View};
 pub use player::Player;
-pub use run::{Outcome, run};
+pub use run::{Ended, Outcome, run};
 pub use theme::Look;
 
 use crate::capture::control::Control;
@@ -138,6 +138,11 @@ impl App {
                     }));
                 }
             }
+        }
+        // Who follows sees a file that is not complete yet.
+        if app.player.ended() && !app.player.reader().complete() {
+            let note = app.note.take().unwrap_or_default();
+            app.say(format!("NOT COMPLETE   {note}"));
         }
         Ok(Ok(app))
     }

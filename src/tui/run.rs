@@ -8,6 +8,7 @@ use super::message::{Leave, Message, View};
 use super::terminal::Terminal;
 use super::{Look, Options, Source, keymap, view};
 use crate::capture::control::ChildState;
+use crate::trace::Problem;
 use anyhow::{Context, anyhow};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,8 +33,17 @@ pub enum Outcome {
     HungUp,
 }
 
+/// How it ended, and what of the recording was damaged or missing, as far as it was looked at.
+#[derive(Debug)]
+pub struct Ended {
+    /// How the UI was left.
+    pub outcome: Outcome,
+    /// What is wrong with the recording.
+    pub problems: Vec<Problem>,
+}
+
 /// Shows a source until the person leaves. The terminal is restored on every way out.
-pub fn run(source: &Source, options: Options) -> anyhow::Result<Outcome> {
+pub fn run(source: &Source, options: Options) -> anyhow::Result<Ended> {
     let look = Look::detect(options.ascii, |name| std::env::var(name).ok());
     let app = App::open(source, options, look)?.map_err(|why| anyhow!(why))?;
     let (to, events) = channel();
@@ -68,7 +78,10 @@ pub fn run(source: &Source, options: Options) -> anyhow::Result<Outcome> {
     app_data(&mut main)?;
     let outcome = main.run();
     event::deafen();
-    outcome
+    Ok(Ended {
+        outcome: outcome?,
+        problems: main.app.player.reader().problems().to_vec(),
+    })
 }
 
 fn app_data(main: &mut Main) -> anyhow::Result<()> {
@@ -203,7 +216,7 @@ impl Main {
             Event::HungUp => return Ok(Some(Outcome::HungUp)),
             Event::Panicked => {
                 return Err(anyhow!(
-                    "a thread of loopscope panicked; the message is above"
+                    "a thread of loopscope panicked, its message is above; this is a bug: tell it with the command you typed"
                 ));
             }
         }

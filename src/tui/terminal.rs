@@ -2,8 +2,9 @@
 //! any thread, signal, suspension.
 
 use std::io::{self, Stdout, Write};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Once, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::{Hide, Show};
@@ -20,6 +21,10 @@ use ratatui::layout::Rect;
 /// Whether the terminal is in our hands. AcqRel swaps: whoever takes the flag down restores, exactly once.
 static HELD: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
+/// Held while a frame is written, so that a thread that panics does not restore the terminal in the midst of one.
+static WRITING: Mutex<()> = Mutex::new(());
+/// How long it waits for that: a frame that takes longer stands still, as at a terminal stopped by ^S.
+const WRITING_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The terminal in raw mode on its alternate screen, until dropped.
 ///
@@ -48,7 +53,8 @@ impl Terminal {
         crossterm::terminal::size()
     }
 
-    /// Shows a frame; only what differs from the last one is written, in one synchronized update.
+    /// Shows a frame; only what differs from the last one is written, in one synchronized update. Nothing once another
+    /// thread has given the terminal back.
     pub fn show(
         &mut self,
         (width, height): (u16, u16),
@@ -56,6 +62,10 @@ impl Terminal {
     ) -> io::Result<()> {
         let mut frame = Buffer::empty(Rect::new(0, 0, width, height));
         draw(&mut frame);
+        let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+        if !HELD.load(Ordering::Acquire) {
+            return Ok(());
+        }
         queue!(self.backend, BeginSynchronizedUpdate)?;
         if self.shown.area != frame.area {
             queue!(self.backend, Clear(ClearType::All))?;
@@ -136,6 +146,14 @@ fn chain_panic_hook() {
     let next = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         let held = HELD.load(Ordering::Acquire);
+        // The panic may come from within the writing itself: never wait for ever.
+        let patience = Instant::now() + WRITING_PATIENCE;
+        let mut writing = WRITING.try_lock();
+        while held && matches!(writing, Err(TryLockError::WouldBlock)) && Instant::now() < patience
+        {
+            std::thread::sleep(Duration::from_millis(1));
+            writing = WRITING.try_lock();
+        }
         restore();
         next(info);
         if held {

@@ -224,6 +224,12 @@ fn footer(pen: &mut Pen<'_>, app: &App) {
         pen.put(1, 0, note, theme::strong());
         return;
     }
+    // Stands there until it can: else a full disk would look like a program that does nothing.
+    if let Some(why) = app.live.as_ref().and_then(|live| live.control.failing()) {
+        let why = crate::text::visible(&why);
+        pen.put(1, 0, &format!("! NOT RECORDED: {why}"), theme::alarm());
+        return;
+    }
     let mut x = 1;
     // `? keys` always stands at the end.
     let last = "? keys";
