@@ -22,7 +22,7 @@ fn fill(path: &Path, free: impl FnOnce()) {
     }
     writer.seal();
     assert!(
-        writer.lost() > 0 && writer.error().is_some(),
+        writer.lost() > 0 && writer.failing().is_some(),
         "the room was not used up"
     );
     free();

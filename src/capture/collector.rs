@@ -120,7 +120,7 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
             Message::Joined(Joined { hello, .. }, _) if hello.source == Source::Beside => {}
             Message::Joined(Joined { pid, hello }, at) => {
                 let pid = pid as u32;
-                self.drain.calls_itself(pid, hello.pid as u32);
+                self.drain.foreign.joined(pid, hello.pid as u32);
                 self.outcome.joined += 1;
                 self.drain.process_from(pid, hello.source);
                 // The shim joins from a program's start. All but the first were something else before, if only a copy of
@@ -200,7 +200,11 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
     /// Forked children come without a word: they show themselves by what they push.
     fn look_for_new(&mut self) {
         for pid in self.drain.processes() {
-            self.watch(pid);
+            // Its number is somebody's here whose end nobody waits for: the first process's of the machine, say.
+            match self.drain.foreign.is_stranger(pid) {
+                true => self.ended(pid, drain::UNKNOWN_STATUS),
+                false => self.watch(pid),
+            }
         }
     }
 

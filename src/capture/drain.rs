@@ -61,7 +61,7 @@ pub struct Drain {
     dead: Vec<u64>,
     /// Processes whose end the caller will tell.
     awaited: HashSet<u32>,
-    foreign: Foreign,
+    pub(super) foreign: Foreign,
     pause: Duration,
 }
 
@@ -153,12 +153,6 @@ impl Drain {
         self.merge.process_from(pid, source, &mut Proc::default());
     }
 
-    /// A process that joins is in another pid namespace and calls itself `theirs` there.
-    #[cfg(feature = "cli")] // only a session has others join
-    pub(super) fn calls_itself(&mut self, pid: u32, theirs: u32) {
-        self.foreign.joined(pid, theirs);
-    }
-
     /// The processes that have been seen and have not ended.
     pub fn processes(&self) -> Vec<u32> {
         self.merge.processes()
@@ -167,6 +161,7 @@ impl Drain {
     /// A process is gone (waited for, or its pidfd says so). The next pass writes the rest of what it pushed, the
     /// ends of its threads, then its own with this wait status.
     pub fn process_ended(&mut self, pid: u32, status: i32) {
+        self.foreign.ended(pid);
         self.ended.push((pid, status));
     }
 

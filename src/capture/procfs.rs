@@ -94,10 +94,30 @@ pub fn thread_called(pid: u32, own: u32) -> Option<u32> {
     numbers(&format!("/proc/{pid}/task")).find(|tid| own_number(pid, *tid) == Some(own))
 }
 
-/// The pid namespace a process is in.
-pub fn pid_namespace(pid: u32) -> Option<std::path::PathBuf> {
-    fs::read_link(format!("/proc/{pid}/ns/pid")).ok()
+/// Whether the process has a session's rings mapped; nothing where we may not look.
+pub fn has_rings(pid: u32) -> Option<bool> {
+    let maps = fs::read(format!("/proc/{pid}/maps")).ok()?;
+    Some(maps.windows(RINGS.len()).any(|w| w == RINGS))
 }
+
+/// Whether the process, or one it descends from as far as its parents live, is `of`.
+pub fn descends(pid: u32, of: impl Fn(u32) -> bool) -> bool {
+    let mut at = pid;
+    // Deeper than any tree, should the numbers be reused while we look.
+    for _ in 0..1000 {
+        if of(at) {
+            return true;
+        }
+        match stat(at as i32) {
+            Some(stat) if stat.parent > 0 => at = stat.parent as u32,
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// How the rings' memory stands in /proc/PID/maps.
+const RINGS: &[u8] = b"/memfd:loopscope ";
 
 /// All processes.
 pub fn processes() -> impl Iterator<Item = u32> {

@@ -181,12 +181,7 @@ impl Writer {
         self.lost
     }
 
-    /// The first error met while writing; the writer goes on all the same.
-    pub fn error(&self) -> Option<&Error> {
-        self.error.as_ref()
-    }
-
-    /// Why the last page could not be written; nothing once one could again.
+    /// Why the last page could not be written, nothing once one could again; the writer goes on all the same.
     pub fn failing(&self) -> Option<&Error> {
         self.error.as_ref().filter(|_| self.failing)
     }
