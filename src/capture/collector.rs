@@ -3,7 +3,7 @@
 
 use super::drain::Drain;
 use super::rendezvous::{Joined, Refused};
-use super::{drain, launch, procfs};
+use super::{bell, drain, launch, procfs};
 use crate::record::event::{Kind, MAX_TEXT};
 use crate::record::handshake::Source;
 use crate::record::wire::Rec;
@@ -12,7 +12,7 @@ use crate::trace::{self, Writer};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::ExitStatus;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 /// What the collector is told.
@@ -45,6 +45,9 @@ pub struct Outcome {
     pub failure: Option<trace::Error>,
 }
 
+/// Pauses up to this long are slept through: the rings hold what comes meanwhile, and a busy program rings nobody.
+const NAP: Duration = Duration::from_millis(2);
+
 /// How often a pass looks for processes that have ended.
 const LOOK: Duration = Duration::from_millis(16);
 
@@ -62,6 +65,9 @@ pub(super) struct Collector<G> {
     child_ended: bool,
     finish: bool,
     looked: Instant,
+    /// The last sleep ended early; and there was nothing to be had then.
+    rung: bool,
+    rung_for_nothing: bool,
     outcome: Outcome,
 }
 
@@ -77,6 +83,8 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
             child_ended: false,
             finish: false,
             looked: Instant::now(),
+            rung: false,
+            rung_for_nothing: false,
             outcome: Outcome::default(),
         }
     }
@@ -95,7 +103,7 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
                 }
             }
             let wait = next.saturating_duration_since(Instant::now());
-            match inbox.recv_timeout(wait) {
+            match self.next_message(inbox, wait) {
                 Ok(message) => {
                     self.take(message);
                     continue;
@@ -107,6 +115,31 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
             next = Instant::now() + pause;
         }
         self.end()
+    }
+
+    /// The next message; a time-out is also that a ring has filled up meanwhile.
+    fn next_message(
+        &mut self,
+        inbox: &Receiver<Message>,
+        wait: Duration,
+    ) -> Result<Message, RecvTimeoutError> {
+        if wait <= NAP || self.rung_for_nothing {
+            return inbox.recv_timeout(wait);
+        }
+        let bell = self.drain.segment().bell();
+        bell.sleeps(true);
+        let early = inbox.try_recv();
+        if let Err(TryRecvError::Empty) = early {
+            let since = Instant::now();
+            bell::sleep(bell, wait);
+            self.rung = since.elapsed() < wait;
+        }
+        bell.sleeps(false);
+        match early {
+            Ok(message) => Ok(message),
+            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+            Err(TryRecvError::Empty) => inbox.recv_timeout(Duration::ZERO),
+        }
     }
 
     /// The child is gone, and so is everyone who joined.
@@ -182,6 +215,8 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
         let writer = &mut self.writer;
         let pass = self.drain.pass(|event, text| writer.write(event, text));
         writer.tick(pass.now);
+        // A program that rings for nothing gets no more of our time than one that does not ring.
+        self.rung_for_nothing = std::mem::take(&mut self.rung) && pass.records == 0;
         let failing = writer.failing();
         let state = (writer.bytes(), failing.is_some());
         if state != self.told {

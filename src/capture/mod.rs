@@ -11,6 +11,8 @@ mod pass;
 pub mod procfs;
 
 #[cfg(feature = "cli")]
+mod bell;
+#[cfg(feature = "cli")]
 pub mod calibrate;
 #[cfg(feature = "cli")]
 pub mod collector;

@@ -9,6 +9,7 @@
 //!
 //! No thread of ours runs in a recorded program, and nothing there waits for us.
 
+use super::bell::Outbox;
 use super::collector::{Collector, Message, Outcome};
 use super::drain::Drain;
 use super::machine;
@@ -24,7 +25,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 
 /// Why a session could not start, or could not end well.
@@ -87,7 +88,7 @@ pub struct Plan {
 /// A recording in the making.
 pub struct Session {
     rendezvous: Arc<Rendezvous>,
-    messages: SyncSender<Message>,
+    messages: Outbox,
     collector: JoinHandle<Outcome>,
     welcome: JoinHandle<()>,
     stop: Arc<OwnedFd>,
@@ -110,11 +111,13 @@ impl Session {
         let clock = machine::clock();
         let (memory, segment) = Memory::create(layout, clock, nonce)?;
         let rendezvous = Arc::new(Rendezvous::create(nonce)?);
+        let bell = segment.bell();
         let drain = Drain::new(segment);
         let writer = open(&plan, drain.start(), layout)?;
         let file = writer.reopen()?;
         let stop = Arc::new(eventfd().map_err(Error::Start)?);
         let (messages, inbox) = sync_channel(QUEUED);
+        let messages = Outbox { messages, bell };
         let welcome = {
             let (rendezvous, stop) = (Arc::clone(&rendezvous), Arc::clone(&stop));
             let messages = messages.clone();
@@ -179,7 +182,7 @@ impl Session {
 
 /// Tells the collector what happens to a child.
 #[derive(Clone)]
-pub struct Teller(SyncSender<Message>);
+pub struct Teller(Outbox);
 
 impl Teller {
     // The collector outlives every use but the last moments of a session, when nobody needs to know any more: that a
@@ -233,7 +236,7 @@ fn welcome(
     rendezvous: &Rendezvous,
     memory: &Memory,
     stop: &OwnedFd,
-    messages: &SyncSender<Message>,
+    messages: &Outbox,
     clock: Clock,
 ) {
     while wait_for(rendezvous.listener(), stop.as_fd()) {

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::shim;
+use super::{shim, state};
 use crate::record::handshake::Source;
 use crate::record::ring::Producer;
 use crate::record::segment::{Limit, Segment};
@@ -98,12 +98,12 @@ impl Shared {
         if shim::is_on()
             && let Some(joined) = self.segment.join(Source::Preload, tid, pid, self.limits)
         {
-            return joined;
+            return joined.with_quarter(state::quarter);
         }
         match self.segment.claim(tid, pid, self.limits) {
             Some(own) => {
                 own.tell_parent(parent);
-                own
+                own.with_quarter(state::quarter)
             }
             None => self.segment.overflow(tid, pid),
         }

@@ -160,6 +160,23 @@ fn claim(thread: &Thread) -> Option<Here> {
     })
 }
 
+/// A quarter of a ring is full since the last time: a collector that sleeps is woken, since in a burst after a silence
+/// its next look may come too late. That is the one system call of a push, at most once for each time it lies down.
+pub(super) fn quarter(full: u64) {
+    // SAFETY: null or a reference that lives for ever.
+    let Some(shared) = (unsafe { SHARED.load(Ordering::Relaxed).as_ref() }) else {
+        return;
+    };
+    if full >= 64
+        && let Some(bell) = shared.segment().bell().must_wake()
+    {
+        super::address::keeping_errno(|| {
+            // SAFETY: a word of the mapped segment; waking touches no memory.
+            unsafe { libc::syscall(libc::SYS_futex, bell, libc::FUTEX_WAKE, 1) }
+        });
+    }
+}
+
 impl Here {
     #[inline(always)]
     fn ring(&self) -> &Producer {

@@ -71,6 +71,11 @@ pub fn filtered() {
     FILTERED.store(true, Ordering::Relaxed);
 }
 
+/// Whether it does.
+pub fn is_filtered() -> bool {
+    FILTERED.load(Ordering::Relaxed)
+}
+
 /// The thread's id; 0 where it cannot be known.
 pub fn tid() -> u32 {
     if FILTERED.load(Ordering::Relaxed) {

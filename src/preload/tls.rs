@@ -16,6 +16,7 @@ use crate::record::clock::{self, Clock};
 use crate::record::handshake::Source;
 use crate::record::ring::Producer;
 use crate::record::segment::{Limit, Segment};
+use crate::sys::sys_call;
 
 /// Null: nothing is recorded. Else the generation word.
 static SWITCH: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
@@ -254,14 +255,30 @@ fn claim(thread: &'static Thread) -> Option<Here> {
     Some(thread.newest(generation))
 }
 
-/// A thread that goes round its small ring gets a large one, as long as there are any: at its next hook.
-fn lap() {
+/// A quarter of the ring is full since the last time. A collector that sleeps is woken: in a burst after a silence its
+/// next look may come too late. That is the one system call of a hook, at most once for each time it lies down. And a
+/// thread that is ahead of it gets a large ring, as long as there are any: at its next hook.
+fn quarter(full: u64) {
+    if full < 64 {
+        return;
+    }
+    // SAFETY: a ring was pushed to, so the switch has been on.
+    let segment = &unsafe { memory() }.segment;
+    if !identity::is_filtered()
+        && let Some(bell) = segment.bell().must_wake()
+    {
+        // SAFETY: a word of the mapped segment; waking touches no memory.
+        unsafe { sys_call!(FUTEX, bell, FUTEX_WAKE, 1) };
+    }
     let thread = thread();
-    if thread.wish.get() == Wish::None && thread.is_small() {
+    if full >= 128 && thread.wish.get() == Wish::None && thread.is_small() {
         thread.wish.set(Wish::Larger);
         thread.generation.set(0);
     }
 }
+
+/// Across processes, so not the private kind.
+const FUTEX_WAKE: u32 = 1;
 
 /// The library is about to join the calling thread's ring; whether it has one. The ring stays the thread's from here on.
 pub fn pin() -> bool {
@@ -309,7 +326,7 @@ impl Thread {
         match own {
             Some(own) => {
                 own.tell_parent(me.parent);
-                Some(own.with_lap(lap))
+                Some(own.with_quarter(quarter))
             }
             None if large => None,
             None => Some(segment.overflow(me.tid, me.pid)),

@@ -41,6 +41,8 @@ pub mod header {
     pub const ENDED: u64 = 7;
     /// Claims made so far.
     pub const CLAIMS: u64 = 8;
+    /// 1 while the collector sleeps long; a futex word (its low half).
+    pub const BELL: u64 = 9;
 }
 
 /// First word of a segment.
@@ -181,6 +183,45 @@ impl Layout {
     }
 }
 
+/// A word that is 1 while the collector sleeps long, so that whoever has something urgent for it wakes it, once. The
+/// waking itself, a system call, is the caller's: FUTEX_WAIT and FUTEX_WAKE, across processes.
+#[derive(Clone, Copy, Debug)]
+pub struct Bell(*const AtomicU64);
+
+// SAFETY: points into a segment, whose maker keeps it mapped as long as anything made from it lives; all access is atomic.
+unsafe impl Send for Bell {}
+// SAFETY: as above.
+unsafe impl Sync for Bell {}
+
+impl Bell {
+    fn state(&self) -> &AtomicU64 {
+        // SAFETY: see above.
+        unsafe { &*self.0 }
+    }
+
+    /// The collector lies down, or gets up.
+    pub fn sleeps(&self, yes: bool) {
+        // SeqCst: the collector looks at what there is to do after it has said that it sleeps; whoever gives it
+        // something to do looks at this after it has given it.
+        self.state().store(yes as u64, Ordering::SeqCst);
+    }
+
+    /// The collector sleeps and has to be woken, by a FUTEX_WAKE on this word; only the first to ask is told so.
+    #[inline]
+    pub fn must_wake(&self) -> Option<*const u32> {
+        // SeqCst, both: see `sleeps`.
+        let asleep =
+            self.state().load(Ordering::SeqCst) != 0 && self.state().swap(0, Ordering::SeqCst) != 0;
+        asleep.then(|| self.word())
+    }
+
+    /// The futex word: the low half of ours.
+    pub fn word(&self) -> *const u32 {
+        const { assert!(cfg!(target_endian = "little")) };
+        self.0.cast()
+    }
+}
+
 /// A segment mapped into this process.
 #[derive(Debug)]
 pub struct Segment {
@@ -306,6 +347,11 @@ impl Segment {
     /// The collector stops.
     pub fn end(&self) {
         self.set(header::ENDED, 1);
+    }
+
+    /// What the collector sleeps on.
+    pub fn bell(&self) -> Bell {
+        Bell(core::ptr::from_ref(self.word(header::BELL)))
     }
 
     /// Takes a free ring for the calling thread, large ones first; nothing if there is none. No system call.

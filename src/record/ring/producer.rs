@@ -1,6 +1,6 @@
 //! The writing end: one thread and its signal handlers. Step: event → **ring**.
 //!
-//! A push never blocks, allocates or calls the kernel. What the fast path tests is one comparison: `limit`, the
+//! A push never blocks, allocates or calls the kernel (a callback may wake the collector, once in a long sleep). What the fast path tests is one comparison: `limit`, the
 //! first position this thread may not reserve, lives in memory that a fork wipes (MADV_WIPEONFORK), so that "the
 //! ring has room as far as I know" and "I am still the process that claimed it" are the same question.
 
@@ -21,8 +21,8 @@ pub struct Producer {
     /// `tid | pid << 32`.
     who: u64,
     shared: bool,
-    /// Told when the ring has been filled once since it was last looked at: the thread is busy.
-    on_lap: Option<fn()>,
+    /// Told whenever a quarter of the ring has been filled: how full it is, in 1/256.
+    on_quarter: Option<fn(u64)>,
 }
 
 /// Always 0: the overflow ring has no fast path.
@@ -70,20 +70,29 @@ impl Producer {
     pub fn own(ring: Memory, limit: &'static Local, who: u64) -> Self {
         // Acquire: pairs with the Release by which the collector's last drain gave the slots back.
         let tail = ring.control(control::TAIL).load(Ordering::Acquire);
-        limit.store(tail.wrapping_add(ring.capacity()), Ordering::Relaxed);
+        // As far as there is certainly room; a quarter of the ring on it is time to look again.
+        let head = ring.control(control::HEAD).load(Ordering::Relaxed);
+        let end = tail.wrapping_add(ring.capacity());
+        let quarter = head.wrapping_add(ring.capacity() / 4);
+        let first = match (end.wrapping_sub(quarter) as i64) < 0 {
+            true => end,
+            false => quarter,
+        };
+        limit.store(first, Ordering::Relaxed);
         Producer {
             ring,
             limit,
             who,
             shared: false,
-            on_lap: None,
+            on_quarter: None,
         }
     }
 
-    /// The same, which calls `on_lap` whenever as many records as the ring holds have been pushed.
-    pub fn with_lap(self, on_lap: fn()) -> Self {
+    /// The same, which tells `on_quarter` how full the ring is, in 1/256, whenever a quarter of it has been filled since.
+    /// It runs inside a push, and must not push.
+    pub fn with_quarter(self, on_quarter: fn(u64)) -> Self {
         Producer {
-            on_lap: Some(on_lap),
+            on_quarter: Some(on_quarter),
             ..self
         }
     }
@@ -100,7 +109,7 @@ impl Producer {
             limit: &NO_LIMIT,
             who,
             shared: true,
-            on_lap: None,
+            on_quarter: None,
         }
     }
 
@@ -282,8 +291,11 @@ impl Producer {
         let head = self.ring.control(control::HEAD);
         let lost = self.ring.control(control::LOST);
         let told = self.ring.control(control::TOLD);
-        if let Some(on_lap) = self.on_lap {
-            on_lap();
+        if let Some(on_quarter) = self.on_quarter {
+            // Acquire: as below.
+            let tail = self.ring.control(control::TAIL).load(Ordering::Acquire);
+            let used = head.load(Ordering::Relaxed).wrapping_sub(tail);
+            on_quarter(used.saturating_mul(256) / self.ring.capacity());
         }
         loop {
             // Acquire: pairs with the consumer's Release; its reads of the slots are over before they are reused.
@@ -299,7 +311,13 @@ impl Producer {
                 self.limit.store(position, Ordering::Relaxed);
                 return None;
             }
-            self.limit.store(limit, Ordering::Relaxed);
+            // A quarter of the ring on it is time to look again, room or not.
+            let quarter = position.wrapping_add(n + untold + self.ring.capacity() / 4);
+            let next = match (limit.wrapping_sub(quarter) as i64) < 0 {
+                true => limit,
+                false => quarter,
+            };
+            self.limit.store(next, Ordering::Relaxed);
             if sync::replace_local(head, position, position.wrapping_add(n + untold)) {
                 if untold == 1 {
                     self.write(
