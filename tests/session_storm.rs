@@ -1,15 +1,18 @@
-//! What was emitted is what was received plus what was lost, exactly, of a program that `loopscope record` watches: while the
+//! What was emitted is what was received plus what was lost, exactly, of a program that a session records: while the
 //! collector keeps up as it can, and while it is stopped (SIGSTOP) for as long as the program pushes.
 #![cfg(feature = "cli")]
 
 mod common;
 mod session_support;
 
-use common::{Ended, loopscope};
+use common::Ended;
+use loopscope::capture::launch::Streams;
+use loopscope::capture::live::Live;
+use loopscope::capture::session::{Plan, Target};
 use loopscope::record::event::Cause;
 use loopscope::{Recorder, task};
-use session_support::{COUNTERS, Found, Page, READY, program as as_program, read, wanted};
-use std::process::{Child, Stdio};
+use session_support::{COUNTERS, Found, Page, READY, given as as_given, read, wanted};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -17,6 +20,9 @@ use std::time::{Duration, Instant};
 const GO: usize = 2;
 const DONE: usize = 3;
 const LEAVE: usize = 4;
+
+/// The file to record into.
+const FILE: &str = "LOOPSCOPE_TEST_FILE";
 
 /// Who pushed stands in a number's upper half, so that order can be checked by origin.
 const ORIGIN: u32 = 40;
@@ -46,6 +52,39 @@ fn program() {
     }
     page.set(DONE, 1);
     page.wait_for(LEAVE, 1);
+}
+
+/// Records the command that follows `--` into the file that [`FILE`] names, without the shim: a push lost is then one of
+/// the storm's, and not what the shim saw beside it.
+#[test]
+#[ignore = "a program for the other tests"]
+fn recorder() {
+    let Some(path) = std::env::var_os(FILE) else {
+        return;
+    };
+    let program = [
+        "--exact",
+        "program",
+        "--ignored",
+        "--nocapture",
+        "--test-threads=1",
+    ];
+    let mut argv = vec![std::env::current_exe().unwrap().into_os_string()];
+    argv.extend(program.map(Into::into));
+    let plan = Plan {
+        target: Target::File {
+            path: path.into(),
+            options: loopscope::trace::Options::default(),
+        },
+        command: vec!["storm".to_owned()],
+        title: String::new(),
+        stamped: false,
+        preload: false,
+        attachments: Vec::new(),
+    };
+    let live = Live::start(plan, &argv, Streams::Inherit, false).unwrap();
+    let ended = live.join().unwrap();
+    assert!(ended.outcome.failure.is_none() && ended.status.unwrap().success());
 }
 
 fn four_threads(page: &Page) {
@@ -151,10 +190,11 @@ fn storm(name: &str, stopped: bool) -> Found {
     let dir = tempfile::tempdir().unwrap();
     let (file, counters) = (dir.path().join("storm.lscope"), dir.path().join("page"));
     let page = Page::create(&counters);
-    let mut record = loopscope();
-    record.args(["record", "-o"]).arg(&file);
-    as_program(&mut record, name, &counters);
+    let mut record = Command::new(std::env::current_exe().unwrap());
+    as_given(&mut record, name, &counters);
     let record = record
+        .args(["--exact", "recorder", "--ignored", "--nocapture"])
+        .env(FILE, &file)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -41,9 +41,13 @@ pub fn program(command: &mut Command, name: &str, page: &Path) {
             "--ignored",
             "--nocapture",
             "--test-threads=1",
-        ])
-        .env(PROGRAM, name)
-        .env(PAGE, page);
+        ]);
+    given(command, name, page);
+}
+
+/// What [`wanted`] and [`Page::given`] ask for.
+pub fn given(command: &mut Command, name: &str, page: &Path) {
+    command.env(PROGRAM, name).env(PAGE, page);
 }
 
 /// A page of counters that outlives whoever is killed.
