@@ -226,7 +226,7 @@ fn threads_and_processes_are_numbered_in_the_order_of_the_file() {
     // Ring 0 is drained first, but ring 1 pushed first.
     merge.collect(0, who(20, 8), &rec(Kind::Mark, 200, 0), &[], 300, &mut Two);
     merge.collect(1, who(10, 7), &rec(Kind::Mark, 100, 0), &[], 300, &mut Two);
-    merge.in_call(who(10, 7), Call::new(Op::Read, 0, 5, 250), 400);
+    merge.in_call(who(10, 7), Call::new(Op::Read, 0, 5, 250), 400, &mut Two);
     merge.thread_ended(who(10, 7), 400);
     merge.process_ended(7, 9, 400);
     // The same ids again are another thread of another process.

@@ -268,7 +268,9 @@ impl Drain {
                 now,
                 &mut Proc::default(),
             );
-            self.merge.in_call(ring.who, ring.consumer.call(), now);
+            let names = &mut Proc::default();
+            self.merge
+                .in_call(ring.who, ring.consumer.call(), now, names);
         }
         self.merge.release(u64::MAX, &mut sink);
         self.merge.counts()
@@ -384,7 +386,8 @@ impl Drain {
             let now = self.clock.now();
             if !stale {
                 if !retired {
-                    self.merge.in_call(who, ring.consumer.call(), now);
+                    self.merge
+                        .in_call(who, ring.consumer.call(), now, &mut names);
                 }
                 self.dead.push(who);
             }

@@ -73,7 +73,7 @@ pub fn fuzz_ring(data: &[u8]) {
                 now,
                 &mut (),
             );
-            merge.in_call(owner, consumer.call(), now);
+            merge.in_call(owner, consumer.call(), now, &mut ());
             if matches!(done.stop, Stop::Claimed { .. }) {
                 consumer.skip_claim();
             }

@@ -16,7 +16,7 @@
 pub use super::roster::Names;
 use super::roster::{Place, Roster, tells};
 use crate::record::clock::{Anchor, Converter};
-use crate::record::event::{Cause, Event, Kind, Text, flags};
+use crate::record::event::{Cause, Event, Kind, Op, Text, flags};
 use crate::record::handshake::Source;
 use crate::record::ring::Call;
 use crate::record::wire::Rec;
@@ -294,17 +294,18 @@ impl Merge {
         }
     }
 
-    /// A thread has ended, or the recording does, inside this call.
-    pub fn in_call(&mut self, who: u64, call: Call, now: u64) {
-        let (Some(place), Some((op, name, fd, entered))) =
-            (self.roster.known_thread(who), call.parts())
-        else {
+    /// A thread has ended, or the recording does, inside this call; it may be all that is heard of the thread.
+    pub fn in_call(&mut self, who: u64, call: Call, now: u64, names: &mut dyn Names) {
+        let Some((op, name, fd, entered)) = call.parts().filter(|_| who != 0) else {
             return;
         };
+        let place = self.roster.thread(who, names);
         let rec = Rec {
             kind: Kind::InCall,
             aux: op.code(),
-            x: name as i32,
+            x: if op == Op::Named { name as i32 } else { 0 },
+            // The other calls say in its place where they were made.
+            site: if op == Op::Named { 0 } else { name as u16 },
             fd,
             y: Some(now.saturating_sub(entered)),
             ticks: now,

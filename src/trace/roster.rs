@@ -119,11 +119,6 @@ impl Roster {
         self.by_pid.keys().copied().collect()
     }
 
-    /// The place of a thread that has been seen.
-    pub(super) fn known_thread(&self, who: u64) -> Option<Place> {
-        self.by_who.get(&who).copied()
-    }
-
     /// The threads of a process, as `tid | pid << 32`.
     pub(super) fn threads_of(&self, pid: u32) -> Vec<u64> {
         let mut all: Vec<u64> = self

@@ -1,0 +1,87 @@
+//! Unmodified programs whose processes and threads come and go in every way: what they do is recorded under who did it,
+//! and they do the same with the shim as without it.
+#![cfg(feature = "cli")]
+
+mod common;
+#[path = "common/preload.rs"]
+mod preload;
+
+use loopscope::record::event::{FdKind, Kind, Op};
+use preload::{Seen, compiled, events, record};
+use std::collections::BTreeMap;
+use std::process::Command;
+
+/// The program's recording, when it printed the same as without us.
+fn same(name: &str) -> Vec<Seen> {
+    let dir = tempfile::tempdir().unwrap();
+    let program = compiled(dir.path(), name, &[]);
+    let alone = Command::new(&program).output().unwrap();
+    let file = dir.path().join("x.lscope");
+    let recorded = record(&file, &program, &[]);
+    let said = |o: &std::process::Output| {
+        (
+            String::from_utf8_lossy(&o.stdout).into_owned(),
+            o.status.code(),
+        )
+    };
+    assert_eq!(
+        said(&alone),
+        said(&recorded),
+        "{}",
+        String::from_utf8_lossy(&recorded.stderr)
+    );
+    assert_eq!(said(&alone).1, Some(0));
+    events(&file)
+}
+
+#[test]
+fn each_process_tells_its_own_story() {
+    let all = same("family");
+    let mut process_of = BTreeMap::new();
+    let (mut opened, mut closed, mut parents) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    for Seen { event: e, .. } in &all {
+        let process = process_of.get(&e.thread).copied().unwrap_or(u64::MAX);
+        match e.kind {
+            Kind::ProcessStart => parents.push(e.y),
+            Kind::ThreadStart => _ = process_of.insert(e.thread, e.arg),
+            Kind::FdOpen if e.aux == FdKind::Eventfd.code() => {
+                *opened.entry(process).or_insert(0) += 1;
+            }
+            Kind::FdCloseEnd if e.x == 0 => *closed.entry(process).or_insert(0) += 1,
+            Kind::Lost => panic!("lost {}", e.arg),
+            _ => {}
+        }
+    }
+    // The first process: the one it keeps, and nine at the end.
+    assert_eq!(opened.remove(&0), Some(10));
+    // What its vfork children closed is not its close.
+    assert_eq!(closed[&0], 10);
+    let mut numbers: Vec<i32> = opened.values().copied().collect();
+    numbers.sort_unstable();
+    let want: Vec<i32> = [1, 2, 4].into_iter().chain([5; 20]).chain([6, 7]).collect();
+    assert_eq!(numbers, want);
+    // Everyone has a parent in the recording but the first, whose parent is the recorder.
+    assert_eq!(parents.len(), 1 + want.len() + 1, "system(3) too");
+}
+
+#[test]
+fn cancelled_threads_signal_handlers_and_destructors_do_as_they_did() {
+    let all = same("cancel");
+    let count = |kind: Kind| all.iter().filter(|s| s.event.kind == kind).count();
+    // Of each cancelled wait the entry stands there, and of each call that the thread was in.
+    assert_eq!(count(Kind::WaitEnter) - count(Kind::WaitExit), 4 * 5);
+    let inside = |op: Op| {
+        let is = |s: &&Seen| s.event.kind == Kind::InCall && s.event.aux == op.code();
+        all.iter().filter(is).count()
+    };
+    assert_eq!((inside(Op::Read), inside(Op::Recv)), (5, 10));
+    assert_eq!(inside(Op::Named), 10, "sleep and pause");
+    let lost: u64 = (all.iter().filter(|s| s.event.kind == Kind::Lost))
+        .map(|s| s.event.arg)
+        .sum();
+    // Every read of one byte of a thread that ran to its end: 200 threads, four rounds of their destructor.
+    let reads = all
+        .iter()
+        .filter(|s| s.event.kind == Kind::Io && s.event.aux == Op::Write.code() && s.event.x == 1);
+    assert_eq!(reads.count() as u64 + lost, 50_000 + lost);
+}
