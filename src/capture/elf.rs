@@ -94,11 +94,23 @@ impl<'a> Elf<'a> {
         })
     }
 
+    /// Whether a section has this name.
+    pub fn has_section(&self, name: &[u8]) -> bool {
+        let names = u16_at(self.bytes, 62).map(usize::from);
+        let Some(names) = names.and_then(|at| self.sections().nth(at)) else {
+            return false;
+        };
+        self.sections()
+            .filter_map(|s| self.text(names.offset.checked_add(s.name.into())?))
+            .any(|found| found == name)
+    }
+
     fn sections(&self) -> impl Iterator<Item = Section> + use<'a> {
         let bytes = self.bytes;
         let (at, size, count) = (u64_at(bytes, 40), u16_at(bytes, 58), u16_at(bytes, 60));
         table(bytes, at, size, count, 64).filter_map(|s| {
             Some(Section {
+                name: u32_at(s, 0)?,
                 kind: u32_at(s, 4)?,
                 offset: u64_at(s, 24)?,
                 size: u64_at(s, 32)?,
@@ -140,6 +152,7 @@ struct Program {
 }
 
 struct Section {
+    name: u32,
     kind: u32,
     offset: u64,
     size: u64,

@@ -13,6 +13,8 @@ pub mod procfs;
 #[cfg(feature = "cli")]
 mod bell;
 #[cfg(feature = "cli")]
+pub mod blind;
+#[cfg(feature = "cli")]
 pub mod calibrate;
 #[cfg(feature = "cli")]
 pub mod collector;

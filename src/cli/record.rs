@@ -3,6 +3,7 @@
 use super::error::{Exit, Failure, Outcome};
 use super::output::{Output, is_stream, stdout_is_tty};
 use super::signals;
+use crate::capture::blind;
 use crate::capture::collector::Outcome as Recorded;
 use crate::capture::control::Control;
 use crate::capture::launch::{self, Streams};
@@ -159,6 +160,14 @@ pub(super) fn plan(target: Target, command: &[OsString]) -> Plan {
     }
 }
 
+/// The command as a person would type it.
+fn shell_words(argv: &[OsString]) -> String {
+    let words = argv
+        .iter()
+        .map(|word| quoted(&word.to_string_lossy()).to_string());
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// Starts recorder and program; the exit codes 126 and 127 are the program's.
 pub(super) fn start(
     plan: Plan,
@@ -166,6 +175,19 @@ pub(super) fn start(
     streams: Streams,
     output: bool,
 ) -> anyhow::Result<Live> {
+    if plan.preload
+        && let Some(name) = argv.first()
+        && let Some(blind) = blind::before(name)
+    {
+        // Said before the program's own words. Nobody is left to tell when stderr fails.
+        let _ = writeln!(
+            std::io::stderr(),
+            "warning: {} {blind}: nothing of it is recorded but what it tells through the loopscope crate\n\
+             hint: to see its calls all the same: strace -f -e trace=desc,network,process {}",
+            visible(&program_name(argv)),
+            visible(&shell_words(argv)),
+        );
+    }
     Live::start(plan, argv, streams, output).map_err(explain)
 }
 

@@ -6,6 +6,7 @@
 //! recordings stay there.
 #![cfg(feature = "cli")]
 
+mod blind;
 mod clients;
 #[path = "../common/mod.rs"]
 mod common;
