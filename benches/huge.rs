@@ -14,9 +14,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use loopscope::derive;
+use loopscope::model::Model;
 use loopscope::trace::{Meta, Options, Reader, Writer};
 use loopscope::tui::{self, App, Look, Message, Source, View};
+use processor::processor;
 
+#[path = "common/processor.rs"]
+mod processor;
 #[path = "common/synth.rs"]
 #[allow(dead_code)] // each of its users needs another part of it
 mod synth;
@@ -41,8 +45,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let reader = Reader::open(&path)?;
     let (events, duration) = (reader.len(), reader.duration_ns());
     let bytes = reader.bytes()?;
-    drop(reader);
     let derived = (bytes - plain) as f64 * 100.0 / bytes as f64;
+    println!("{}", stored(&reader));
     println!("events: {events}, bytes: {bytes}, of these not events: {derived:.1} %");
     println!("milliseconds of the processor (of the clock): median, longest of {LOOKS}");
 
@@ -51,16 +55,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         "{:<10}{:<26}{:<28}",
         "screen", "opened at any instant", "there, gone anywhere else"
     );
+    let mut ways: Vec<(&str, Vec<Took>)> = Vec::new();
     for (view, _) in View::ALL {
         let (mut fresh, mut gone) = (Vec::new(), Vec::new());
         for look in 0..LOOKS {
             let started = Clock::start();
             let mut app = open(&path, view, random.below(duration) * u64::from(look > 0))?;
             fresh.push(started.took());
-            for to in destinations(&mut random, duration, events) {
+            for (way, to) in destinations(&mut random, duration, events) {
                 let started = Clock::start();
                 go(&mut app, to)?;
                 gone.push(started.took());
+                match ways.iter_mut().find(|(name, _)| *name == way) {
+                    Some((_, all)) => all.push(started.took()),
+                    None => ways.push((way, vec![started.took()])),
+                }
             }
         }
         println!(
@@ -70,8 +79,32 @@ fn main() -> Result<(), Box<dyn Error>> {
             spread(&mut gone)
         );
     }
+    println!("{:<26}on any screen", "going");
+    for (way, all) in &mut ways {
+        println!("{way:<26}{}", spread(all));
+    }
     println!("largest memory: {} MiB", peak_kib()? / 1024);
     Ok(())
+}
+
+/// How many checkpoints there are, what they weigh, and how far apart they stand at most.
+fn stored(reader: &Reader) -> String {
+    let mut all = reader.derived(derive::CHECKPOINT, Model::VERSION);
+    all.sort_by_key(|d| d.events.end);
+    let places = all.iter().map(|d| d.events.end).chain([reader.end()]);
+    let (mut last, mut apart) = (reader.first(), 0);
+    for place in places {
+        apart = apart.max(place - last);
+        last = place;
+    }
+    let sizes = all.iter().map(|d| d.size / 1_000);
+    let (least, most) = (sizes.clone().min(), sizes.max());
+    format!(
+        "checkpoints: {}, of {} to {} KB, at most {apart} events apart",
+        all.len(),
+        least.unwrap_or(0),
+        most.unwrap_or(0)
+    )
 }
 
 /// Somewhere to go.
@@ -81,21 +114,27 @@ enum To {
 }
 
 /// One of every way to get somewhere else.
-fn destinations(random: &mut synth::Random, duration: u64, events: u64) -> Vec<To> {
+fn destinations(random: &mut synth::Random, duration: u64, events: u64) -> Vec<(&'static str, To)> {
     let mut any = |text: &str, most: u64| To::When(format!("{text}{}", random.below(most)));
     vec![
-        any("event:", events),
-        To::Message(Message::Step(1)),
-        To::Message(Message::Step(-1)),
-        To::Message(Message::Turn(1)),
-        To::Message(Message::Turn(-1)),
+        ("to an event", any("event:", events)),
+        ("a step on", To::Message(Message::Step(1))),
+        ("a step back", To::Message(Message::Step(-1))),
+        ("a turn on", To::Message(Message::Turn(1))),
+        ("a turn back", To::Message(Message::Turn(-1))),
         // The made-up server turns once in 40 to 60 events.
-        any("iteration:0:", events / 60),
-        To::When(format!("{}ns", random.below(duration))),
-        To::When(format!("{}%", random.below(100))),
-        To::When(format!("-{}ns", random.below(duration / 50))),
-        To::Message(Message::Last),
-        To::Message(Message::First),
+        ("to an iteration", any("iteration:0:", events / 60)),
+        (
+            "to an instant",
+            To::When(format!("{}ns", random.below(duration))),
+        ),
+        ("to a part", To::When(format!("{}%", random.below(100)))),
+        (
+            "to shortly before the end",
+            To::When(format!("-{}ns", random.below(duration / 50))),
+        ),
+        ("to the end", To::Message(Message::Last)),
+        ("to the start", To::Message(Message::First)),
     ]
 }
 
@@ -164,17 +203,6 @@ impl Clock {
             clock: self.clock.elapsed(),
         }
     }
-}
-
-/// This thread's time on a processor.
-fn processor() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `time` is a timespec of our own for the call to fill in.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 fn spread(all: &mut [Took]) -> String {

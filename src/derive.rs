@@ -14,7 +14,7 @@ pub use store::Store;
 use std::path::Path;
 
 use crate::model::pyramid::Pyramid;
-use crate::model::{Config, Model, Written};
+use crate::model::{Base, Config, Model, Written};
 use crate::trace::{Appender, Error, Events, Reader};
 
 /// The kind of a derived page that holds a [`Model`] as [`Model::save_beside`] wrote it, from before event `events.end`.
@@ -33,6 +33,8 @@ const APART: u64 = 3 * 65_536;
 const WEIGHT: u64 = 8;
 /// All derived pages together weigh at most this many thousandths of what the events do: less than a tenth of the file.
 const SHARE: u64 = 107;
+/// One checkpoint in so many stands alone, the others tell of histograms what they have got since ([`Base`]).
+const GROUP: u64 = 8;
 /// Recordings with fewer events are folded whole in the time of a key press.
 const WORTH: u64 = 3 * APART;
 
@@ -76,8 +78,10 @@ pub fn ensure(path: &Path, progress: Progress<'_>) -> Result<Outcome, Error> {
         at: reader.first(),
         since: 0,
         weight: 0,
-        size: 0,
+        sizes: [0; 2],
         total: 0,
+        base: None,
+        count: 0,
         written: Written::default(),
         repeated: 0,
     };
@@ -100,8 +104,7 @@ pub fn ensure(path: &Path, progress: Progress<'_>) -> Result<Outcome, Error> {
         writing.weight += bytes;
         if writing.is_due(end) {
             let chunk = chunk(&mut pyramid);
-            writing.total += chunk.len() as u64;
-            writing.checkpoint(&model, end)?;
+            writing.checkpoint(&model, end, chunk.len() as u64)?;
             chunks.push((begun..end, chunk));
             begun = end;
         }
@@ -134,22 +137,36 @@ struct Writing {
     /// What the events since weigh, and all so far.
     since: u64,
     weight: u64,
-    /// What the last checkpoint weighed, and all derived pages so far.
-    size: u64,
+    /// What the last checkpoint weighed that stands alone, and the last that has a base, each with what else is written
+    /// with it; and all derived pages so far.
+    sizes: [u64; 2],
     total: u64,
+    base: Option<Base>,
+    /// Checkpoints written.
+    count: u64,
     written: Written,
     /// Ended registrations written since all of them were.
     repeated: usize,
 }
 
 impl Writing {
+    /// Checkpoints of a group stand as far apart as their mean weight asks, although the first weighs more.
     fn is_due(&self, end: u64) -> bool {
+        let [alone, based] = self.sizes;
+        let based = if based == 0 { alone } else { based };
+        let mean = (alone + (GROUP - 1) * based) / GROUP;
+        let next = match self.count % GROUP {
+            0 => alone,
+            _ => based,
+        };
         end.saturating_sub(self.at) >= APART
-            && self.since >= WEIGHT * self.size
-            && self.weight * SHARE >= 1_000 * (self.total + self.size)
+            && self.since >= WEIGHT * mean
+            && self.since * SHARE >= 1_000 * mean
+            && self.weight * SHARE >= 1_000 * (self.total + next)
     }
 
-    fn checkpoint(&mut self, model: &Model, end: u64) -> Result<(), Error> {
+    /// Writes one; `more` is what else is to be written that has come up since the last.
+    fn checkpoint(&mut self, model: &Model, end: u64, more: u64) -> Result<(), Error> {
         let before = self.appender.bytes();
         let mut bytes = Vec::new();
         // Who goes to a checkpoint reads what was written since all of them were: a few times what is kept, at most.
@@ -169,11 +186,18 @@ impl Writing {
                 .derived(ENDED, Model::VERSION, from..end, &bytes)?;
         }
         bytes.clear();
-        model.save_beside(&self.written, &mut bytes);
+        let alone = self.count.is_multiple_of(GROUP);
+        let base = self.base.as_ref().filter(|_| !alone);
+        model.save_beside(&self.written, base, &mut bytes);
+        if alone {
+            self.base = Some(Base::of(model, end));
+        }
         self.appender
             .derived(CHECKPOINT, Model::VERSION, self.at..end, &bytes)?;
-        self.size = self.appender.bytes() - before;
-        self.total += self.size;
+        let size = self.appender.bytes() - before + more;
+        self.sizes[usize::from(!alone)] = size;
+        self.total += size;
+        self.count += 1;
         (self.at, self.since) = (end, 0);
         Ok(())
     }

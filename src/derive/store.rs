@@ -1,7 +1,7 @@
 //! The checkpoints of a recording: which there are, and loading one. Step: trace → **model** → view.
 
 use super::{CHECKPOINT, ENDED};
-use crate::model::{Ended, Id, Model};
+use crate::model::{Base, Ended, Id, Model};
 use crate::trace::{Derived, Reader};
 
 /// The checkpoints of one recording; ended registrations that have been read are kept.
@@ -11,8 +11,13 @@ pub struct Store {
     checkpoints: Vec<Derived>,
     pages: Vec<Page>,
     ended: Ended,
+    /// The bases last used, the latest at the end.
+    bases: Vec<Base>,
     first: u64,
 }
+
+/// Bases kept: seeks are often near one another.
+const BASES: usize = 4;
 
 #[derive(Debug)]
 struct Page {
@@ -40,6 +45,7 @@ impl Store {
                 })
                 .collect(),
             ended: Ended::default(),
+            bases: Vec::new(),
             first: reader.first(),
         }
     }
@@ -68,9 +74,31 @@ impl Store {
             let end = derived.events.end;
             self.read_ended(reader, end);
             let bytes = reader.read_derived(&derived).ok()?;
-            let model = Model::load_beside(&bytes, |slot| self.ended.get(slot, end))?;
+            let base = match Model::base_of(&bytes) {
+                Some(at) => Some(self.read_base(reader, at)?),
+                None => None,
+            };
+            let base = base.and_then(|at| self.bases.get(at));
+            let model = Model::load_beside(&bytes, base, |slot| self.ended.get(slot, end))?;
             Some((model, end))
         })
+    }
+
+    /// The base at a place in the recording: where it stands among those that are kept.
+    fn read_base(&mut self, reader: &mut Reader, at: u64) -> Option<usize> {
+        let base = match self.bases.iter().position(|base| base.at() == at) {
+            Some(known) => self.bases.remove(known),
+            None => {
+                let derived = self.checkpoints.get(self.until(at).checked_sub(1)?)?;
+                let bytes = (derived.events.end == at).then(|| reader.read_derived(derived));
+                Base::read(&bytes?.ok()?, at)?
+            }
+        };
+        if self.bases.len() >= BASES {
+            self.bases.remove(0);
+        }
+        self.bases.push(base);
+        Some(self.bases.len() - 1)
     }
 
     /// The last checkpoint at which fewer than `turns` turns of a loop have begun; 0 if that is none.

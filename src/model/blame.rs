@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::codec::codec;
+use super::codec::{Codec, Cursor, codec};
 use super::facts::{Part, Range, Run, Segment};
 
 /// Segments kept per loop thread; a wait that reaches further back is blamed for its last part only.
@@ -39,6 +39,9 @@ pub(super) struct Retained {
     fresh: u32,
     /// Time spent in waits so far.
     slept: u64,
+    /// Segments dropped so far, and by bound where the last search ended, counted from the very first segment.
+    dropped: u64,
+    found: [u64; 2],
 }
 
 codec!(Kept {
@@ -51,13 +54,26 @@ codec!(Kept {
     given,
     slept
 });
-codec!(Retained {
-    segments,
-    open,
-    ended,
-    fresh,
-    slept
-});
+impl Codec for Retained {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.segments.put(out);
+        self.open.put(out);
+        self.ended.put(out);
+        self.fresh.put(out);
+        self.slept.put(out);
+    }
+    fn get(c: &mut Cursor<'_>) -> Option<Self> {
+        Some(Self {
+            segments: Codec::get(c)?,
+            open: Codec::get(c)?,
+            ended: Codec::get(c)?,
+            fresh: Codec::get(c)?,
+            slept: Codec::get(c)?,
+            dropped: 0,
+            found: [0; 2],
+        })
+    }
+}
 
 impl Retained {
     /// Appends the next segment; segments are gapless unless events were lost.
@@ -79,9 +95,46 @@ impl Retained {
         }
     }
 
+    /// The place of the first segment that ends after `from`, where a wait begins. Those of one batch mostly begin
+    /// together, so the last answer for a bound is tried first.
+    #[inline]
+    fn since(&mut self, from: u64, bound: usize) -> usize {
+        let ends_after = |at: usize| self.segments.get(at).is_none_or(|s| s.end > from);
+        let at = self.found[bound].wrapping_sub(self.dropped) as usize;
+        if at <= self.segments.len() && ends_after(at) && (at == 0 || !ends_after(at - 1)) {
+            return at;
+        }
+        let at = self.search(from);
+        self.found[bound] = self.dropped + at as u64;
+        at
+    }
+
+    /// The same, searched from the last segment back in growing steps: waits are recent.
+    fn search(&self, from: u64) -> usize {
+        let mut high = self.segments.len();
+        let (mut low, mut step) = (high, 1);
+        while low > 0 {
+            low = high.saturating_sub(step);
+            if self.segments[low].end <= from {
+                low += 1;
+                break;
+            }
+            high = low;
+            step *= 2;
+        }
+        while low < high {
+            let middle = (low + high) / 2;
+            match self.segments[middle].end <= from {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        low
+    }
+
     /// How much of the time since `from` went into waits, as far as segments are kept.
-    pub fn asleep_since(&self, from: u64) -> u64 {
-        let first = self.segments.partition_point(|s| s.end <= from);
+    pub fn asleep_since(&mut self, from: u64) -> u64 {
+        let first = self.since(from, 1);
         let Some(s) = self.segments.get(first) else {
             return 0;
         };
@@ -103,7 +156,7 @@ impl Retained {
         let mut clipped = false;
         let len = self.segments.len();
         for (bound, from) in from.into_iter().enumerate() {
-            let first = self.segments.partition_point(|s| s.end <= from);
+            let first = self.since(from, bound);
             let Some(s) = self.segments.get_mut(first) else {
                 continue;
             };
@@ -119,7 +172,7 @@ impl Retained {
                 self.ended[bound] = self.ended[bound].saturating_sub(1);
             }
             for (start, end) in own.clone().filter(|(_, end)| *end > from) {
-                let at = self.segments.partition_point(|s| s.end <= start);
+                let at = self.search(start);
                 if let Some(s) = self.segments.get_mut(at).filter(|s| s.slot == slot) {
                     let start = start.max(from).max(s.start);
                     let own = end.min(s.end).saturating_sub(start) as i64;
@@ -157,6 +210,7 @@ impl Retained {
             }
         }
         self.segments.drain(..dropped);
+        self.dropped += dropped as u64;
     }
 
     /// It is time to bring the totals up to date: the work is paid for by the segments pushed since.

@@ -5,10 +5,12 @@
 //! registrations that have ended may stand beside the checkpoint, written once ([`Written`], [`Ended`]).
 //! Reading trusts nothing: what would let the fold loop or go astray is refused. Step: **model**.
 
+mod base;
 mod ended;
 mod parts;
 mod rows;
 
+pub use base::Base;
 pub use ended::{Ended, Written};
 
 use std::sync::Arc;
@@ -27,6 +29,34 @@ const LIVE: u8 = 1;
 const ENDED: u8 = 2;
 /// An ended registration that is written beside.
 const BESIDE: u8 = 3;
+
+/// Whether what is in a slot of this kind is written in the checkpoint itself.
+fn stands_here(kind: u8) -> bool {
+    matches!(kind, LIVE | ENDED)
+}
+
+/// How a checkpoint begins.
+struct Head {
+    now: u64,
+    applied: u64,
+    /// Where its base stands.
+    base: Option<u64>,
+    /// How many turns of each loop have begun.
+    turns: Vec<u64>,
+}
+
+/// Reads it; nothing when it is another version's.
+fn head(c: &mut Cursor<'_>) -> Option<Head> {
+    if c.u64()? != u64::from(Model::VERSION) {
+        return None;
+    }
+    Some(Head {
+        now: c.u64()?,
+        applied: c.u64()?,
+        base: Codec::get(c)?,
+        turns: Codec::get(c)?,
+    })
+}
 
 /// Writes and reads what there are few of, field by field.
 macro_rules! few {
@@ -79,14 +109,16 @@ impl Model {
 
     /// Appends a checkpoint: everything needed to fold on from here.
     pub fn save(&self, out: &mut Vec<u8>) {
-        self.save_beside(&Written::default(), out);
+        self.save_beside(&Written::default(), None, out);
     }
 
-    /// The same without the ended registrations that have been written already.
-    pub fn save_beside(&self, written: &Written, out: &mut Vec<u8>) {
+    /// The same without the ended registrations that have been written already, and, with a base, without what that
+    /// knows of histograms.
+    pub fn save_beside(&self, written: &Written, base: Option<&Base>, out: &mut Vec<u8>) {
         put(out, u64::from(Self::VERSION));
         put(out, self.now);
         put(out, self.applied);
+        base.map(Base::at).put(out);
         let turns: Vec<u64> = self.loops.iter().map(|l| l.turns_begun).collect();
         turns.put(out);
         let (mut kinds, mut here) = (vec![0; self.regs.slots()], Vec::new());
@@ -103,7 +135,7 @@ impl Model {
         }
         put_places(&kinds, self.regs.free(), out);
         let (mut texts, mut rows) = (Texts::default(), Vec::new());
-        put_regs(&here, self.near(), &mut texts, &mut rows);
+        put_regs(&here, self.near(), base, &mut texts, &mut rows);
         put_descs(&self.descs, &self.accounts, &mut texts, &mut rows);
         texts.finish(out);
         out.extend(rows);
@@ -112,13 +144,13 @@ impl Model {
 
     /// How many turns of a loop have begun at a checkpoint, without reading all of it.
     pub fn turns_begun(bytes: &[u8], loop_id: Id) -> Option<u64> {
-        let mut c = Cursor::new(bytes);
-        if c.u64()? != u64::from(Self::VERSION) {
-            return None;
-        }
-        let (_now, _applied) = (c.u64()?, c.u64()?);
-        let turns: Vec<u64> = Codec::get(&mut c)?;
+        let turns = head(&mut Cursor::new(bytes))?.turns;
         Some(turns.get(loop_id as usize).copied().unwrap_or(0))
+    }
+
+    /// The place in the recording of the checkpoint that is the base of this one, if it has any.
+    pub fn base_of(bytes: &[u8]) -> Option<u64> {
+        head(&mut Cursor::new(bytes))?.base
     }
 
     /// What numbers in a checkpoint are near.
@@ -132,28 +164,29 @@ impl Model {
 
     /// Reads what [`save`](Self::save) wrote; `None` when it is damaged or another version's.
     pub fn load(bytes: &[u8]) -> Option<Self> {
-        Self::load_beside(bytes, |_| None)
+        Self::load_beside(bytes, None, |_| None)
     }
 
-    /// Reads what [`save_beside`](Self::save_beside) wrote; `ended` knows the registrations written before, by
-    /// slot: the last one written of a slot is the one that stands there.
+    /// Reads what [`save_beside`](Self::save_beside) wrote with this base; `ended` knows the registrations written
+    /// before, by slot: the last one written of a slot is the one that stands there.
     pub fn load_beside(
         bytes: &[u8],
+        base: Option<&Base>,
         ended: impl Fn(u32) -> Option<Arc<Registration>>,
     ) -> Option<Self> {
         let mut c = Cursor::new(bytes);
-        if c.u64()? != u64::from(Self::VERSION) {
+        let head = head(&mut c)?;
+        if head.base != base.map(Base::at) {
             return None;
         }
         let mut model = Self {
-            now: c.u64()?,
-            applied: c.u64()?,
+            now: head.now,
+            applied: head.applied,
             ..Self::default()
         };
-        let _turns: Vec<u64> = Codec::get(&mut c)?;
         let (kinds, free) = get_places(&mut c)?;
         let mut texts = TextRows::get(&mut c)?;
-        let mut here = get_regs(&mut c, model.near(), &mut texts)?.into_iter();
+        let mut here = get_regs(&mut c, model.near(), base, &mut texts)?.into_iter();
         let mut places = Vec::new();
         for kind in kinds {
             places.push(match kind {

@@ -1,8 +1,8 @@
 //! Any bytes as a stream of events: what the fuzzer and the property tests feed the fold. Step: **model**.
 
-use super::{Config, Model, Run, Segment, Sink, Transition, Turn};
 #[cfg(test)]
-use super::{Ended, Written};
+use super::{Base, Ended, Written};
+use super::{Config, Model, Run, Segment, Sink, Transition, Turn};
 use crate::record::event::{Event, Kind, flags};
 
 /// Reads bytes as events, mostly small and plausible ones, so that they meet each other.
@@ -205,11 +205,18 @@ mod tests {
             let mut stream = Stream { bytes: &data, t: 0 };
             let mut whole = Model::new(Config { keep_closed: 5 });
             let mut resumed = whole.clone();
+            let (mut base, mut read) = (Base::of(&whole, 0), Base::of(&whole, 0));
             let mut after = Checks { keep: true, ..Checks::default() };
             let mut resumed_after = Checks { keep: true, ..Checks::default() };
             let mut number = 0;
             while let Some((e, text)) = stream.event() {
                 if number < cut {
+                    if number == cut / 2 {
+                        let mut saved = Vec::new();
+                        base = Base::of(&whole, number as u64);
+                        whole.save(&mut saved);
+                        read = Base::read(&saved, number as u64).expect("our own base");
+                    }
                     whole.apply(number as u64, &e, &text, &mut ());
                 } else {
                     if number == cut {
@@ -221,8 +228,13 @@ mod tests {
                             ended.add(&saved, 1).expect("our own page");
                             saved.clear();
                         }
-                        whole.save_beside(&written, &mut saved);
-                        resumed = Model::load_beside(&saved, |slot| ended.get(slot, 1))
+                        // Every other has a base.
+                        let (base, read) = match data.len() % 2 {
+                            0 => (Some(&base), Some(&read)),
+                            _ => (None, None),
+                        };
+                        whole.save_beside(&written, base, &mut saved);
+                        resumed = Model::load_beside(&saved, read, |slot| ended.get(slot, 1))
                             .expect("our own checkpoint");
                     }
                     whole.apply(number as u64, &e, &text, &mut after);

@@ -167,6 +167,49 @@ impl Histogram {
         }
     }
 
+    /// What was added since it was like `base`, with the largest value of all; nothing if it never was.
+    pub(super) fn added(&self, base: &Histogram) -> Option<Histogram> {
+        let ends = usize::from(self.first) + self.counts.len();
+        let base_ends = usize::from(base.first) + base.counts.len();
+        let within = base.counts.is_empty() || (self.first <= base.first && base_ends <= ends);
+        if self.bits != base.bits || !within {
+            return None;
+        }
+        let mut added = Histogram {
+            count: self.count.checked_sub(base.count)?,
+            sum: self.sum.checked_sub(base.sum)?,
+            ..self.clone()
+        };
+        let from = usize::from(base.first.saturating_sub(self.first));
+        for (n, before) in added.counts.iter_mut().skip(from).zip(&base.counts) {
+            *n = n.checked_sub(*before)?;
+        }
+        let used = |n: &u32| *n > 0;
+        let end = added.counts.iter().rposition(used).map_or(0, |at| at + 1);
+        added.counts.truncate(end);
+        let start = added.counts.iter().position(used).unwrap_or(0);
+        added.counts.drain(..start);
+        added.first += start as u16;
+        Some(added)
+    }
+
+    /// The histogram of which [`added`](Self::added) gave `added`.
+    fn and(&self, added: &Histogram) -> Option<Histogram> {
+        if self.bits != added.bits {
+            return None;
+        }
+        let mut whole = Histogram {
+            count: self.count.checked_add(added.count)?,
+            sum: self.sum.checked_add(added.sum)?,
+            max: added.max,
+            ..self.clone()
+        };
+        for (bucket, n) in added.buckets() {
+            whole.add(bucket, n);
+        }
+        Some(whole)
+    }
+
     /// What the buckets tell of count, sum and max.
     fn told(&self) -> (u64, u64, u64) {
         let (mut count, mut sum, mut max) = (0u64, 0u64, 0);
@@ -232,12 +275,18 @@ fn size(before: u64) -> usize {
     (64 - before.leading_zeros() as usize).min(SIZES - 1)
 }
 
-/// Many histograms as columns: their places and counts; what is told by those is written as the difference.
-pub(super) fn put_columns<'a>(rows: impl Iterator<Item = &'a Histogram>, out: &mut Vec<u8>) {
+/// Many histograms as columns: their places and counts; what is told by those is written as the difference. Of one with
+/// a base, which it must have [grown from](Histogram::added), only what was added is written.
+pub(super) fn put_columns<'a>(
+    rows: impl Iterator<Item = (&'a Histogram, Option<&'a Histogram>)>,
+    out: &mut Vec<u8>,
+) {
     let mut columns: [Vec<u8>; 6] = Default::default();
     let mut counts: [Vec<u8>; SIZES] = Default::default();
     let mut last = 0;
-    for h in rows {
+    for (whole, base) in rows {
+        let added = base.and_then(|base| whole.added(base));
+        let h = added.as_ref().unwrap_or(whole);
         let [bits, len, first, count, sum, max] = &mut columns;
         bits.push(h.bits);
         put(len, h.counts.len() as u64);
@@ -253,13 +302,16 @@ pub(super) fn put_columns<'a>(rows: impl Iterator<Item = &'a Histogram>, out: &m
         let told = h.told();
         put_step(count, told.0, h.count);
         put_step(sum, told.1, h.sum);
-        put_step(max, told.2, h.max);
+        put_step(max, base.map_or(told.2, |base| base.max), h.max);
     }
     columns.iter().chain(&counts).for_each(|c| pack(c, out));
 }
 
-/// Reads what [`put_columns`] wrote of `n` histograms.
-pub(super) fn get_columns(c: &mut Cursor<'_>, n: usize) -> Option<Vec<Histogram>> {
+/// Reads what [`put_columns`] wrote of as many histograms as there are bases or none.
+pub(super) fn get_columns(
+    c: &mut Cursor<'_>,
+    bases: &[Option<&Histogram>],
+) -> Option<Vec<Histogram>> {
     let mut columns = Vec::new();
     for _ in 0..6 + SIZES {
         columns.push(unpack(c)?);
@@ -267,7 +319,7 @@ pub(super) fn get_columns(c: &mut Cursor<'_>, n: usize) -> Option<Vec<Histogram>
     let mut columns: Vec<Cursor<'_>> = columns.iter().map(|c| Cursor::new(c)).collect();
     let mut last = 0;
     let mut all = Vec::new();
-    for _ in 0..n {
+    for base in bases {
         let (fields, counts) = columns.split_at_mut(6);
         let [bits, len, first, count, sum, max] = fields else {
             return None;
@@ -292,8 +344,11 @@ pub(super) fn get_columns(c: &mut Cursor<'_>, n: usize) -> Option<Vec<Histogram>
         let told = h.told();
         h.count = get_step(count, told.0)?;
         h.sum = get_step(sum, told.1)?;
-        h.max = get_step(max, told.2)?;
-        all.push(h);
+        h.max = get_step(max, base.map_or(told.2, |base| base.max))?;
+        all.push(match base {
+            Some(base) => base.and(&h)?,
+            None => h,
+        });
     }
     columns.iter().all(Cursor::is_empty).then_some(all)
 }
@@ -361,16 +416,38 @@ mod tests {
                 h
             }).collect();
             let mut bytes = Vec::new();
-            put_columns(rows.iter(), &mut bytes);
+            put_columns(rows.iter().map(|h| (h, None)), &mut bytes);
             let mut cursor = Cursor::new(&bytes);
-            prop_assert_eq!(get_columns(&mut cursor, rows.len()), Some(rows));
+            prop_assert_eq!(get_columns(&mut cursor, &vec![None; rows.len()]), Some(rows));
+            prop_assert!(cursor.is_empty());
+        }
+
+        #[test]
+        fn what_was_added_comes_back(rows in proptest::collection::vec(proptest::collection::vec((prop_oneof![0u64..9_000, any::<u64>()], any::<bool>()), 0..40), 0..40)) {
+            let of = |values: &[(u64, bool)], all: bool| {
+                let mut h = Histogram::default();
+                values.iter().filter(|(_, later)| all || !later).for_each(|(v, _)| h.record(*v));
+                h
+            };
+            let whole: Vec<Histogram> = rows.iter().map(|values| of(values, true)).collect();
+            let before: Vec<Histogram> = rows.iter().map(|values| of(values, false)).collect();
+            // Every third stands alone.
+            let bases: Vec<_> = before.iter().enumerate().map(|(at, b)| (at % 3 > 0).then_some(b)).collect();
+            let bases: Vec<_> = bases.into_iter().zip(&whole).map(|(b, h)| b.filter(|b| h.added(b).is_some())).collect();
+            let mut bytes = Vec::new();
+            put_columns(whole.iter().zip(bases.iter().copied()), &mut bytes);
+            let mut cursor = Cursor::new(&bytes);
+            prop_assert_eq!(get_columns(&mut cursor, &bases), Some(whole));
             prop_assert!(cursor.is_empty());
         }
 
         #[test]
         fn hostile_encodings_never_panic(bytes: Vec<u8>, n in 0usize..9) {
             let _ = Histogram::decode(&mut Cursor::new(&bytes));
-            let _ = get_columns(&mut Cursor::new(&bytes), n);
+            let _ = get_columns(&mut Cursor::new(&bytes), &vec![None; n]);
+            let mut base = Histogram::default();
+            base.record(7);
+            let _ = get_columns(&mut Cursor::new(&bytes), &vec![Some(&base); n]);
         }
 
         #[test]

@@ -47,13 +47,14 @@ impl Model {
         let desc = self.desc_seen(process, e.fd);
         let mut read = Read::Nothing;
         let mut tracked = false;
+        let accounts = !self.is_unsupplied();
         if let Some(d) = desc.and_then(|id| self.descs.get_mut(id)) {
             d.io_seen = true;
             if reads {
                 read = said(d.kind, op, e.x, e.arg);
                 d.read = d.read.saturating_add(bytes);
                 d.read_at = at.t;
-                tracked = d.sampled.is_some() || d.account != super::NONE;
+                tracked = d.sampled.is_some() || (accounts && d.account != super::NONE);
             }
         }
         if let Some(run) = self.open_run(thread) {

@@ -221,6 +221,11 @@ impl Loop {
         }
     }
 
+    /// How many turns have begun: the last one's number.
+    pub fn turns_begun(&self) -> u64 {
+        self.turns_begun
+    }
+
     /// The share of the known time spent in turns.
     pub fn utilisation(&self) -> Option<f64> {
         let total = self.busy_ns + self.wait_ns;
@@ -368,6 +373,8 @@ pub struct ThreadState {
     pub(super) awaited: u32,
     pub(super) exit_had_room: bool,
     pub(super) run: Option<Box<OpenRun>>,
+    /// The room of the last run, for the next.
+    pub(super) room: Option<Box<OpenRun>>,
     /// Where the search for the next item starts.
     pub(super) next_item: u32,
     pub(super) depth: u32,
@@ -407,6 +414,7 @@ impl ThreadState {
             awaited: 0,
             exit_had_room: false,
             run: None,
+            room: None,
             next_item: 0,
             depth: 0,
             parts: TurnParts::default(),

@@ -53,7 +53,7 @@ mod turn;
 mod wait;
 
 pub use blame::blame;
-pub use checkpoint::{Ended, Written};
+pub use checkpoint::{Base, Ended, Written};
 pub use facts::{
     Fairness, Fidelity, Fired, Id, Mark, Marking, Part, Range, Run, Segment, Sink, Transition,
     Turn, Why, Word,
@@ -150,7 +150,7 @@ impl Default for Model {
 
 impl Model {
     /// The version of the fold's rules: derived data of another version is rebuilt.
-    pub const VERSION: u32 = 9;
+    pub const VERSION: u32 = 10;
 
     /// A model that has seen nothing.
     pub fn new(config: Config) -> Self {

@@ -157,7 +157,7 @@ impl Model {
             reg: (part != Id::MAX).then_some(part),
             since: at.t,
         };
-        ts.run = Some(Box::new(OpenRun {
+        let open = OpenRun {
             facts,
             slot,
             item: item.map_or(u32::MAX, |i| i as u32),
@@ -171,7 +171,14 @@ impl Model {
             generation: 0,
             served: NONE,
             sure: [0; 4],
-        }));
+        };
+        ts.run = Some(match ts.room.take() {
+            Some(mut room) => {
+                *room = open;
+                room
+            }
+            None => Box::new(open),
+        });
         self.show(slot, at, Why::Start, Fidelity::Measured, sink);
         let Some(t) = self.threads.get_mut(thread as usize) else {
             return;
@@ -243,5 +250,8 @@ impl Model {
         self.run_told(seat, &mut open, sink);
         self.segment(seat, at.t, Part::Rest, NONE, sink);
         self.after_run(seat, &open, at, sink);
+        if let Some(ts) = self.seat(seat) {
+            ts.room = Some(open);
+        }
     }
 }

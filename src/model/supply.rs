@@ -286,6 +286,10 @@ impl Model {
         previous: Option<u64>,
         drained: bool,
     ) {
+        if self.pairs.is_empty() {
+            // No load generator, no stamps.
+            return;
+        }
         let Some(reg) = self.regs.get(slot) else {
             return;
         };
@@ -331,6 +335,12 @@ impl Model {
             self.contradicted += 1;
         }
         set_measured(item, stamp, wakeup);
+    }
+
+    /// No load generator has said anything, and nothing was lost: there is nothing to keep accounts of.
+    #[inline]
+    pub(super) fn is_unsupplied(&self) -> bool {
+        self.pairs.is_empty() && self.losses == 0
     }
 
     /// Forgets the stamps of bytes that have been read.

@@ -28,6 +28,7 @@ impl Model {
         true
     }
 
+    #[inline]
     pub(super) fn slot(&self, process: Id, fd: i32) -> FdSlot {
         self.processes
             .get(process as usize)

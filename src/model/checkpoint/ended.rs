@@ -27,7 +27,7 @@ impl Written {
             .map(|reg| &**reg)
             .collect();
         let (mut texts, mut rows) = (Texts::default(), Vec::new());
-        put_regs(&new, Near::default(), &mut texts, &mut rows);
+        put_regs(&new, Near::default(), None, &mut texts, &mut rows);
         put(out, u64::from(Model::VERSION));
         texts.finish(out);
         out.extend(rows);
@@ -57,7 +57,7 @@ impl Ended {
             return None;
         }
         let mut texts = TextRows::get(&mut c)?;
-        let rows = get_regs(&mut c, Near::default(), &mut texts)?;
+        let rows = get_regs(&mut c, Near::default(), None, &mut texts)?;
         if !c.is_empty() || !texts.is_empty() {
             return None;
         }

@@ -204,32 +204,10 @@ codec!(Process {
     dirty,
     queue,
 });
-codec!(ThreadState {
-    thread,
-    phase,
-    call,
-    batch,
-    batch_len,
-    maxevents,
-    turn,
-    wakeup,
-    wakeup_event,
-    waits,
-    entered,
-    timeout,
-    awaited,
-    exit_had_room,
-    run,
-    next_item,
-    depth,
-    parts,
-    in_turn,
-    begun,
-    segment,
-    retained,
-    inferred,
-    served,
-});
+codec_some!(ThreadState {
+    thread, phase, call, batch, batch_len, maxevents, turn, wakeup, wakeup_event, waits, entered, timeout, awaited,
+    exit_had_room, run, next_item, depth, parts, in_turn, begun, segment, retained, inferred, served,
+} else { room: None });
 codec_some!(Loop {
     id, process, kind, epfds, name, threads, since, ended, waits, wakeups, timeouts, interrupted, failed,
     unfinished, ready, max_batch, saturated, ctl, nested_polls, wait_ns, busy_ns, run_ns, timer_ns, task_ns, tail_ns, handed, turns,

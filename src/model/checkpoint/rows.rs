@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::base::{Base, HISTOGRAMS, Histograms};
 use crate::model::codec::{Codec, Cursor, put};
 use crate::model::columns::{MOST_ROWS, Near, TextRows, Texts, Time, columns, get_step, put_step};
 use crate::model::entropy::{pack, unpack};
@@ -117,8 +118,14 @@ fn has_own(reg: &Registration) -> bool {
     reg.s.desc == NONE
 }
 
-/// Appends registrations.
-pub(super) fn put_regs(rows: &[&Registration], near: Near, texts: &mut Texts, out: &mut Vec<u8>) {
+/// Appends registrations; of those that are in a base, what their histograms have got since.
+pub(super) fn put_regs(
+    rows: &[&Registration],
+    near: Near,
+    base: Option<&Base>,
+    texts: &mut Texts,
+    out: &mut Vec<u8>,
+) {
     put(out, rows.len() as u64);
     let [mut times, mut ready, mut caused, mut own]: [Vec<u8>; 4] = Default::default();
     for reg in rows {
@@ -136,15 +143,10 @@ pub(super) fn put_regs(rows: &[&Registration], near: Near, texts: &mut Texts, ou
     [&times, &ready, &caused, &own]
         .iter()
         .for_each(|c| pack(c, out));
-    let histograms: [fn(&Registration) -> &Histogram; 5] = [
-        |r| &r.notice_lo,
-        |r| &r.notice_hi,
-        |r| &r.queue,
-        |r| &r.run,
-        |r| &r.tail,
-    ];
-    for of in histograms {
-        histogram::put_columns(rows.iter().map(|r| of(r)), out);
+    let bases = base.map_or_else(|| vec![None; rows.len()], |base| base.put_rows(rows, out));
+    for (at, of) in HISTOGRAMS.into_iter().enumerate() {
+        let bases = bases.iter().map(|base| base.map(|base| &base[at]));
+        histogram::put_columns(rows.iter().map(|r| of(r)).zip(bases), out);
     }
     let near_of = |r: &Registration| Near {
         time: r.since,
@@ -157,10 +159,35 @@ pub(super) fn put_regs(rows: &[&Registration], near: Near, texts: &mut Texts, ou
     Registration::put_columns(&rows, out);
 }
 
+/// Reads only the histograms of what [`put_regs`] wrote without a base.
+pub(super) fn get_histograms(c: &mut Cursor<'_>) -> Option<Vec<Histograms>> {
+    let n = usize::get(c)?;
+    let times = unpack(c)?;
+    if n > times.len().min(MOST_ROWS) {
+        return None;
+    }
+    for _ in 0..3 {
+        unpack(c)?;
+    }
+    let mut columns = Vec::new();
+    for _ in HISTOGRAMS {
+        columns.push(histogram::get_columns(c, &vec![None; n])?.into_iter());
+    }
+    let mut row = || {
+        let mut all = Histograms::default();
+        for (h, column) in all.iter_mut().zip(&mut columns) {
+            *h = column.next()?;
+        }
+        Some(all)
+    };
+    (0..n).map(|_| row()).collect()
+}
+
 /// Reads what [`put_regs`] wrote; names of those that have a description are still missing.
 pub(super) fn get_regs(
     c: &mut Cursor<'_>,
     near: Near,
+    base: Option<&Base>,
     texts: &mut TextRows,
 ) -> Option<Vec<Registration>> {
     let n = usize::get(c)?;
@@ -169,9 +196,17 @@ pub(super) fn get_regs(
     if n > times.len().min(MOST_ROWS) {
         return None;
     }
+    let bases = match base {
+        Some(base) => base.get_rows(c, n)?,
+        None => vec![None; n],
+    };
     let mut histograms = Vec::new();
-    for _ in 0..5 {
-        histograms.push(histogram::get_columns(c, n)?.into_iter());
+    for at in 0..HISTOGRAMS.len() {
+        let bases: Vec<_> = bases
+            .iter()
+            .map(|base| base.map(|base| &base[at]))
+            .collect();
+        histograms.push(histogram::get_columns(c, &bases)?.into_iter());
     }
     let mut times = Cursor::new(&times);
     let mut nears = Vec::new();

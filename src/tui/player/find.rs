@@ -1,7 +1,7 @@
 //! Looking up where a turn began, where a mark was made and where output stands. Step: trace → model → **view**.
 
 use super::Player;
-use super::folder::Until;
+use super::folder::{Folder, Until};
 use crate::derive::{self, Marks};
 use crate::model::{Id, Sink, Turn};
 use crate::trace::Error;
@@ -17,6 +17,11 @@ impl Player {
             turn: (loop_id, number),
             at: None,
         };
+        let begun = |folder: &Folder| {
+            let l = folder.model.loops().get(loop_id as usize);
+            l.map_or(0, |l| l.turns_begun())
+        };
+        let (from, before) = (folder.next, begun(&folder));
         loop {
             // A piece of some turns: what is looked for ends soon after it has begun.
             let done = folder.run(&mut self.reader, Until::event(u64::MAX), 4_096, &mut find)?;
@@ -27,7 +32,14 @@ impl Player {
             if found.is_some() || done {
                 return Ok(found);
             }
-            self.saved.offer(&folder, folder.next);
+            // Who looks for a turn goes there: a place is kept about where it should begin, by the events a turn has had.
+            let (turns, left) = (begun(&folder) - before, number - begun(&folder).min(number));
+            let ahead =
+                u128::from(folder.next - from) * u128::from(left) / u128::from(turns.max(1));
+            let goal = folder
+                .next
+                .saturating_add(u64::try_from(ahead).unwrap_or(u64::MAX));
+            self.saved.offer(&folder, goal);
         }
     }
 

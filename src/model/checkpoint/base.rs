@@ -1,0 +1,123 @@
+//! Histograms only grow. A checkpoint may have a base, an earlier one that stands alone: of the registrations that are in
+//! both only what their histograms have got since is written, which takes about half of it. Step: **model**.
+
+use super::rows::get_histograms;
+use super::{LIVE, head};
+use crate::model::codec::{Codec, Cursor};
+use crate::model::columns::{TextRows, get_step, put_step};
+use crate::model::facts::Id;
+use crate::model::histogram::Histogram;
+use crate::model::registration::Registration;
+use crate::model::{Map, Model};
+
+/// A registration's histograms.
+pub(super) type Histograms = [Histogram; 5];
+
+/// Each of them, in the order in which they are written.
+pub(super) const HISTOGRAMS: [fn(&Registration) -> &Histogram; 5] = [
+    |r| &r.notice_lo,
+    |r| &r.notice_hi,
+    |r| &r.queue,
+    |r| &r.run,
+    |r| &r.tail,
+];
+
+/// The live registrations' histograms of a checkpoint that stands alone.
+#[derive(Clone, Debug)]
+pub struct Base {
+    /// The checkpoint's place in the recording.
+    at: u64,
+    /// In the order of their slots.
+    rows: Vec<Histograms>,
+    /// Where which registration's are; only the writer asks.
+    of: Map<Id, usize>,
+}
+
+impl Base {
+    /// What a model that is about to be written for the place `at` of the recording is a base with.
+    pub fn of(model: &Model, at: u64) -> Self {
+        let (mut rows, mut of) = (Vec::new(), Map::default());
+        for (slot, reg) in model.regs.places() {
+            if model.regs.ended(slot).is_none() {
+                of.insert(reg.id, rows.len());
+                rows.push(HISTOGRAMS.map(|of| of(reg).clone()));
+            }
+        }
+        Self { at, rows, of }
+    }
+
+    /// The same from a checkpoint's bytes; nothing if it is damaged or has a base itself.
+    pub fn read(bytes: &[u8], at: u64) -> Option<Self> {
+        let mut c = Cursor::new(bytes);
+        let head = head(&mut c)?;
+        if head.base.is_some() {
+            return None;
+        }
+        let kinds = super::rows::get_places(&mut c)?.0;
+        TextRows::get(&mut c)?;
+        let mut all = get_histograms(&mut c)?.into_iter();
+        let mut rows = Vec::new();
+        for kind in kinds.into_iter().filter(|kind| super::stands_here(*kind)) {
+            let row = all.next()?;
+            if kind == LIVE {
+                rows.push(row);
+            }
+        }
+        let of = Map::default();
+        all.next().is_none().then_some(Self { at, rows, of })
+    }
+
+    /// The checkpoint's place in the recording.
+    pub fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// Says which rows have which base; these.
+    pub(super) fn put_rows(
+        &self,
+        rows: &[&Registration],
+        out: &mut Vec<u8>,
+    ) -> Vec<Option<&Histograms>> {
+        let (mut column, mut next) = (Vec::new(), 0);
+        let mut bases = Vec::new();
+        for reg in rows {
+            let at = self.of.get(&reg.id).copied();
+            let base = at.and_then(|at| Some((at, self.rows.get(at)?)));
+            let grown = |base: &Histograms| {
+                let mut all = HISTOGRAMS.iter().zip(base);
+                all.all(|(of, base)| of(reg).added(base).is_some())
+            };
+            let base = base.filter(|(_, base)| grown(base));
+            base.is_some().put(&mut column);
+            if let Some((at, _)) = base {
+                put_step(&mut column, next, at as u64);
+                next = at as u64 + 1;
+            }
+            bases.push(base.map(|(_, base)| base));
+        }
+        super::pack(&column, out);
+        bases
+    }
+
+    /// Reads what [`put_rows`](Self::put_rows) wrote of `n` rows.
+    pub(super) fn get_rows(
+        &self,
+        c: &mut Cursor<'_>,
+        n: usize,
+    ) -> Option<Vec<Option<&Histograms>>> {
+        let column = super::unpack(c)?;
+        let (mut c, mut next) = (Cursor::new(&column), 0);
+        let mut bases = Vec::new();
+        for _ in 0..n {
+            bases.push(match bool::get(&mut c)? {
+                true => {
+                    let at = get_step(&mut c, next)?;
+                    next = at.wrapping_add(1);
+                    Some(self.rows.get(usize::try_from(at).ok()?)?)
+                }
+                false => None,
+            });
+        }
+        c.is_empty().then_some(bases)
+    }
+}
