@@ -47,7 +47,10 @@ for e in map(json.loads, open(sys.argv[1])):
     if guess and kind in ("wait-enter", "thread-end") and here in now:  # what follows its last call is the last one's tail
         add(now[here]["key"], "tail_ns", t - now[here]["own"])
         pause(here, now[here]["own"])
-    if kind in ("wait-enter", "thread-end"): [add(i["key"], "run_ns", i["run"]) for i in batch.get(here, ()) if i["run"] is not None]
+    if guess and (kind == "close-begin" or e.get("op") == "del") and fd["item"] and fd["item"]["run"] is None and now.get(here) is not fd["item"]: fd["item"]["stale"] = True
+    for i in batch.get(here, ()) if kind in ("wait-enter", "thread-end") and guess else ():  # the turn is over: its runs are complete
+        if i["run"] is not None: add(i["key"], "run_ns", i["run"])
+        elif i["ready"] and "stale" not in i: [add(i["key"], name, i["told"] - at) for name, at in zip(("lo", "hi"), i["ready"][::-1])]
     if seat in now and kind in ("wait-enter", "run-begin", "run-end"): end(seat, t)
     if kind == "wait-enter": size[seat], batch[seat] = e["maxevents"], []
     elif kind == "wait-exit": wake[seat], coming[seat], last[e["thread"]] = t, e["n"], seat
@@ -82,6 +85,6 @@ report, wrong = json.load(open(sys.argv[2])), []
 for f, key in ((f, (f["loop"], f["fd"], f["generation"])) for f in report["fds"]):
     for name, want in {**(f["notice_ns"] or {"lo": None, "hi": None}), **{n: f[n] for n in ("queue_ns", "run_ns", "tail_ns")}}.items():
         wrong += [(key, name, table[key, name], want)] * (table[key, name] != [want[k] if want else 0 for k in ("count", "sum", "max")])
-    wrong += [(key, "caused", k, caused[key, k], ns) for k, ns in f["caused_wait_ns"].items() if caused[key, k] != ns]
+    wrong += [(key, "caused", k, caused[key, k], ns) for k, ns in (f["caused_wait_ns"] or {}).items() if caused[key, k] != ns]
 print(*wrong, f"{len(report['fds'])} descriptors, {sum(map(len, served.values()))} runs, {len(wrong)} differences", sep="\n")
 sys.exit(bool(wrong) or not report["fds"])
