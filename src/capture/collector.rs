@@ -2,6 +2,8 @@
 //! processes that joined. Step: **ring → trace**.
 
 use super::drain::Drain;
+use super::look::{Look, Request};
+use super::looks::Looks;
 use super::rendezvous::{Joined, Refused};
 use super::{bell, drain, launch, procfs};
 use crate::record::event::{Kind, MAX_TEXT};
@@ -12,7 +14,7 @@ use crate::trace::{self, Writer};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::ExitStatus;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
 /// What the collector is told.
@@ -26,6 +28,8 @@ pub(super) enum Message {
     Child(u32, ExitStatus),
     /// A piece of what a program wrote to its terminal, with the terminal's size as `Output` carries it.
     Output(Vec<u8>, i32),
+    /// How a process looked from outside.
+    Look(Look),
     /// End now, whoever still lives.
     Finish,
 }
@@ -68,11 +72,19 @@ pub(super) struct Collector<G> {
     /// The last sleep ended early; and there was nothing to be had then.
     rung: bool,
     rung_for_nothing: bool,
+    /// Looks at the processes from outside.
+    looks: Looks,
     outcome: Outcome,
 }
 
 impl<G: Fn(Option<&trace::Error>)> Collector<G> {
-    pub(super) fn new(drain: Drain, writer: Writer, grown: G) -> Self {
+    /// `requests` go to whoever looks at processes and tells what was seen.
+    pub(super) fn new(
+        drain: Drain,
+        writer: Writer,
+        grown: G,
+        requests: SyncSender<Request>,
+    ) -> Self {
         Collector {
             drain,
             writer,
@@ -85,6 +97,7 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
             looked: Instant::now(),
             rung: false,
             rung_for_nothing: false,
+            looks: Looks::new(requests),
             outcome: Outcome::default(),
         }
     }
@@ -183,6 +196,7 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
                 };
                 self.drain.note(None, rec, &bytes);
             }
+            Message::Look(look) => self.looks.came(look),
             Message::Finish => self.finish = true,
         }
     }
@@ -213,7 +227,11 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
 
     fn pass(&mut self) -> Duration {
         let writer = &mut self.writer;
-        let pass = self.drain.pass(|event, text| writer.write(event, text));
+        let known = &mut self.looks.known;
+        let pass = self.drain.pass(|event, text| {
+            known.see(event, text);
+            writer.write(event, text);
+        });
         writer.tick(pass.now);
         // A program that rings for nothing gets no more of our time than one that does not ring.
         self.rung_for_nothing = std::mem::take(&mut self.rung) && pass.records == 0;
@@ -223,11 +241,15 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
             self.told = state;
             (self.grown)(failing);
         }
+        let alive = &self.alive;
+        self.looks
+            .passed(&mut self.drain, |pid| alive.contains_key(&pid));
         let now = Instant::now();
         if now.duration_since(self.looked) >= LOOK {
             self.looked = now;
             self.look_for_new();
             self.look_for_ended();
+            self.looks.plan(self.alive.keys().copied(), pass.now);
         }
         pass.pause
     }

@@ -25,9 +25,15 @@ pub mod doctor;
 #[cfg(feature = "cli")]
 pub mod elf;
 #[cfg(feature = "cli")]
+mod known;
+#[cfg(feature = "cli")]
 pub mod launch;
 #[cfg(feature = "cli")]
 pub mod live;
+#[cfg(feature = "cli")]
+mod look;
+#[cfg(feature = "cli")]
+mod looks;
 #[cfg(feature = "cli")]
 pub mod memory;
 #[cfg(feature = "cli")]
@@ -35,6 +41,10 @@ pub mod preload;
 #[cfg(feature = "cli")]
 pub mod pty;
 #[cfg(feature = "cli")]
+mod reconcile;
+#[cfg(feature = "cli")]
 pub mod rendezvous;
 #[cfg(feature = "cli")]
 pub mod session;
+#[cfg(feature = "cli")]
+mod sockdiag;

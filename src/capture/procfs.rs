@@ -5,7 +5,8 @@
 
 use crate::record::{event::MAX_TEXT, wire};
 use crate::trace::merge::Names;
-use std::fs;
+use std::os::unix::ffi::OsStringExt;
+use std::{fs, io};
 
 /// The bytes of `/proc/PID/FILE`, nothing if the process is gone or not ours to read.
 fn read(pid: i32, file: &str) -> Option<Vec<u8>> {
@@ -52,6 +53,8 @@ pub struct Stat {
     pub parent: i32,
     /// When it started, in clock ticks since boot: with the pid it is the process's identity.
     pub start: u64,
+    /// CPU time it has used, in clock ticks.
+    pub cpu: u64,
 }
 
 /// The process's state, parent and start.
@@ -66,12 +69,78 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
     let mut fields = rest.split_ascii_whitespace();
     let state = *fields.next()?.as_bytes().first()?;
     let parent = fields.next()?.parse().ok()?;
-    // `starttime` is field 22; the state was field 3.
-    let start = fields.nth(17)?.parse().ok()?;
+    // `utime` is field 14, `stime` the next, `starttime` field 22; the state was field 3.
+    let user: u64 = fields.nth(9)?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    let start = fields.nth(6)?.parse().ok()?;
     Some(Stat {
         state,
         parent,
         start,
+        cpu: user.saturating_add(system),
+    })
+}
+
+/// How much the process has run: its CPU time in clock ticks, its main thread's in nanoseconds. Unchanged, it has not run
+/// (but for other threads that did less than a tick's worth); nothing where the kernel does not say.
+pub fn ran(pid: i32) -> Option<(u64, u64)> {
+    let main = read(pid, "schedstat")?;
+    let main = std::str::from_utf8(&main).ok()?;
+    let main = main.split_ascii_whitespace().next()?.parse().ok()?;
+    Some((stat(pid)?.cpu, main))
+}
+
+/// The numbers of the descriptors a process has open, in no order.
+pub fn fds(pid: i32) -> io::Result<Vec<i32>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+        // An entry that cannot be read is a process that has just ended: the next one fails as well.
+        let name = entry?.file_name();
+        all.extend(name.to_str().and_then(|name| name.parse::<i32>().ok()));
+    }
+    Ok(all)
+}
+
+/// What a descriptor is open on: a path, `socket:[INODE]`, `anon_inode:[eventpoll]` …
+pub fn fd_link(pid: i32, fd: i32) -> Option<Vec<u8>> {
+    let link = fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok()?;
+    Some(link.into_os_string().into_vec())
+}
+
+/// The name of a process's network namespace.
+pub fn net_namespace(pid: i32) -> Option<Vec<u8>> {
+    let link = fs::read_link(format!("/proc/{pid}/ns/net")).ok()?;
+    Some(link.into_os_string().into_vec())
+}
+
+/// A line `tfd:` of an epoll descriptor's fdinfo: a registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tfd {
+    /// The number it was registered by; it may have been closed since.
+    pub fd: i32,
+    /// The interest mask, as the kernel keeps it.
+    pub mask: u32,
+    /// The data word.
+    pub data: u64,
+}
+
+/// The registrations of an epoll descriptor, at most `most` of them.
+pub fn registrations(pid: i32, epfd: i32, most: usize) -> Option<Vec<Tfd>> {
+    let info = read(pid, &format!("fdinfo/{epfd}"))?;
+    let lines = info.split(|b| *b == b'\n');
+    Some(lines.filter_map(parse_tfd).take(most).collect())
+}
+
+/// `tfd:        5 events:       19 data:      5  pos:0 ino:61 sdev:7`: the mask and the word are hexadecimal.
+fn parse_tfd(line: &[u8]) -> Option<Tfd> {
+    let line = std::str::from_utf8(line).ok()?.strip_prefix("tfd:")?;
+    let (fd, rest) = line.split_once("events:")?;
+    let (mask, rest) = rest.split_once("data:")?;
+    let data = rest.split_ascii_whitespace().next()?;
+    Some(Tfd {
+        fd: fd.trim().parse().ok()?,
+        mask: u32::from_str_radix(mask.trim(), 16).ok()?,
+        data: u64::from_str_radix(data, 16).ok()?,
     })
 }
 
@@ -169,12 +238,35 @@ mod tests {
     }
 
     #[test]
+    fn registrations_are_read() {
+        let line = b"tfd:       12 events: 8000201d data: 7f5200000006  pos:0 ino:dcbab sdev:f";
+        let want = Tfd {
+            fd: 12,
+            mask: 0x8000_201d,
+            data: 0x7f52_0000_0006,
+        };
+        assert_eq!(parse_tfd(line), Some(want));
+        for bad in [
+            &b"tfd:"[..],
+            b"tfd: x events: 1 data: 2",
+            b"pos:\t0",
+            b"tfd: 1 events: 1 data:",
+        ] {
+            assert_eq!(parse_tfd(bad), None);
+        }
+        let here = std::process::id() as i32;
+        assert!(fds(here).unwrap().contains(&0));
+        assert!(fd_link(here, 0).is_some());
+    }
+
+    #[test]
     fn a_name_made_to_mislead_does_not() {
         let line = b"12 (a) Z 1 (b) S 7 1 1 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2";
         let want = Stat {
             state: b'S',
             parent: 7,
             start: 987_654,
+            cpu: 11,
         };
         assert_eq!(parse_stat(line), Some(want));
         assert_eq!(parse_stat(b"12 (a"), None);

@@ -5,6 +5,7 @@
 //! |------------|-------------------------------|---------------------------------------------------------------|
 //! | collector  | its next pass, or a message   | drains, writes, follows the lives of processes                |
 //! | welcome    | a program at the socket       | welcome --Joined--> collector                                 |
+//! | look       | the collector's request       | looks at a process in /proc, look --Look--> collector         |
 //! | (caller's) | the child's end, a pty, a key | launch --Ended--> collector, pty --Output--> collector        |
 //!
 //! No thread of ours runs in a recorded program, and nothing there waits for us.
@@ -12,6 +13,7 @@
 use super::bell::Outbox;
 use super::collector::{Collector, Message, Outcome};
 use super::drain::Drain;
+use super::look;
 use super::machine;
 use super::memory::{self, Memory};
 use super::rendezvous::{self, Rendezvous};
@@ -126,9 +128,16 @@ impl Session {
                 .spawn(move || welcome(&rendezvous, &memory, &stop, &messages, clock))
                 .map_err(Error::Start)?
         };
+        let (requests, asked) = sync_channel(QUEUED);
+        let told = messages.clone();
+        std::thread::Builder::new()
+            .name("look".to_owned())
+            // It ends with the collector, which holds the other ends of both channels.
+            .spawn(move || look::watch(&asked, |look| told.send(Message::Look(look)).is_ok()))
+            .map_err(Error::Start)?;
         let collector = std::thread::Builder::new()
             .name("collector".to_owned())
-            .spawn(move || Collector::new(drain, writer, grown).run(&inbox))
+            .spawn(move || Collector::new(drain, writer, grown, requests).run(&inbox))
             .map_err(Error::Start)?;
         Ok(Session {
             rendezvous,

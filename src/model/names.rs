@@ -50,7 +50,7 @@ pub(super) fn text(bytes: &[u8]) -> Arc<str> {
 /// The name of a descriptor that has none of its own.
 pub(super) fn of_address(addr: &str) -> String {
     match addr.split_once('>') {
-        Some((local, "")) => local.to_owned(),
+        Some((local, "")) => local.trim_end().to_owned(),
         Some((local, peer)) => format!("{local} ← {peer}"),
         None => addr.to_owned(),
     }

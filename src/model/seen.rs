@@ -63,7 +63,7 @@ impl Model {
         let mut desc = self.slot(process, e.fd).desc;
         if desc == NONE {
             desc = match self.inodes.get(&e.arg).copied() {
-                Some(desc) if is_socket(kind) && e.arg != 0 => {
+                Some(desc) if is_socket(kind) || kind == FdKind::Unknown => {
                     self.alias(process, e.fd, desc, at, sink);
                     desc
                 }
@@ -87,7 +87,8 @@ impl Model {
         }
         if inode != 0 && desc.inode == 0 {
             desc.inode = inode;
-            if is_socket(kind) {
+            // Of what has an inode only pipes are no sockets; not every socket's kind is known.
+            if kind != FdKind::Pipe {
                 self.inodes.entry(inode).or_insert(id);
             }
         }

@@ -1,0 +1,279 @@
+//! What a reader of the recording knows of each process's descriptors so far, followed in the collector as the events are
+//! written: what a look at /proc is compared with. Step: **ring → trace**.
+#![forbid(unsafe_code)]
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::record::event::{Ctl, Event, FdKind, Kind};
+use crate::record::handshake::Source;
+
+/// Descriptors followed per process; of one with more nothing is said.
+const MOST: usize = 1 << 17;
+/// −EBADF: a call on a number that is closed.
+const BAD: i32 = -9;
+/// A thread that has not come back to a wait for so long is stalled.
+const STALL_NS: u64 = 100_000_000;
+
+/// A descriptor.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fd {
+    /// When it last came to mean something else, in nanoseconds since the recording's start.
+    pub since: u64,
+    pub kind: Option<FdKind>,
+    pub inode: u64,
+    /// It has a name, or the addresses of both sides: they do not change any more.
+    pub named: bool,
+    /// What an incomplete name that was told hashes to.
+    pub told: u64,
+    pub unread: Option<u64>,
+}
+
+/// A registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reg {
+    pub since: u64,
+    pub mask: u32,
+    pub data: u64,
+}
+
+/// A process.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Process {
+    pub pid: u32,
+    /// The shim pushes for it: it says nothing of addresses and paths.
+    pub shim: bool,
+    pub fds: HashMap<i32, Fd>,
+    /// (fd, epfd)
+    pub regs: BTreeMap<(i32, i32), Reg>,
+    /// Something happened that does not fit: look again soon.
+    pub surprised: bool,
+    /// Something was opened that has no name yet.
+    pub unnamed: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Thread {
+    process: u32,
+    /// It came out of a wait then and has not gone back; 0 if it waits.
+    busy: u64,
+    /// A stall of its has been told already.
+    told: bool,
+}
+
+/// See the [module](self).
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    threads: Vec<Thread>,
+    processes: HashMap<u32, Process>,
+    numbers: HashMap<u32, u32>,
+    /// epoll_ctl calls under way: the thread, then fd, epfd, mask and data word.
+    ctls: HashMap<u32, (i32, i32, u32, u64)>,
+}
+
+impl Known {
+    /// Takes in what has just been written.
+    #[inline]
+    pub fn see(&mut self, e: &Event, text: &[u8]) {
+        match e.kind {
+            Kind::Ready | Kind::RunBegin | Kind::RunEnd => {}
+            Kind::Io if e.x != BAD => {}
+            Kind::WaitEnter | Kind::WaitExit => {
+                if let Some(thread) = self.threads.get_mut(e.thread as usize) {
+                    thread.busy = if e.kind == Kind::WaitExit { e.t } else { 0 };
+                    thread.told = false;
+                }
+            }
+            _ => self.change(e, text),
+        }
+    }
+
+    fn change(&mut self, e: &Event, text: &[u8]) {
+        match e.kind {
+            Kind::ProcessStart => return self.start(e),
+            Kind::ProcessEnd => {
+                if let Some(gone) = self.processes.remove(&(e.arg as u32)) {
+                    self.numbers.remove(&gone.pid);
+                }
+                return;
+            }
+            Kind::ThreadStart => {
+                let at = e.thread as usize;
+                if at >= self.threads.len() && at < MOST {
+                    self.threads.resize(at + 1, Thread::default());
+                }
+                if let Some(thread) = self.threads.get_mut(at) {
+                    *thread = Thread {
+                        process: e.arg as u32,
+                        ..Thread::default()
+                    };
+                }
+                return;
+            }
+            Kind::ThreadEnd => {
+                if let Some(thread) = self.threads.get_mut(e.thread as usize) {
+                    thread.busy = 0;
+                }
+                self.ctls.remove(&e.thread);
+                return;
+            }
+            Kind::Lost => {
+                self.processes.values_mut().for_each(|p| p.surprised = true);
+                return;
+            }
+            Kind::CtlBegin => {
+                let call = (e.fd, e.y as i32, e.x as u32, e.arg);
+                self.ctls.insert(e.thread, call);
+                return;
+            }
+            _ => {}
+        }
+        let number = self.threads.get(e.thread as usize).map(|t| t.process);
+        let Some(process) = number.and_then(|n| self.processes.get_mut(&n)) else {
+            return;
+        };
+        match e.kind {
+            Kind::CtlEnd => {
+                let call = self.ctls.remove(&e.thread);
+                process.ctl(e, call.filter(|c| (c.0, c.1) == (e.fd, e.y as i32)));
+            }
+            Kind::Exec => {
+                process.shim = e.aux == Source::Preload as u16 || process.shim && e.aux == 0;
+                process.surprised = true;
+            }
+            Kind::Io => process.surprised = true,
+            _ => process.change(e, text),
+        }
+    }
+
+    fn start(&mut self, e: &Event) {
+        let parent = (self.numbers.get(&(e.y as u32))).and_then(|n| self.processes.get(n));
+        let copy = parent.map(|p| (p.fds.clone(), p.regs.clone()));
+        let (fds, regs) = copy.unwrap_or_default();
+        let process = Process {
+            pid: e.x as u32,
+            shim: e.aux == Source::Preload as u16,
+            fds,
+            regs,
+            surprised: true,
+            unnamed: false,
+        };
+        self.numbers.insert(e.x as u32, e.arg as u32);
+        self.processes.insert(e.arg as u32, process);
+    }
+
+    pub fn process(&mut self, pid: u32) -> Option<&mut Process> {
+        self.processes.get_mut(self.numbers.get(&pid)?)
+    }
+
+    /// Processes of which a thread has stalled since this was last asked.
+    pub fn stalled(&mut self, now: u64) -> Vec<u32> {
+        let mut all = Vec::new();
+        for thread in &mut self.threads {
+            let stalls = thread.busy != 0 && now.saturating_sub(thread.busy) > STALL_NS;
+            if stalls && !std::mem::replace(&mut thread.told, true) {
+                all.extend(self.processes.get(&thread.process).map(|p| p.pid));
+            }
+        }
+        all
+    }
+}
+
+/// Tells texts apart.
+pub(super) fn hash(text: &[u8]) -> u64 {
+    use std::hash::BuildHasher;
+    foldhash::fast::FixedState::default().hash_one(text)
+}
+
+impl Process {
+    fn change(&mut self, e: &Event, text: &[u8]) {
+        match e.kind {
+            Kind::FdOpen | Kind::FdSeen => {
+                let was = self.fds.get(&e.fd).copied();
+                if e.kind == Kind::FdOpen {
+                    self.close(e.fd);
+                    self.unnamed = true;
+                }
+                let known = was.filter(|_| e.kind == Kind::FdSeen).unwrap_or_default();
+                let kind = FdKind::from_code(e.aux).filter(|k| *k != FdKind::Unknown);
+                let seen = e.kind == Kind::FdSeen;
+                let whole =
+                    text.last().is_some_and(|b| *b != b'>') || kind == Some(FdKind::TcpListener);
+                if self.fds.len() < MOST {
+                    let fd = Fd {
+                        since: e.t,
+                        kind: kind.or(known.kind),
+                        inode: if seen { e.arg } else { 0 },
+                        named: known.named || seen && whole,
+                        told: if seen { hash(text) } else { 0 },
+                        unread: known.unread,
+                    };
+                    self.fds.insert(e.fd, fd);
+                }
+            }
+            Kind::FdCloseBegin | Kind::FdGone => self.close(e.fd),
+            Kind::FdCloseEnd | Kind::DupEnd if e.x < 0 => self.surprised = true,
+            Kind::DupEnd if e.x != e.fd => {
+                self.close(e.x);
+                let from = self.fds.get(&e.fd).copied().unwrap_or_default();
+                self.fds.insert(e.x, Fd { since: e.t, ..from });
+            }
+            Kind::FdName => self.fds.entry(e.fd).or_default().named = true,
+            Kind::FdAddr => {
+                let fd = self.fds.entry(e.fd).or_default();
+                fd.named = text.last().is_some_and(|b| *b != b'>') || fd.named;
+                let kind = FdKind::from_code(e.aux).filter(|k| *k != FdKind::Unknown);
+                fd.named |= kind == Some(FdKind::TcpListener);
+                fd.kind = kind.or(fd.kind);
+            }
+            Kind::Unread => {
+                if let Some(fd) = self.fds.get_mut(&e.fd) {
+                    fd.unread = Some(e.arg);
+                }
+            }
+            Kind::RegSeen => {
+                let reg = Reg {
+                    since: e.t,
+                    mask: e.x as u32,
+                    data: e.arg,
+                };
+                self.regs.insert((e.fd, e.y as i32), reg);
+            }
+            Kind::RegGone => {
+                self.regs.remove(&(e.fd, e.y as i32));
+            }
+            _ => {}
+        }
+    }
+
+    fn ctl(&mut self, e: &Event, call: Option<(i32, i32, u32, u64)>) {
+        let key = (e.fd, e.y as i32);
+        match (Ctl::from_code(e.aux), e.x < 0) {
+            (_, true) => self.surprised = true,
+            (Some(Ctl::Del), false) => {
+                self.regs.remove(&key);
+            }
+            (_, false) => {
+                for fd in [e.fd, e.y as i32] {
+                    let since = e.t;
+                    self.fds.entry(fd).or_insert_with(|| Fd {
+                        since,
+                        ..Fd::default()
+                    });
+                }
+                if let Some((.., mask, data)) = call {
+                    let since = e.t;
+                    self.regs.insert(key, Reg { since, mask, data });
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, fd: i32) {
+        self.fds.remove(&fd);
+        let keys = self.regs.range((fd, i32::MIN)..=(fd, i32::MAX));
+        let keys: Vec<(i32, i32)> = keys.map(|(key, _)| *key).collect();
+        for key in keys {
+            self.regs.remove(&key);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! When to look at which process, and what becomes of it: at its start, once a second while it runs, soon after something
+//! that does not fit (a call on a closed number, a failed epoll_ctl, lost events) or a descriptor without a name, and when
+//! a thread of its has not come back to its wait for 100 ms. Step: **ring → trace**.
+//!
+//! A process is left alone fifty times as long as the look at it took, though never for more than three seconds.
+#![forbid(unsafe_code)]
+
+use std::collections::{HashMap, HashSet};
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use super::drain::Drain;
+use super::known::Known;
+use super::look::{Look, Request, Seen};
+use super::reconcile::{self, When};
+use crate::record::event::{Kind, MAX_TEXT};
+use crate::record::wire::{self, Rec};
+
+/// Between two looks at a process that runs.
+const REGULAR: Duration = Duration::from_secs(1);
+/// The same after a surprise.
+const SOON: Duration = Duration::from_millis(100);
+/// So many times as long as it took is a process left alone after a look.
+const SHARE: u32 = 50;
+/// But no longer: on a busy machine it may have taken long for having had to wait.
+const LONGEST: Duration = Duration::from_secs(3);
+/// Passes until everything pushed before a look ended has been written.
+const SETTLED: u64 = 3;
+
+/// The next look at a process.
+struct Plan {
+    last: Instant,
+    /// The last one has not come back.
+    asked: bool,
+    least: Duration,
+    looks: u64,
+}
+
+/// See the [module](self).
+pub(super) struct Looks {
+    pub known: Known,
+    requests: SyncSender<Request>,
+    plans: HashMap<u32, Plan>,
+    /// Looks that came back, and in which pass.
+    came: Vec<(Look, u64)>,
+    passes: u64,
+    denied: HashSet<u32>,
+}
+
+impl Looks {
+    pub fn new(requests: SyncSender<Request>) -> Self {
+        Looks {
+            known: Known::default(),
+            requests,
+            plans: HashMap::new(),
+            came: Vec::new(),
+            passes: 0,
+            denied: HashSet::new(),
+        }
+    }
+
+    /// A look has come back.
+    pub fn came(&mut self, look: Look) {
+        self.came.push((look, self.passes));
+    }
+
+    /// A pass has been made. Nothing is said of a process whose end has been told: it would seem to have come back.
+    pub fn passed(&mut self, drain: &mut Drain, alive: impl Fn(u32) -> bool) {
+        self.passes += 1;
+        while let Some(at) = (self.came.iter()).position(|(_, came)| self.passes - came >= SETTLED)
+        {
+            let (look, _) = self.came.swap_remove(at);
+            if alive(look.pid) {
+                self.take(&look, drain);
+            } else {
+                self.plans.remove(&look.pid);
+            }
+        }
+    }
+
+    fn take(&mut self, look: &Look, drain: &mut Drain) {
+        if let Some(plan) = self.plans.get_mut(&look.pid) {
+            plan.asked = false;
+            plan.least = look.took.saturating_mul(SHARE).min(LONGEST);
+            plan.looks += 1;
+        }
+        let (numbers, fds, regs) = match &look.seen {
+            Seen::Open { numbers, fds, regs } => (numbers, fds, regs),
+            Seen::Denied(why) => return self.denied(look.pid, why, drain),
+            Seen::Idle | Seen::Gone => return,
+        };
+        let Some(process) = self.known.process(look.pid) else {
+            return;
+        };
+        let ago = u64::try_from(look.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let when = When {
+            began: drain.now().saturating_sub(ago),
+            ago,
+        };
+        for (rec, text) in reconcile::differences(process, numbers, fds, regs, when) {
+            drain.note(Some(look.pid), rec, &text);
+        }
+    }
+
+    /// Once a process: what cannot be seen of it.
+    fn denied(&mut self, pid: u32, why: &str, drain: &mut Drain) {
+        if !self.denied.insert(pid) {
+            return;
+        }
+        let text = format!(
+            "names and addresses of what process {pid} has open\0/proc/{pid}/fd: {why}\0record as the user who runs it, or \
+             as root"
+        );
+        let rec = Rec {
+            kind: Kind::Setup,
+            fd: -1,
+            ..Rec::default()
+        };
+        let cut = wire::cut(text.as_bytes(), MAX_TEXT);
+        drain.note(None, rec, &text.as_bytes()[..cut]);
+    }
+
+    /// Asks for the looks that are due; `alive` are the processes that have not ended.
+    pub fn plan(&mut self, alive: impl Iterator<Item = u32>, now: u64) {
+        let stalled = self.known.stalled(now);
+        let mut plans = std::mem::take(&mut self.plans);
+        for pid in alive {
+            let Some(process) = self.known.process(pid) else {
+                continue;
+            };
+            let plan = plans.remove(&pid);
+            let first = plan.is_none();
+            let mut plan = plan.unwrap_or(Plan {
+                last: Instant::now(),
+                asked: false,
+                least: Duration::ZERO,
+                looks: 0,
+            });
+            let stalls = stalled.contains(&pid);
+            let surprise = process.surprised || process.unnamed || stalls;
+            let since = plan.last.elapsed();
+            let pause = if surprise { SOON } else { REGULAR };
+            let due = !plan.asked && since >= pause.max(plan.least);
+            if first || due || (stalls && !plan.asked) {
+                let request = Request {
+                    pid,
+                    anyway: surprise || plan.looks == 0,
+                };
+                // Full: others are before it, and it is asked for again.
+                plan.asked = self.requests.try_send(request).is_ok();
+                if plan.asked {
+                    plan.last = Instant::now();
+                    (process.surprised, process.unnamed) = (false, false);
+                }
+            }
+            self.plans.insert(pid, plan);
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! What the kernel's sock_diag says of all sockets of our network namespace: addresses and bytes not read yet, by inode.
+//! A process of another namespace is asked through its own /proc/PID/net, where the figures are the same.
+//! Step: **event → ring** (names and unread bytes for the collector's own events).
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use crate::record::event::FdKind;
+
+/// A socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// What it is.
+    pub kind: FdKind,
+    /// `tcp local>peer`, as its own side sees it.
+    pub text: Vec<u8>,
+    /// Bytes in its receive queue; nothing for one that listens.
+    pub unread: Option<u64>,
+}
+
+/// Sockets by inode.
+pub type Sockets = HashMap<u64, Socket>;
+
+/// Sockets looked at; on a machine with more the others have no names.
+const MOST: usize = 65_536;
+/// Bytes of one datagram of answers.
+const BUFFER: usize = 64 << 10;
+/// sock_diag's state for one that listens (TCP_LISTEN), also of Unix sockets.
+const LISTENS: u8 = 10;
+
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const SHOW: u32 = 1 | 4 | 0x10; // UDIAG_SHOW_NAME, _PEER, _RQLEN
+
+/// All sockets of our namespace.
+pub fn ours() -> io::Result<Sockets> {
+    let socket = open()?;
+    let mut all = Sockets::new();
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        for (protocol, kind) in [
+            (libc::IPPROTO_TCP, FdKind::Tcp),
+            (libc::IPPROTO_UDP, FdKind::Udp),
+        ] {
+            let mut ask = vec![0; 56];
+            ask[0] = family as u8;
+            ask[1] = protocol as u8;
+            ask[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
+            dump(&socket, &ask, |answer| {
+                if all.len() < MOST {
+                    all.extend(inet(answer, kind));
+                }
+            })?;
+        }
+    }
+    let mut ask = vec![0; 24];
+    ask[0] = libc::AF_UNIX as u8;
+    ask[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
+    ask[12..16].copy_from_slice(&SHOW.to_ne_bytes());
+    let mut unix = Vec::new();
+    dump(&socket, &ask, |answer| {
+        if unix.len() < MOST {
+            unix.extend(Unix::parse(answer));
+        }
+    })?;
+    pair_up(&unix, &mut all);
+    Ok(all)
+}
+
+fn open() -> io::Result<OwnedFd> {
+    // SAFETY: three integers; returns a new descriptor or −1.
+    let fd = unsafe {
+        libc::socket(
+            libc::AF_NETLINK,
+            libc::SOCK_RAW | libc::SOCK_CLOEXEC,
+            libc::NETLINK_SOCK_DIAG,
+        )
+    };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a fresh descriptor that nobody else owns.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let patience = libc::timeval {
+        tv_sec: 1,
+        tv_usec: 0,
+    };
+    // SAFETY: the option's value is a live timeval of this size. Should it fail, the kernel answers all the same.
+    unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVTIMEO,
+            std::ptr::from_ref(&patience).cast(),
+            size_of::<libc::timeval>() as libc::socklen_t,
+        )
+    };
+    Ok(fd)
+}
+
+/// Sends one request for everything and calls `each` with the body of every answer.
+fn dump(socket: &OwnedFd, ask: &[u8], mut each: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut message = Vec::with_capacity(16 + ask.len());
+    message.extend((16 + ask.len() as u32).to_ne_bytes());
+    message.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    message.extend((libc::NLM_F_REQUEST as u16 | libc::NLM_F_DUMP as u16).to_ne_bytes());
+    message.extend([0; 8]);
+    message.extend(ask);
+    // SAFETY: the buffer is live and of this length.
+    let sent = unsafe {
+        libc::send(
+            socket.as_raw_fd(),
+            message.as_ptr().cast(),
+            message.len(),
+            0,
+        )
+    };
+    if sent < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut buffer = vec![0u8; BUFFER];
+    loop {
+        // SAFETY: the buffer is live and of this length.
+        let n = unsafe {
+            libc::recv(
+                socket.as_raw_fd(),
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+                0,
+            )
+        };
+        if n <= 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let mut rest = buffer.get(..n as usize).unwrap_or(&[]);
+        while let (Some(length), Some(kind)) = (u32_at(rest, 0), u16_at(rest, 4)) {
+            let length = length as usize;
+            let Some(body) = rest.get(16..length) else {
+                break;
+            };
+            match kind {
+                SOCK_DIAG_BY_FAMILY => each(body),
+                _ if kind == libc::NLMSG_DONE as u16 => return Ok(()),
+                _ if kind == libc::NLMSG_ERROR as u16 => {
+                    // A kernel without this family's module: it has none of these sockets to tell of.
+                    return match u32_at(body, 0).map_or(0, |e| (e as i32).unsigned_abs() as i32) {
+                        0 | libc::ENOENT => Ok(()),
+                        errno => Err(io::Error::from_raw_os_error(errno)),
+                    };
+                }
+                _ => {}
+            }
+            rest = rest.get(length.next_multiple_of(4)..).unwrap_or(&[]);
+        }
+    }
+}
+
+/// An `inet_diag_msg`.
+fn inet(body: &[u8], kind: FdKind) -> Option<(u64, Socket)> {
+    let (family, state) = (*body.first()?, *body.get(1)?);
+    let port = |at: usize| Some(u16::from_be_bytes(body.get(at..at + 2)?.try_into().ok()?));
+    let address = |at: usize| -> Option<std::net::IpAddr> {
+        Some(match i32::from(family) {
+            libc::AF_INET => {
+                Ipv4Addr::from(<[u8; 4]>::try_from(body.get(at..at + 4)?).ok()?).into()
+            }
+            libc::AF_INET6 => {
+                Ipv6Addr::from(<[u8; 16]>::try_from(body.get(at..at + 16)?).ok()?).into()
+            }
+            _ => return None,
+        })
+    };
+    let local = SocketAddr::new(address(8)?, port(4)?);
+    let peer = SocketAddr::new(address(24)?, port(6)?);
+    let (unread, inode) = (u32_at(body, 56)?, u32_at(body, 68)?);
+    Some((
+        u64::from(inode),
+        socket(kind, local, peer, state == LISTENS, unread),
+    ))
+}
+
+fn socket(kind: FdKind, local: SocketAddr, peer: SocketAddr, listens: bool, unread: u32) -> Socket {
+    let family = if kind == FdKind::Udp { "udp" } else { "tcp" };
+    let mut text = format!("{family} {local}>");
+    if peer.port() != 0 {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{peer}");
+    }
+    let listens = listens && kind == FdKind::Tcp;
+    Socket {
+        kind: if listens { FdKind::TcpListener } else { kind },
+        text: text.into_bytes(),
+        unread: (!listens).then_some(u64::from(unread)),
+    }
+}
+
+/// A `unix_diag_msg`.
+struct Unix {
+    inode: u32,
+    kind: u8,
+    listens: bool,
+    name: Vec<u8>,
+    peer: u32,
+    unread: Option<u32>,
+}
+
+impl Unix {
+    fn parse(body: &[u8]) -> Option<Unix> {
+        let mut found = Unix {
+            inode: u32_at(body, 4)?,
+            kind: *body.get(1)?,
+            listens: *body.get(2)? == LISTENS,
+            name: Vec::new(),
+            peer: 0,
+            unread: None,
+        };
+        let mut rest = body.get(16..)?;
+        while let (Some(length), Some(kind)) = (u16_at(rest, 0), u16_at(rest, 2)) {
+            let Some(value) = rest.get(4..usize::from(length)) else {
+                break;
+            };
+            match kind {
+                0 => found.name = path(value),
+                2 => found.peer = u32_at(value, 0).unwrap_or(0),
+                4 => found.unread = u32_at(value, 0),
+                _ => {}
+            }
+            let next = usize::from(length).next_multiple_of(4);
+            rest = rest.get(next..).unwrap_or(&[]);
+        }
+        Some(found)
+    }
+}
+
+/// A bound name: a path up to its first 0, or an abstract name behind an `@`.
+fn path(value: &[u8]) -> Vec<u8> {
+    match value.split_first() {
+        Some((0, rest)) => {
+            let mut name = vec![b'@'];
+            name.extend(rest.iter().map(|b| if *b == 0 { b'@' } else { *b }));
+            name
+        }
+        _ => value.split(|b| *b == 0).next().unwrap_or(&[]).to_vec(),
+    }
+}
+
+fn pair_up(unix: &[Unix], all: &mut Sockets) {
+    let names: HashMap<u32, &[u8]> = unix.iter().map(|u| (u.inode, u.name.as_slice())).collect();
+    for one in unix {
+        let kind = match (i32::from(one.kind), one.listens) {
+            (_, true) => FdKind::UnixListener,
+            (libc::SOCK_DGRAM, _) => FdKind::UnixDatagram,
+            _ => FdKind::Unix,
+        };
+        let peer = names.get(&one.peer).copied().unwrap_or(b"");
+        let text = [b"unix ", one.name.as_slice(), b">", peer].concat();
+        let unread = one.unread.filter(|_| !one.listens).map(u64::from);
+        let socket = Socket { kind, text, unread };
+        all.insert(u64::from(one.inode), socket);
+    }
+}
+
+/// The TCP and UDP sockets of a process's own network namespace, as /proc/PID/net shows them.
+pub fn of_namespace(pid: i32) -> Sockets {
+    let mut all = Sockets::new();
+    let files = [
+        ("tcp", FdKind::Tcp),
+        ("tcp6", FdKind::Tcp),
+        ("udp", FdKind::Udp),
+        ("udp6", FdKind::Udp),
+    ];
+    for (file, kind) in files {
+        let Ok(table) = std::fs::read_to_string(format!("/proc/{pid}/net/{file}")) else {
+            continue;
+        };
+        let room = MOST.saturating_sub(all.len());
+        let lines = table.lines().skip(1).take(room);
+        all.extend(lines.filter_map(|line| proc_line(line, kind)));
+    }
+    all
+}
+
+/// `sl local rem st tx:rx tr:when retrnsmt uid timeout inode …`, all but the last three hexadecimal.
+fn proc_line(line: &str, kind: FdKind) -> Option<(u64, Socket)> {
+    let mut fields = line.split_ascii_whitespace();
+    let local = proc_address(fields.nth(1)?)?;
+    let peer = proc_address(fields.next()?)?;
+    let state = u8::from_str_radix(fields.next()?, 16).ok()?;
+    let (_, unread) = fields.next()?.split_once(':')?;
+    let unread = u32::from_str_radix(unread, 16).ok()?;
+    let inode = fields.nth(4)?.parse().ok()?;
+    Some((inode, socket(kind, local, peer, state == LISTENS, unread)))
+}
+
+/// Words of four bytes in the machine's order, then the port.
+fn proc_address(text: &str) -> Option<SocketAddr> {
+    let (address, port) = text.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let word = |at: usize| u32::from_str_radix(address.get(at..at + 8)?, 16).ok();
+    let ip = match address.len() {
+        8 => Ipv4Addr::from(word(0)?.to_ne_bytes()).into(),
+        32 => {
+            let mut bytes = [0; 16];
+            for (at, chunk) in bytes.chunks_exact_mut(4).enumerate() {
+                chunk.copy_from_slice(&word(at * 8)?.to_ne_bytes());
+            }
+            Ipv6Addr::from(bytes).into()
+        }
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, port))
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
+
+    fn inode(fd: &impl AsRawFd) -> u64 {
+        let me = std::process::id() as i32;
+        let link = super::super::procfs::fd_link(me, fd.as_raw_fd()).unwrap();
+        let link = String::from_utf8(link).unwrap();
+        let digits = link.strip_prefix("socket:[").unwrap();
+        digits.strip_suffix(']').unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn our_own_sockets_are_told_both_ways() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        client.write_all(b"seven!!").unwrap();
+        let (mut left, right) = UnixStream::pair().unwrap();
+        left.write_all(b"abc").unwrap();
+        let want = format!(
+            "tcp {}>{}",
+            server.local_addr().unwrap(),
+            client.local_addr().unwrap()
+        );
+        for (all, unix) in [
+            (ours().unwrap(), true),
+            (of_namespace(std::process::id() as i32), false),
+        ] {
+            let found = &all[&inode(&server)];
+            assert_eq!(found.text, want.as_bytes());
+            assert_eq!((found.kind, found.unread), (FdKind::Tcp, Some(7)));
+            let found = &all[&inode(&listener)];
+            assert_eq!((found.kind, found.unread), (FdKind::TcpListener, None));
+            assert!(found.text.ends_with(b">"));
+            if unix {
+                let found = &all[&inode(&right)];
+                assert_eq!((found.kind, found.unread), (FdKind::Unix, Some(3)));
+                assert_eq!(found.text, b"unix >");
+            }
+        }
+    }
+
+    #[test]
+    fn answers_cut_short_say_nothing() {
+        for len in 0..72 {
+            assert_eq!(inet(&vec![2; len], FdKind::Tcp), None);
+        }
+        assert!(Unix::parse(&[1; 15]).is_none() && Unix::parse(&[1; 18]).is_some());
+        assert_eq!(path(b"\0abs\0x"), b"@abs@x");
+        assert_eq!(path(b"/run/x\0\0"), b"/run/x");
+        assert_eq!(proc_line("1: 0100007F:1F90", FdKind::Tcp), None);
+        assert_eq!(proc_address("0100007F:1F90:"), None);
+    }
+}
