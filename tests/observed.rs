@@ -61,7 +61,7 @@ fn what_a_program_does_behind_the_shims_back_is_seen() {
         }
     };
     let report = until("seen", &|r| {
-        // Closed by fclose; registered and taken out by raw calls; named by the kernel.
+        // Closed, registered and taken out by raw calls; named by the kernel.
         is(r, 20, "gone")
             && is(r, 23, "gone")
             && is(r, 22, "armed")
