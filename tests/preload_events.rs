@@ -74,12 +74,16 @@ close(4)
 close(3)
 = 0";
     assert_eq!(lines(&all).join("\n"), want);
-    // Every call has its caller, and every caller was told before.
+    // Every call has its caller, and every caller was told before, with the module it lies in.
     let mut told = std::collections::HashSet::new();
     for seen in &all {
         let e = seen.event;
         match e.kind {
-            Kind::Name => _ = told.insert(e.x),
+            Kind::Name => {
+                told.insert(e.x);
+                let text = String::from_utf8_lossy(&seen.text);
+                assert!(text.starts_with("loop+0x"), "{text}");
+            }
             Kind::Io | Kind::CtlBegin | Kind::WaitEnter => {
                 assert!(e.site != 0 && told.contains(&i32::from(e.site)), "{e:?}");
             }

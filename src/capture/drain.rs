@@ -15,6 +15,7 @@
 
 use super::foreign::Foreign;
 use super::liveness;
+use super::modules::Modules;
 pub use super::pass::Pass;
 use super::pass::{HOLDING, SHORTEST};
 use super::procfs::Proc;
@@ -62,6 +63,7 @@ pub struct Drain {
     /// Processes whose end the caller will tell.
     awaited: HashSet<u32>,
     pub(super) foreign: Foreign,
+    modules: Modules,
     pause: Duration,
 }
 
@@ -109,6 +111,7 @@ impl Drain {
             dead: Vec::new(),
             awaited: HashSet::new(),
             foreign: Foreign::default(),
+            modules: Modules::default(),
             pause: SHORTEST,
         }
     }
@@ -145,6 +148,7 @@ impl Drain {
         if awaited {
             self.awaited.insert(pid);
         }
+        self.modules.joined(pid);
         self.merge.process_seen(pid, at, &mut Proc::default());
     }
 
@@ -350,6 +354,7 @@ impl Drain {
         let clock = self.clock;
         let mut names = Proc {
             parent: ring.consumer.parent(),
+            modules: Some(&mut self.modules),
         };
         let each = |r: &crate::record::ring::Record<'_>| {
             let latest = if r.rec.ticks > reading {

@@ -7,6 +7,7 @@ mod foreign;
 pub mod hostile;
 mod liveness;
 pub mod machine;
+mod modules;
 mod pass;
 pub mod procfs;
 

@@ -3,6 +3,7 @@
 //! Step: **event → ring** (names for the collector's own events).
 #![forbid(unsafe_code)]
 
+use super::modules::Modules;
 use crate::record::{event::MAX_TEXT, wire};
 use crate::trace::merge::Names;
 use std::os::unix::ffi::OsStringExt;
@@ -200,15 +201,21 @@ fn numbers(folder: &str) -> impl Iterator<Item = u32> + use<> {
 
 /// Names for the merge, from /proc.
 #[derive(Default)]
-pub(super) struct Proc {
+pub(super) struct Proc<'a> {
     /// What the process itself said its parent is, should it be gone from /proc; 0 nothing.
     pub(super) parent: u32,
+    /// What is mapped in the processes, for who asks about code.
+    pub(super) modules: Option<&'a mut Modules>,
 }
 
-impl Names for Proc {
+impl Names for Proc<'_> {
     fn process(&mut self, pid: u32) -> (u32, Vec<u8>) {
         let parent = stat(pid as i32).map_or(self.parent, |s| s.parent as u32);
         (parent, clip(command(pid as i32)))
+    }
+    fn code(&mut self, pid: u32, address: u64) -> Vec<u8> {
+        let parent = self.parent;
+        (self.modules.as_mut()).map_or(Vec::new(), |m| m.name(pid, parent, address))
     }
     fn thread(&mut self, pid: u32, tid: u32) -> Vec<u8> {
         clip(thread_name(pid as i32, tid as i32))

@@ -16,10 +16,10 @@
 pub use super::roster::Names;
 use super::roster::{Place, Roster, tells};
 use crate::record::clock::{Anchor, Converter};
-use crate::record::event::{Cause, Event, Kind, Op, Text, flags};
+use crate::record::event::{Cause, Event, Kind, MAX_TEXT, Op, Space, Text, flags};
 use crate::record::handshake::Source;
 use crate::record::ring::Call;
-use crate::record::wire::Rec;
+use crate::record::wire::{self, Rec};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
@@ -176,6 +176,13 @@ impl Merge {
             _ => {
                 self.counts.records += 1;
                 self.counts.told += u64::from(tells(&rec));
+                let code = rec.kind == Kind::Name && rec.arg != 0 && text.is_empty();
+                if code && rec.aux == Space::Site.code() {
+                    // The shim tells of an address; only from outside can one see what lies there.
+                    let mut name = names.code((who >> 32) as u32, rec.arg);
+                    name.truncate(wire::cut(&name, MAX_TEXT));
+                    return self.put(ring, place, rec, &name, latest);
+                }
                 self.put(ring, place, rec, text, latest);
             }
         }

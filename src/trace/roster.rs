@@ -17,6 +17,10 @@ pub trait Names {
     fn process(&mut self, pid: u32) -> (u32, Vec<u8>);
     /// The name of a thread.
     fn thread(&mut self, pid: u32, tid: u32) -> Vec<u8>;
+    /// What lies at a code address of a process.
+    fn code(&mut self, _pid: u32, _address: u64) -> Vec<u8> {
+        Vec::new()
+    }
 }
 
 /// Knows nobody.
