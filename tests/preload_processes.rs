@@ -85,3 +85,10 @@ fn cancelled_threads_signal_handlers_and_destructors_do_as_they_did() {
         .filter(|s| s.event.kind == Kind::Io && s.event.aux == Op::Write.code() && s.event.x == 1);
     assert_eq!(reads.count() as u64 + lost, 50_000 + lost);
 }
+
+#[test]
+fn a_program_that_filters_its_calls_is_asked_nothing() {
+    let all = same("filtered");
+    let waits = all.iter().filter(|s| s.event.kind == Kind::WaitExit);
+    assert_eq!(waits.count(), 52);
+}
