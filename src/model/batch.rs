@@ -4,13 +4,16 @@
 use super::facts::{Fidelity, Id, Range, Sink, Why};
 use super::loops::{Item, ItemState, LoopKind};
 use super::process::Seat;
-use super::registration::{Kernel, OUT};
+use super::registration::{IN, Kernel, OUT, PRI};
 use super::states::{At, Birth};
 use super::{Drain, Model, NONE};
 use crate::record::event::Event;
 
 /// Events of one batch that are kept; the kernel allows more, no program asks for it.
 const MAX_BATCH: usize = 65_536;
+
+/// Readiness that poll and select report only of those they were asked for it.
+const ASKED: u32 = IN | PRI | OUT;
 
 impl Model {
     pub(super) fn ready<S: Sink + ?Sized>(
@@ -89,6 +92,10 @@ impl Model {
             };
             item.runs_at = s.ready_runs.unwrap_or(l.runs_total);
             reg.ready += 1;
+            if l.kind != LoopKind::Epoll {
+                // They are asked anew each time, unseen: what they report says of what.
+                reg.interest |= mask & ASKED;
+            }
             let previous = s.reported.replace(wakeup);
             let drained = s.drain == Drain::Drained;
             s.reported_by = exit;
@@ -181,6 +188,9 @@ impl Model {
         match item.filter(|item| item.slot == slot) {
             Some(item) => {
                 item.mask |= mask;
+                if let Some(reg) = self.regs.get_mut(slot) {
+                    reg.interest |= mask & ASKED;
+                }
                 true
             }
             None => false,

@@ -120,6 +120,11 @@ fn holds(peer: &Peer) {
     assert!(nameless.is_empty(), "{}: {nameless:#?}", peer.name);
     let screen = recorded.screen(peer.kind);
     assert!(
+        !screen.contains(" 0 level"),
+        "{}: wants nothing:\n{screen}",
+        peer.name
+    );
+    assert!(
         screen.contains("returned"),
         "{}: no batch on the screen:\n{screen}",
         peer.name
