@@ -33,7 +33,8 @@ const APART: u64 = 3 * 65_536;
 const WEIGHT: u64 = 8;
 /// All derived pages together weigh at most this many thousandths of what the events do: less than a tenth of the file.
 const SHARE: u64 = 107;
-/// One checkpoint in so many stands alone, the others tell of histograms what they have got since ([`Base`]).
+/// One checkpoint in so many stands alone, the others tell of histograms what they have got since an earlier one of
+/// their group ([`Base`]): the nearest from which the way to the first takes at most three steps.
 const GROUP: u64 = 8;
 /// Recordings with fewer events are folded whole in the time of a key press.
 const WORTH: u64 = 3 * APART;
@@ -80,7 +81,7 @@ pub fn ensure(path: &Path, progress: Progress<'_>) -> Result<Outcome, Error> {
         weight: 0,
         sizes: [0; 2],
         total: 0,
-        base: None,
+        bases: Vec::new(),
         count: 0,
         written: Written::default(),
         repeated: 0,
@@ -141,7 +142,8 @@ struct Writing {
     /// with it; and all derived pages so far.
     sizes: [u64; 2],
     total: u64,
-    base: Option<Base>,
+    /// Those of the group that later ones of it may stand on, with their places in it.
+    bases: Vec<(u64, Base)>,
     /// Checkpoints written.
     count: u64,
     written: Written,
@@ -187,10 +189,14 @@ impl Writing {
         }
         bytes.clear();
         let alone = self.count.is_multiple_of(GROUP);
-        let base = self.base.as_ref().filter(|_| !alone);
-        model.save_beside(&self.written, base, &mut bytes);
-        if alone {
-            self.base = Some(Base::of(model, end));
+        // Its place in the group without the lowest bit: of 0 1 2 3 4 5 6 7 they are – 0 0 2 0 4 4 6.
+        let place = self.count % GROUP;
+        let under = place & place.wrapping_sub(1);
+        let base = self.bases.iter().find(|(at, _)| !alone && *at == under);
+        model.save_beside(&self.written, base.map(|(_, base)| base), &mut bytes);
+        if place.is_multiple_of(2) {
+            self.bases.retain(|(at, _)| *at < place && !alone);
+            self.bases.push((place, Base::of(model, end)));
         }
         self.appender
             .derived(CHECKPOINT, Model::VERSION, self.at..end, &bytes)?;

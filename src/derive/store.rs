@@ -16,8 +16,10 @@ pub struct Store {
     first: u64,
 }
 
-/// Bases kept: seeks are often near one another.
-const BASES: usize = 4;
+/// Registrations all bases that are kept may hold together; each is about a kilobyte.
+const MOST_ROWS: usize = 20_000;
+/// A base has a base that has a base, and so on, at most so often.
+const DEEPEST: u32 = 8;
 
 #[derive(Debug)]
 struct Page {
@@ -75,7 +77,7 @@ impl Store {
             self.read_ended(reader, end);
             let bytes = reader.read_derived(&derived).ok()?;
             let base = match Model::base_of(&bytes) {
-                Some(at) => Some(self.read_base(reader, at)?),
+                Some(at) => Some(self.read_base(reader, at, DEEPEST)?),
                 None => None,
             };
             let base = base.and_then(|at| self.bases.get(at));
@@ -84,20 +86,27 @@ impl Store {
         })
     }
 
-    /// The base at a place in the recording: where it stands among those that are kept.
-    fn read_base(&mut self, reader: &mut Reader, at: u64) -> Option<usize> {
+    /// The base at a place in the recording, which may have one in turn: where it stands among those that are kept.
+    fn read_base(&mut self, reader: &mut Reader, at: u64, deepest: u32) -> Option<usize> {
         let base = match self.bases.iter().position(|base| base.at() == at) {
             Some(known) => self.bases.remove(known),
             None => {
                 let derived = self.checkpoints.get(self.until(at).checked_sub(1)?)?;
                 let bytes = (derived.events.end == at).then(|| reader.read_derived(derived));
-                Base::read(&bytes?.ok()?, at)?
+                let bytes = bytes?.ok()?;
+                let under = match Model::base_of(&bytes) {
+                    Some(under) => Some(self.read_base(reader, under, deepest.checked_sub(1)?)?),
+                    None => None,
+                };
+                let under = under.and_then(|under| self.bases.get(under));
+                Base::read(&bytes, at, under)?
             }
         };
-        if self.bases.len() >= BASES {
+        self.bases.push(base);
+        let rows = |bases: &[Base]| bases.iter().map(Base::rows).sum::<usize>();
+        while self.bases.len() > 1 && rows(&self.bases) > MOST_ROWS {
             self.bases.remove(0);
         }
-        self.bases.push(base);
         Some(self.bases.len() - 1)
     }
 

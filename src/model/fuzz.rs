@@ -211,11 +211,16 @@ mod tests {
             let mut number = 0;
             while let Some((e, text)) = stream.event() {
                 if number < cut {
-                    if number == cut / 2 {
-                        let mut saved = Vec::new();
-                        base = Base::of(&whole, number as u64);
-                        whole.save(&mut saved);
-                        read = Base::read(&saved, number as u64).expect("our own base");
+                    // A base, and one that has that as its base.
+                    for (at, stands_on) in [(cut / 2, false), (cut * 3 / 4, true)] {
+                        if number == at {
+                            let (mut saved, n) = (Vec::new(), number as u64);
+                            let written = Written::default();
+                            let on = |known| Some(known).filter(|_| stands_on);
+                            whole.save_beside(&written, on(&base), &mut saved);
+                            read = Base::read(&saved, n, on(&read)).expect("our own base");
+                            base = Base::of(&whole, n);
+                        }
                     }
                     whole.apply(number as u64, &e, &text, &mut ());
                 } else {

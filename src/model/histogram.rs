@@ -193,6 +193,13 @@ impl Histogram {
         Some(added)
     }
 
+    /// The count in a bucket.
+    fn at(&self, bucket: usize) -> u64 {
+        let at = bucket.checked_sub(usize::from(self.first));
+        at.and_then(|at| self.counts.get(at))
+            .map_or(0, |n| u64::from(*n))
+    }
+
     /// The histogram of which [`added`](Self::added) gave `added`.
     fn and(&self, added: &Histogram) -> Option<Histogram> {
         if self.bits != added.bits {
@@ -268,7 +275,8 @@ impl Histogram {
     }
 }
 
-/// Counts are packed by how large the one before is: after a large one seldom comes a small one.
+/// Counts are packed by how large the one before is: after a large one seldom comes a small one. Those that were added to a
+/// base are packed by how large they are there.
 const SIZES: usize = 12;
 
 fn size(before: u64) -> usize {
@@ -295,8 +303,9 @@ pub(super) fn put_columns<'a>(
             last = u64::from(h.first);
         }
         let mut before = 0;
-        for n in &h.counts {
-            put(&mut counts[size(before)], u64::from(*n));
+        for (at, n) in h.counts.iter().enumerate() {
+            let hint = base.map_or(before, |base| base.at(usize::from(h.first) + at));
+            put(&mut counts[size(hint)], u64::from(*n));
             before = u64::from(*n);
         }
         let told = h.told();
@@ -336,8 +345,9 @@ pub(super) fn get_columns(
             }
         }
         let mut before = 0;
-        for _ in 0..len {
-            let n = u32::get(&mut counts[size(before)])?;
+        for at in 0..len {
+            let hint = base.map_or(before, |base| base.at(usize::from(h.first) + at));
+            let n = u32::get(&mut counts[size(hint)])?;
             before = u64::from(n);
             h.counts.push(n);
         }

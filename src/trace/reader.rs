@@ -33,6 +33,10 @@ pub struct Reader {
     /// What [`Reader::payload`] unpacked last.
     pub(super) raw: Vec<u8>,
     pub(super) decoder: Decoder,
+    /// The page last searched for an instant: its place, first event and number of events. The next search is often
+    /// for one close by.
+    searched: Option<(u64, u64, u64)>,
+    search: Events,
 }
 
 impl Reader {
@@ -65,6 +69,8 @@ impl Reader {
             packed: Vec::new(),
             raw: Vec::new(),
             decoder: Decoder::default(),
+            searched: None,
+            search: Events::default(),
         };
         // Asked before looking: what a writer adds between the two is found by the look.
         let live = follow::live(&reader.file);
@@ -393,15 +399,22 @@ impl Reader {
 
     /// The number of the first event at or after instant `t` (events that came late aside).
     pub fn event_at_time(&mut self, t: u64) -> Result<u64, Error> {
-        let mut events = Events::default();
+        let mut events = std::mem::take(&mut self.search);
+        let mut known = self.searched.take();
         for index in self.table.pages.partition_point(|p| p.t_end < t)..self.table.pages.len() {
-            self.read_page(index, &mut events)?;
+            let page = &self.table.pages[index];
+            let this = Some((page.at, page.first_event, page.count));
+            if known.take() != this {
+                self.read_page(index, &mut events)?;
+            }
             if let Some(step) = events
                 .events
                 .iter()
                 .position(|e| e.t >= t && e.flags & flags::LATE == 0)
             {
-                return Ok(events.number(step));
+                let number = events.number(step);
+                (self.searched, self.search) = (this, events);
+                return Ok(number);
             }
         }
         Ok(self.table.end)

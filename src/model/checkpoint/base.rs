@@ -1,5 +1,5 @@
-//! Histograms only grow. A checkpoint may have a base, an earlier one that stands alone: of the registrations that are in
-//! both only what their histograms have got since is written, which takes about half of it. Step: **model**.
+//! Histograms only grow. A checkpoint may have a base, an earlier one: of the registrations that are in both only what
+//! their histograms have got since is written, which takes a fraction of it. Step: **model**.
 
 use super::rows::get_histograms;
 use super::{LIVE, head};
@@ -22,7 +22,7 @@ pub(super) const HISTOGRAMS: [fn(&Registration) -> &Histogram; 5] = [
     |r| &r.tail,
 ];
 
-/// The live registrations' histograms of a checkpoint that stands alone.
+/// The live registrations' histograms at a checkpoint.
 #[derive(Clone, Debug)]
 pub struct Base {
     /// The checkpoint's place in the recording.
@@ -46,16 +46,15 @@ impl Base {
         Self { at, rows, of }
     }
 
-    /// The same from a checkpoint's bytes; nothing if it is damaged or has a base itself.
-    pub fn read(bytes: &[u8], at: u64) -> Option<Self> {
+    /// The same from a checkpoint's bytes, which may have a base in turn; nothing if it is damaged or that is another.
+    pub fn read(bytes: &[u8], at: u64, base: Option<&Base>) -> Option<Self> {
         let mut c = Cursor::new(bytes);
-        let head = head(&mut c)?;
-        if head.base.is_some() {
+        if head(&mut c)?.base != base.map(Base::at) {
             return None;
         }
         let kinds = super::rows::get_places(&mut c)?.0;
         TextRows::get(&mut c)?;
-        let mut all = get_histograms(&mut c)?.into_iter();
+        let mut all = get_histograms(&mut c, base)?.into_iter();
         let mut rows = Vec::new();
         for kind in kinds.into_iter().filter(|kind| super::stands_here(*kind)) {
             let row = all.next()?;
@@ -70,6 +69,11 @@ impl Base {
     /// The checkpoint's place in the recording.
     pub fn at(&self) -> u64 {
         self.at
+    }
+
+    /// How many registrations it knows.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
     }
 
     /// Says which rows have which base; these.

@@ -159,8 +159,8 @@ pub(super) fn put_regs(
     Registration::put_columns(&rows, out);
 }
 
-/// Reads only the histograms of what [`put_regs`] wrote without a base.
-pub(super) fn get_histograms(c: &mut Cursor<'_>) -> Option<Vec<Histograms>> {
+/// Reads only the histograms of what [`put_regs`] wrote.
+pub(super) fn get_histograms(c: &mut Cursor<'_>, base: Option<&Base>) -> Option<Vec<Histograms>> {
     let n = usize::get(c)?;
     let times = unpack(c)?;
     if n > times.len().min(MOST_ROWS) {
@@ -169,10 +169,7 @@ pub(super) fn get_histograms(c: &mut Cursor<'_>) -> Option<Vec<Histograms>> {
     for _ in 0..3 {
         unpack(c)?;
     }
-    let mut columns = Vec::new();
-    for _ in HISTOGRAMS {
-        columns.push(histogram::get_columns(c, &vec![None; n])?.into_iter());
-    }
+    let mut columns = histogram_columns(c, base, n)?;
     let mut row = || {
         let mut all = Histograms::default();
         for (h, column) in all.iter_mut().zip(&mut columns) {
@@ -181,6 +178,27 @@ pub(super) fn get_histograms(c: &mut Cursor<'_>) -> Option<Vec<Histograms>> {
         Some(all)
     };
     (0..n).map(|_| row()).collect()
+}
+
+/// The histograms of `n` registrations.
+fn histogram_columns(
+    c: &mut Cursor<'_>,
+    base: Option<&Base>,
+    n: usize,
+) -> Option<Vec<std::vec::IntoIter<Histogram>>> {
+    let bases = match base {
+        Some(base) => base.get_rows(c, n)?,
+        None => vec![None; n],
+    };
+    let mut columns = Vec::new();
+    for at in 0..HISTOGRAMS.len() {
+        let bases: Vec<_> = bases
+            .iter()
+            .map(|base| base.map(|base| &base[at]))
+            .collect();
+        columns.push(histogram::get_columns(c, &bases)?.into_iter());
+    }
+    Some(columns)
 }
 
 /// Reads what [`put_regs`] wrote; names of those that have a description are still missing.
@@ -196,18 +214,7 @@ pub(super) fn get_regs(
     if n > times.len().min(MOST_ROWS) {
         return None;
     }
-    let bases = match base {
-        Some(base) => base.get_rows(c, n)?,
-        None => vec![None; n],
-    };
-    let mut histograms = Vec::new();
-    for at in 0..HISTOGRAMS.len() {
-        let bases: Vec<_> = bases
-            .iter()
-            .map(|base| base.map(|base| &base[at]))
-            .collect();
-        histograms.push(histogram::get_columns(c, &bases)?.into_iter());
-    }
+    let mut histograms = histogram_columns(c, base, n)?;
     let mut times = Cursor::new(&times);
     let mut nears = Vec::new();
     for _ in 0..n {

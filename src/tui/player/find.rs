@@ -1,7 +1,8 @@
-//! Looking up where a turn began, where a mark was made and where output stands. Step: trace → model → **view**.
+//! Looking up where a turn began, where a window will begin, where a mark was made and where output stands. Step: trace →
+//! model → **view**.
 
-use super::Player;
 use super::folder::{Folder, Until};
+use super::{Player, RUN_UP, SUMMED};
 use crate::derive::{self, Marks};
 use crate::model::{Id, Sink, Turn};
 use crate::trace::Error;
@@ -40,6 +41,23 @@ impl Player {
                 .next
                 .saturating_add(u64::try_from(ahead).unwrap_or(u64::MAX));
             self.saved.offer(&folder, goal);
+        }
+    }
+
+    /// A place before a window around a goal, if it will be as long as the last one and is folded.
+    pub(super) fn window_before(&self, t: Option<u64>, target: u64) -> u64 {
+        let pages = self.reader.pages();
+        let at = pages.get(self.reader.page_of(target));
+        let t = t.or(at.map(|page| page.t_first));
+        let (Some(window), Some(t)) = (&self.window, t) else {
+            return 0;
+        };
+        let from = t.saturating_sub(window.key.to() - window.key.from());
+        let page = pages.partition_point(|page| page.t_end < from);
+        let first = pages.get(page).map_or(target, |page| page.first_event);
+        match target.saturating_sub(first) <= SUMMED {
+            true => first.saturating_sub(RUN_UP),
+            false => 0,
         }
     }
 

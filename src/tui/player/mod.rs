@@ -45,6 +45,8 @@ struct Goal {
     from: u64,
     /// Nobody listens before this event.
     quiet: u64,
+    /// A place on the way to it that is kept too: the window around the goal will be folded from there.
+    keep: u64,
 }
 
 /// See the [module](self).
@@ -168,15 +170,19 @@ impl Player {
             return Ok(false);
         };
         if self.folder.next < goal.quiet {
-            let piece = self.saved.room(&self.folder, goal.quiet).min(PIECE);
-            let quiet = Until::event(goal.quiet);
+            let stop = match self.folder.next < goal.keep {
+                true => goal.keep.min(goal.quiet),
+                false => goal.quiet,
+            };
+            let piece = self.saved.room(&self.folder, stop).min(PIECE);
+            let quiet = Until::event(stop);
             let arrived = self.folder.run(&mut self.reader, quiet, piece, &mut ())?;
             self.t = self.folder.model.now();
             self.tail = Facts::since(self.t);
             match arrived {
                 // The way to the goal's surroundings starts here.
                 true => self.saved.keep(&self.folder),
-                false => self.saved.offer(&self.folder, goal.quiet),
+                false => self.saved.offer(&self.folder, stop),
             }
             return Ok(true);
         }
@@ -220,11 +226,13 @@ impl Player {
         }
         let from = self.folder.next;
         let quiet = target.saturating_sub(NEAR);
+        let keep = self.window_before(t, target);
         self.goal = Some(Goal {
             until,
             t,
             from,
             quiet,
+            keep,
         });
         Ok(())
     }
@@ -325,6 +333,7 @@ impl Player {
             t: Some(t),
             from: self.folder.next,
             quiet: 0,
+            keep: 0,
         });
     }
 
