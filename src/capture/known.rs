@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::record::address;
 use crate::record::event::{Ctl, Event, FdKind, Kind};
 use crate::record::handshake::Source;
 
@@ -220,9 +221,10 @@ impl Process {
             Kind::FdName => self.fds.entry(e.fd).or_default().named = true,
             Kind::FdAddr => {
                 let fd = self.fds.entry(e.fd).or_default();
-                fd.named = text.last().is_some_and(|b| *b != b'>') || fd.named;
                 let kind = FdKind::from_code(e.aux).filter(|k| *k != FdKind::Unknown);
-                fd.named |= kind == Some(FdKind::TcpListener);
+                let [_, local, peer] = address::sides(text).unwrap_or_default();
+                let listens = kind == Some(FdKind::TcpListener);
+                fd.named |= !local.is_empty() && (listens || !peer.is_empty());
                 fd.kind = kind.or(fd.kind);
             }
             Kind::Unread => {

@@ -1,14 +1,12 @@
-//! A socket's addresses as text: `tcp 127.0.0.1:51234>127.0.0.1:7001`, the pair as its own side sees it.
-//! Step: **event** → ring.
+//! A socket's addresses and kind, asked for. Step: **event** → ring.
 //!
 //! Asked of the kernel once a descriptor; errno is left as it was.
 
-use std::fmt::Write;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::RawFd;
 
-use super::stack_text::StackText;
+use crate::record::address;
 use crate::record::event::FdKind;
+use crate::record::stack_text::StackText;
 
 /// One end of a socket.
 struct Name {
@@ -18,25 +16,14 @@ struct Name {
 
 /// The pair of a socket of this kind, empty for what has no addresses.
 pub(super) fn pair(kind: FdKind, fd: RawFd) -> StackText {
-    let mut text = StackText::new();
-    let family = match kind {
-        FdKind::TcpListener | FdKind::Tcp => "tcp",
-        FdKind::Udp => "udp",
-        FdKind::UnixListener | FdKind::Unix | FdKind::UnixDatagram => "unix",
-        _ => return text,
-    };
-    // Writing to a StackText cannot fail.
-    let _ = write!(text, "{family} ");
+    if address::pair(kind, &[], &[]).as_bytes().is_empty() {
+        return StackText::new();
+    }
     keeping_errno(|| {
-        if let Some(local) = ask(fd, libc::getsockname) {
-            local.write(&mut text);
-        }
-        text.push_bytes(b">");
-        if let Some(peer) = ask(fd, libc::getpeername) {
-            peer.write(&mut text);
-        }
-    });
-    text
+        let (local, peer) = (ask(fd, libc::getsockname), ask(fd, libc::getpeername));
+        let local = local.as_ref().map_or(&[][..], Name::bytes);
+        address::pair(kind, local, peer.as_ref().map_or(&[][..], Name::bytes))
+    })
 }
 
 /// What kind of socket a descriptor is, as far as the kernel says.
@@ -89,40 +76,10 @@ fn ask(fd: RawFd, call: Ask) -> Option<Name> {
 }
 
 impl Name {
-    fn write(&self, text: &mut StackText) {
-        let base = (&raw const self.storage).cast::<u8>();
-        match self.storage.ss_family.into() {
-            libc::AF_INET => {
-                // SAFETY: the storage is larger and aligned for every sockaddr, and the family says it is this one.
-                let a = unsafe { &*base.cast::<libc::sockaddr_in>() };
-                let ip = Ipv4Addr::from(u32::from_be(a.sin_addr.s_addr));
-                let _ = write!(text, "{}", SocketAddrV4::new(ip, u16::from_be(a.sin_port)));
-            }
-            libc::AF_INET6 => {
-                // SAFETY: as above.
-                let a = unsafe { &*base.cast::<libc::sockaddr_in6>() };
-                let ip = Ipv6Addr::from(a.sin6_addr.s6_addr);
-                let _ = write!(
-                    text,
-                    "{}",
-                    SocketAddrV6::new(ip, u16::from_be(a.sin6_port), 0, a.sin6_scope_id)
-                );
-            }
-            libc::AF_UNIX => {
-                let skip = std::mem::offset_of!(libc::sockaddr_un, sun_path);
-                let len = (self.len as usize).clamp(skip, size_of::<libc::sockaddr_un>()) - skip;
-                // SAFETY: `skip + len` bytes lie inside the storage, which is initialised.
-                let path = unsafe { std::slice::from_raw_parts(base.add(skip), len) };
-                match path {
-                    [0, name @ ..] if !name.is_empty() => {
-                        text.push_bytes(b"@");
-                        text.push_bytes(name);
-                    }
-                    path => text.push_bytes(path.split(|b| *b == 0).next().unwrap_or(&[])),
-                }
-            }
-            _ => {}
-        }
+    fn bytes(&self) -> &[u8] {
+        let len = (self.len as usize).min(size_of::<libc::sockaddr_storage>());
+        // SAFETY: `len` bytes lie inside the storage, which is initialised.
+        unsafe { std::slice::from_raw_parts((&raw const self.storage).cast::<u8>(), len) }
     }
 }
 

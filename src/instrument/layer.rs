@@ -10,10 +10,10 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::stack_text::StackText;
 use super::{mark, state};
 use crate::record::event::Kind;
 use crate::record::fields::{Fields, Value};
+use crate::record::stack_text::StackText;
 
 /// Records a program's `tracing` spans from their creation to their close, and its events as marks.
 ///

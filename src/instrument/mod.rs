@@ -26,7 +26,6 @@ mod run;
 mod shared;
 mod shim;
 mod site;
-mod stack_text;
 mod state;
 mod supply;
 mod traced;

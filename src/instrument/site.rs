@@ -9,9 +9,9 @@ use std::panic::Location;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-use super::stack_text::StackText;
 use super::state::Here;
 use crate::record::event::{Kind, Space};
+use crate::record::stack_text::StackText;
 use crate::record::wire::Rec;
 
 /// Sites the table holds; later ones are recorded as 0, unknown.

@@ -8,9 +8,9 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::panic::Location;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
-use super::stack_text::StackText;
 use super::{address, name, state};
 use crate::record::event::{Kind, Space};
+use crate::record::stack_text::StackText;
 use crate::record::wire::Rec;
 
 /// Numbers the pairs of this process, from 1.

@@ -426,13 +426,9 @@ impl Model {
             if let Some(kind) = FdKind::from_code(e.aux).filter(|kind| *kind != FdKind::Unknown) {
                 desc.kind = kind;
             }
-            let made = names::of_address;
-            if desc.name.is_empty() || *desc.name == *made(&desc.addr) {
-                desc.name = made(&addr).into();
-            }
-            desc.addr = addr.clone();
+            desc.address(names::joined(&desc.addr, &addr));
         }
-        self.match_account(id, &addr);
+        self.match_address(id);
         for slot in self.regs_of(id) {
             self.name_from_desc(slot);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::codec::{Codec, Cursor, codec};
 use super::facts::Id;
-use super::{Map, NONE};
+use super::{Map, NONE, names};
 use crate::record::event::FdKind;
 
 /// Numbers below this are looked up in a vector.
@@ -119,6 +119,16 @@ pub(super) struct Desc {
     pub inode: u64,
     /// A close or dup2 that has begun on its last number still holds it.
     pub held: u32,
+}
+
+impl Desc {
+    /// Its addresses, as far as they are known now; they are its name unless it was given one.
+    pub fn address(&mut self, addr: Arc<str>) {
+        if self.name.is_empty() || *self.name == *names::of_address(&self.addr) {
+            self.name = names::of_address(&addr).into();
+        }
+        self.addr = addr;
+    }
 }
 
 impl Codec for FdKind {

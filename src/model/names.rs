@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Map;
 use super::codec::codec;
 use super::facts::Id;
+use crate::record::address;
 
 /// Names kept, and bytes of text in all; what comes after keeps no name.
 const MAX_NAMES: usize = 262_144;
@@ -51,7 +52,25 @@ pub(super) fn text(bytes: &[u8]) -> Arc<str> {
 pub(super) fn of_address(addr: &str) -> String {
     match addr.split_once('>') {
         Some((local, "")) => local.trim_end().to_owned(),
-        Some((local, peer)) => format!("{local} ← {peer}"),
+        Some((local, peer)) => format!("{} ← {peer}", local.trim_end()),
         None => addr.to_owned(),
     }
+}
+
+/// How many sides of an address pair are known: 0, 1 or 2.
+pub(super) fn sides_known(addr: &str) -> usize {
+    let [_, local, peer] = address::sides(addr.as_bytes()).unwrap_or_default();
+    usize::from(!local.is_empty()) + usize::from(!peer.is_empty())
+}
+
+/// An address pair of which more has been said.
+pub(super) fn joined(old: &str, new: &str) -> Arc<str> {
+    text(&address::joined(old.as_bytes(), new.as_bytes()).concat())
+}
+
+/// What a listener's address says of a connection it takes: the local side, unless it listens on all addresses.
+pub(super) fn taken_from(listener: &str) -> Option<Arc<str>> {
+    let bytes = listener.as_bytes();
+    let [family, local, _] = address::sides(bytes)?;
+    (!local.is_empty() && !address::is_any(local)).then(|| text(&[family, local, b">"].concat()))
 }

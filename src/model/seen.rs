@@ -93,17 +93,12 @@ impl Model {
             }
         }
         if is_socket(kind) {
-            let both = |addr: &str| {
-                addr.split_once('>')
-                    .is_some_and(|(_, peer)| !peer.is_empty())
-            };
             // The program's own word stands, unless it was asked before the socket was connected.
-            if !said.is_empty() && (desc.addr.is_empty() || !both(&desc.addr) && both(&said)) {
-                if desc.name.is_empty() || *desc.name == *names::of_address(&desc.addr) {
-                    desc.name = names::of_address(&said).into();
-                }
-                desc.addr = said.clone();
-                self.match_account(id, &said);
+            if names::sides_known(&said) > names::sides_known(&desc.addr)
+                || desc.addr.is_empty() && !said.is_empty()
+            {
+                desc.address(said);
+                self.match_address(id);
             }
         } else if desc.name.is_empty() {
             desc.name = said;

@@ -14,7 +14,7 @@ use super::facts::{Fidelity, Id, Range, Sink, Why};
 use super::loops::Item;
 use super::registration::{IN, Kernel};
 use super::states::At;
-use super::{Model, NONE};
+use super::{Model, NONE, names};
 use crate::record::event::{Event, flags};
 
 /// Address pairs and accounts at most; what comes after stays unmatched.
@@ -104,7 +104,15 @@ impl Model {
     }
 
     /// A descriptor's addresses are known: it receives what was sent to them.
-    pub(super) fn match_account(&mut self, desc: u32, addr: &str) {
+    pub(super) fn match_address(&mut self, desc: u32) {
+        let addr = self.descs.get(desc).map(|d| d.addr.clone());
+        // One side alone is no pair: others have it too.
+        if let Some(addr) = addr.filter(|addr| names::sides_known(addr) == 2) {
+            self.match_account(desc, &addr);
+        }
+    }
+
+    fn match_account(&mut self, desc: u32, addr: &str) {
         let Some(at) = self.account_of.get(addr).copied() else {
             // The sender may name the pair later.
             let key: Arc<str> = addr.into();

@@ -3,8 +3,8 @@
 use super::facts::{Id, Sink, Why};
 use super::fds::{Desc, FdSlot};
 use super::states::At;
-use super::{Model, NONE};
-use crate::record::event::{Event, FdKind};
+use super::{Model, NONE, names};
+use crate::record::event::{Event, FdKind, flags};
 
 /// Numbers in all fd tables together; descriptors beyond are not followed.
 const MAX_NUMBERS: u64 = 4 << 20;
@@ -114,8 +114,13 @@ impl Model {
             .and_then(|from| self.descs.get(from))
         {
             let listener = from.name.clone();
+            let listens = matches!(from.kind, FdKind::TcpListener | FdKind::UnixListener);
+            let local =
+                names::taken_from(&from.addr).filter(|_| listens && e.flags & flags::AGAIN == 0);
             if let Some(desc) = self.descs.get_mut(desc) {
                 desc.listener = listener;
+                // A name it gets with its other side.
+                desc.addr = local.unwrap_or_default();
             }
         }
     }

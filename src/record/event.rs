@@ -56,7 +56,8 @@
 //! ¹ position in the ready batch; [`NO_INDEX`] when the program names the run itself (`dispatch(token)`); [`BY_FD`] when it
 //! names the descriptor: `arg` is its number, `fd` −1 stands for the loop the thread waited on last.
 //! ² clipped to ±2³¹; bytes moved when positive. ³ bit 0 non-blocking, bit 1 close-on-exec, bit 2 both known.
-//! ⁴ `tcp 127.0.0.1:51234>127.0.0.1:7001`; the pair as its own side sees it. ⁵ the code address a call
+//! ⁴ `tcp 127.0.0.1:51234>127.0.0.1:7001`; the pair as its own side sees it; a side left empty
+//! says nothing: what was told of it before stands. ⁵ the code address a call
 //! returns to, of a [`Space::Site`] that the preload shim told; its text is the collector's: `module+0x…`. ⁶ the send call lasted from t0 to t. ⁷ the recording's own
 //! process number. ⁸ wait status as waitpid(2) gives it, −1 unknown. ⁹ nanoseconds back to the previous intact record.
 //! ᵃ 0: a terminal of the size in `x`. ᵇ who pushes, [`Source`](super::handshake::Source)'s code, 0 not said: where the

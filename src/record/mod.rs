@@ -2,12 +2,14 @@
 //!
 //! Core only: no `std`, no dependencies, no allocation, so that the preload shim compiles these very files.
 
+pub mod address;
 pub mod clock;
 pub mod event;
 pub mod fields;
 pub mod handshake;
 pub mod ring;
 pub mod segment;
+pub mod stack_text;
 pub mod sync;
 pub mod wire;
 

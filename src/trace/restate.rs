@@ -11,7 +11,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::record::event::{Cause, Ctl, Event, Kind, Text, flags};
+use crate::record::address;
+use crate::record::event::{Cause, Ctl, Event, Kind, MAX_TEXT, Text, flags};
 
 /// The most entries kept of anything a program can make without end, per process.
 const MOST: usize = 1 << 17;
@@ -328,7 +329,12 @@ impl Process {
             }
             RegGone => self.forget((e.y as i32, e.fd)),
             FdName => self.fds.entry(e.fd).or_default().name = Some(Said::new(e, text)),
-            FdAddr => self.fds.entry(e.fd).or_default().address = Some(Said::new(e, text)),
+            FdAddr => {
+                let said = &mut self.fds.entry(e.fd).or_default().address;
+                let before = said.as_ref().map_or(&[][..], |s| &s.text);
+                let text = address::joined(before, text).concat();
+                *said = Some(Said::new(e, text.get(..MAX_TEXT).unwrap_or(&text)));
+            }
             CtlEnd if e.x >= 0 => self.registered(e, begun),
             Handler if self.handlers.len() < MOST => {
                 self.handlers.insert((e.fd, e.arg), *e);

@@ -3,7 +3,7 @@
 
 use core::ffi::c_int;
 
-use super::{Answer, code};
+use super::{Answer, code, open};
 use crate::record::event::{FdKind, Kind};
 use crate::record::wire::Rec;
 use crate::tls::Here;
@@ -44,7 +44,7 @@ impl New {
     }
 
     fn push(self, here: &Here, fd: c_int, site: u16) {
-        open::set(fd);
+        open::set(fd, self.kind);
         let nonblocking = u64::from(self.flags & NONBLOCK != 0);
         let cloexec = u64::from(self.flags & CLOEXEC != 0) << 1;
         let both_known = 1 << 2;
@@ -109,69 +109,6 @@ pub fn closing_range(first: u32, last: u32, caller: usize) {
     });
 }
 
-mod open {
-    //! Which descriptors have been told of and not closed since: all that a call that closes many has to tell. A hint
-    //! that threads set and clear as they go; a forked child has its own copy.
-
-    use core::ffi::c_int;
-    use core::sync::atomic::{AtomicU64, Ordering};
-
-    /// Descriptors known, from 0; a program that is allowed more closes those one by one, or untold.
-    const KNOWN: usize = 1 << 16;
-
-    static OPEN: [AtomicU64; KNOWN / 64] = [const { AtomicU64::new(0) }; KNOWN / 64];
-
-    pub fn set(fd: c_int) {
-        if let Some(word) = OPEN.get(fd as usize / 64) {
-            word.fetch_or(1 << (fd % 64), Ordering::Relaxed);
-        }
-    }
-
-    pub fn clear(fd: c_int) {
-        if let Some(word) = OPEN.get(fd as usize / 64) {
-            word.fetch_and(!(1 << (fd % 64)), Ordering::Relaxed);
-        }
-    }
-
-    /// Clears all from `first` to `last` and calls back with each that was set.
-    pub fn take(first: u32, last: u32, mut each: impl FnMut(c_int)) {
-        let (first, last) = (first as usize, (last as usize).min(KNOWN - 1));
-        for (at, word) in OPEN.iter().enumerate() {
-            let (low, high) = (at * 64, at * 64 + 63);
-            if high < first || low > last || word.load(Ordering::Relaxed) == 0 {
-                continue;
-            }
-            let from = u64::MAX << first.saturating_sub(low);
-            let to = u64::MAX >> high.saturating_sub(last);
-            let mut bits = word.fetch_and(!(from & to), Ordering::Relaxed) & from & to;
-            while bits != 0 {
-                each((low + bits.trailing_zeros() as usize) as c_int);
-                bits &= bits - 1;
-            }
-        }
-    }
-
-    #[cfg(test)]
-    mod tests {
-        #[test]
-        fn a_range_is_taken_once() {
-            let taken = |first, last| {
-                let mut all = Vec::new();
-                super::take(first, last, |fd| all.push(fd));
-                all
-            };
-            for fd in [3, 63, 64, 65, 200, 65_535, 65_536, -1] {
-                super::set(fd);
-            }
-            super::clear(65);
-            assert_eq!(taken(0, 2), []);
-            assert_eq!(taken(63, 64), [63, 64]);
-            assert_eq!(taken(63, 64), []);
-            assert_eq!(taken(0, u32::MAX), [3, 200, 65_535]);
-        }
-    }
-}
-
 /// Makes a call that closes a descriptor.
 #[inline(always)]
 pub fn closing<R: Answer>(fd: c_int, caller: usize, call: impl FnOnce() -> R) -> R {
@@ -207,7 +144,7 @@ pub fn duplicating<R: Answer>(
         caller,
         |answer: R| {
             let new = code(answer);
-            open::set(new);
+            open::copy(old, new);
             new
         },
         call,

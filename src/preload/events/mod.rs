@@ -6,6 +6,8 @@ pub mod call;
 pub mod ctl;
 pub mod fd;
 pub mod io;
+pub mod open;
+pub mod socket;
 pub mod wait;
 
 use core::ffi::c_int;

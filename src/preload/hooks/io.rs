@@ -5,7 +5,9 @@ use core::ffi::{c_int, c_long, c_uint, c_void};
 
 use crate::events::fd::{self, CLOEXEC, NONBLOCK, New};
 use crate::events::io::{asking, moving};
+use crate::events::open::Side;
 use crate::events::peek;
+use crate::events::socket::{self, Place, binding, connecting, listening};
 use crate::events::wait::Time;
 use crate::next::hooks;
 use crate::record::event::{FdKind, Op};
@@ -187,10 +189,16 @@ pub fn messages(
 
 /// A connection taken.
 #[inline(always)]
-pub fn accepting(fd: c_int, flags: c_int, caller: usize, next: impl FnOnce() -> c_int) -> c_int {
+pub fn accepting(
+    fd: c_int,
+    peer: Place,
+    flags: c_int,
+    caller: usize,
+    next: impl FnOnce() -> c_int,
+) -> c_int {
     let new = moving(Op::Accept, fd, 0, caller, next);
     if new >= 0 {
-        let kind = FdKind::Unknown;
+        let kind = socket::taken_from(fd, peer);
         let flags = flags & (NONBLOCK | CLOEXEC);
         fd::New {
             kind,
@@ -198,6 +206,7 @@ pub fn accepting(fd: c_int, flags: c_int, caller: usize, next: impl FnOnce() -> 
             flags,
         }
         .tell(new, caller);
+        socket::taken(new, kind, peer);
     }
     new
 }
@@ -350,15 +359,31 @@ hooks! {
     /// accept(2)
     accept(fd: c_int, address: *mut c_void, length: *mut u32) -> c_int,
         else sys_call!(ACCEPT, fd, address, length),
-        |next, caller| accepting(fd, 0, caller, next);
+        |next, caller| accepting(fd, Place::new(address, length), 0, caller, next);
     /// accept4(2)
     accept4(fd: c_int, address: *mut c_void, length: *mut u32, flags: c_int) -> c_int,
         else sys_call!(ACCEPT4, fd, address, length, flags),
-        |next, caller| accepting(fd, flags, caller, next);
+        |next, caller| accepting(fd, Place::new(address, length), flags, caller, next);
     /// connect(2)
     connect(fd: c_int, address: *const c_void, length: u32) -> c_int,
         else sys_call!(CONNECT, fd, address, length),
-        |next, caller| moving(Op::Connect, fd, 0, caller, next);
+        |next, caller| connecting(fd, address, length, caller, next);
+    /// bind(2)
+    bind(fd: c_int, address: *const c_void, length: u32) -> c_int,
+        else sys_call!(BIND, fd, address, length),
+        |next, caller| binding(fd, address, length, next);
+    /// listen(2)
+    listen(fd: c_int, backlog: c_int) -> c_int,
+        else sys_call!(LISTEN, fd, backlog),
+        |next, caller| listening(fd, next);
+    /// getsockname(2)
+    getsockname(fd: c_int, address: *mut c_void, length: *mut u32) -> c_int,
+        else sys_call!(GETSOCKNAME, fd, address, length),
+        |next, caller| socket::asking(fd, Side::Local, Place::new(address, length), next);
+    /// getpeername(2)
+    getpeername(fd: c_int, address: *mut c_void, length: *mut u32) -> c_int,
+        else sys_call!(GETPEERNAME, fd, address, length),
+        |next, caller| socket::asking(fd, Side::Peer, Place::new(address, length), next);
     /// shutdown(2)
     shutdown(fd: c_int, how: c_int) -> c_int,
         else sys_call!(SHUTDOWN, fd, how),

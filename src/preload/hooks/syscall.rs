@@ -6,6 +6,8 @@ use core::ffi::{c_int, c_long};
 use super::{epoll, fd, guard, io, poll, process, range};
 use crate::events::fd::{CLOEXEC, NONBLOCK, New, closing, duplicating, opening, opening_two};
 use crate::events::io::{asking, moving};
+use crate::events::open::Side;
+use crate::events::socket::{self, Place};
 use crate::events::wait::milliseconds;
 use crate::events::{call, ctl};
 use crate::name::Name;
@@ -52,6 +54,8 @@ unsafe extern "C" fn body(
     let int = move || pass(number, a) as c_int;
     let (fd, second) = (a0 as c_int, a1 as c_int);
     let ready = a1 as *mut epoll::Event;
+    // Where the calls that answer an address put it.
+    let place = || Place::new(a1 as *const _, a2 as *const _);
     let answer = match number {
         sys::READ | sys::PREAD => moving(Op::Read, fd, a2, caller, next),
         sys::WRITE | sys::PWRITE => moving(Op::Write, fd, a2, caller, next),
@@ -88,9 +92,13 @@ unsafe extern "C" fn body(
         ),
         sys::SENDFILE => moving(Op::Sendfile, fd, a3, caller, next),
         sys::SPLICE => moving(Op::Sendfile, a2 as c_int, a4, caller, next),
-        sys::ACCEPT => io::accepting(fd, 0, caller, int) as isize,
-        sys::ACCEPT4 => io::accepting(fd, a3 as c_int, caller, int) as isize,
-        sys::CONNECT => moving(Op::Connect, fd, 0, caller, next),
+        sys::ACCEPT => io::accepting(fd, place(), 0, caller, int) as isize,
+        sys::ACCEPT4 => io::accepting(fd, place(), a3 as c_int, caller, int) as isize,
+        sys::CONNECT => socket::connecting(fd, a1 as *const _, a2 as u32, caller, int) as isize,
+        sys::BIND => socket::binding(fd, a1 as *const _, a2 as u32, int) as isize,
+        sys::LISTEN => socket::listening(fd, int) as isize,
+        sys::GETSOCKNAME => socket::asking(fd, Side::Local, place(), int) as isize,
+        sys::GETPEERNAME => socket::asking(fd, Side::Peer, place(), int) as isize,
         sys::SHUTDOWN => moving(Op::Shutdown, fd, 0, caller, next),
         sys::CLOSE => closing(fd, caller, next),
         sys::CLOSE_RANGE => range::closing(a0 as u32, a1 as u32, a2 as c_int, caller, int) as isize,
