@@ -83,7 +83,9 @@ fn cancelled_threads_signal_handlers_and_destructors_do_as_they_did() {
     let reads = all
         .iter()
         .filter(|s| s.event.kind == Kind::Io && s.event.aux == Op::Write.code() && s.event.x == 1);
-    assert_eq!(reads.count() as u64 + lost, 50_000 + lost);
+    // What a full ring could not take is among what is lost, and nothing else is missing.
+    let reads = reads.count() as u64;
+    assert!(reads <= 50_000 && reads + lost >= 50_000, "{reads} {lost}");
 }
 
 #[test]
@@ -91,4 +93,12 @@ fn a_program_that_filters_its_calls_is_asked_nothing() {
     let all = same("filtered");
     let waits = all.iter().filter(|s| s.event.kind == Kind::WaitExit);
     assert_eq!(waits.count(), 52);
+}
+
+#[test]
+fn programs_exec_d_with_their_arguments_one_by_one_join_without_an_environment() {
+    let all = same("execs");
+    let opened = |s: &&Seen| s.event.kind == Kind::FdOpen && s.event.aux == FdKind::Eventfd.code();
+    // Five became the program again; the sixth was not found.
+    assert_eq!(all.iter().filter(opened).count(), 5);
 }

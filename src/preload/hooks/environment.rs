@@ -77,12 +77,23 @@ static ENVIRON: crate::next::Next = crate::next::Next::new();
 /// libc's variable, asked for like a function.
 pub const HELPERS: crate::next::Table = &[(c"environ", &ENVIRON)];
 
-/// The program's own environment.
+/// A list of no strings.
+struct Empty([*const c_char; 1]);
+
+// SAFETY: never written.
+unsafe impl Sync for Empty {}
+
+static EMPTY: Empty = Empty([ptr::null()]);
+
+/// The program's own environment; null where it cannot be known. After clearenv(3) there is none, which is an empty one.
 pub fn own() -> Strings {
     // SAFETY: a variable of this type, wherever it lies.
     match unsafe { ENVIRON.get::<*const Strings>() } {
         // SAFETY: libc's own, always readable.
-        Some(place) => unsafe { *place },
+        Some(place) => match unsafe { *place } {
+            none if none.is_null() => EMPTY.0.as_ptr(),
+            some => some,
+        },
         None => ptr::null(),
     }
 }

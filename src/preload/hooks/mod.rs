@@ -11,6 +11,7 @@ pub mod process;
 pub mod range;
 pub mod stream;
 pub mod syscall;
+pub mod variadic;
 
 /// Every hook with its next function.
 pub const TABLES: &[crate::next::Table] = &[

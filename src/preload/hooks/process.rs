@@ -169,6 +169,10 @@ mod libc {
     }
 }
 
+// What the variadic ones go on as.
+pub use self::execve::execve;
+pub use libc::{execv::execv, execvp::execvp};
+
 /// The next functions of both kinds.
 pub const TABLES: [crate::next::Table; 2] = [TABLE, libc::TABLE];
 
