@@ -141,7 +141,7 @@ pub fn duration(text: &str) -> Option<u64> {
         "us" | "µs" | "μs" => (3, 1),
         "ms" => (6, 1),
         "s" => (9, 1),
-        "min" => (9, 60),
+        "m" | "min" => (9, 60),
         "" if number == "0" => return Some(0),
         _ => return None,
     };

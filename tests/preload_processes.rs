@@ -102,3 +102,31 @@ fn programs_exec_d_with_their_arguments_one_by_one_join_without_an_environment()
     // Five became the program again; the sixth was not found.
     assert_eq!(all.iter().filter(opened).count(), 5);
 }
+
+#[test]
+fn a_recording_ends_after_its_time_and_the_program_lives_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = compiled(dir.path(), "stays", &[]);
+    let [file, go, done] = ["x.lscope", "go", "done"].map(|name| dir.path().join(name));
+    // Its output goes nowhere: a pipe of ours would stay open as long as it lives.
+    let status = common::loopscope()
+        .args(["record", "--for", "2s", "-o"])
+        .arg(&file)
+        .arg("--")
+        .args([&program, &go, &done])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(0));
+    let all = events(&file);
+    assert!(all.iter().any(|s| s.event.kind == Kind::WaitExit));
+    assert!(!all.iter().any(|s| s.event.kind == Kind::ProcessEnd));
+    // Only who has outlived the recorder can see this file, and answer.
+    std::fs::write(&go, "").unwrap();
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !done.exists() {
+        assert!(std::time::Instant::now() < patience, "it does not answer");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}

@@ -185,6 +185,18 @@ fn wait(mut child: Child, output: Option<&Receiver<()>>, control: &Control, tell
     teller.child_ended(pid, status);
 }
 
+/// Ends the recording after `time`; the program lives on.
+pub fn finish_after(time: Duration, control: Control, teller: Teller) -> io::Result<()> {
+    std::thread::Builder::new()
+        .name("timer".to_owned())
+        .spawn(move || {
+            std::thread::sleep(time);
+            control.leave();
+            teller.finish();
+        })?;
+    Ok(())
+}
+
 /// Ends the program after `time`: TERM, KILL [`GRACE`] later, and the recording with it, whoever else still lives.
 pub fn end_after(time: Duration, control: Control, teller: Teller) -> io::Result<()> {
     std::thread::Builder::new()

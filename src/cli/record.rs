@@ -36,7 +36,7 @@ pub struct Args {
     /// Keep the file below this size by dropping the oldest part: 64MiB, 1GB (at least 256KiB)
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_size: Option<u64>,
-    /// End the program (TERM) and the recording after this time: 1.5s, 2min
+    /// End the recording after this time and leave the program running: 1.5s, 10m
     #[arg(long = "for", value_name = "D", value_parser = parse_duration)]
     duration: Option<Duration>,
     /// The program and its arguments
@@ -110,7 +110,7 @@ pub(super) fn run(args: Args) -> Outcome {
     let live = start(plan(target, &args.command), &args.command, streams, false)?;
     let handle = signals::handle(live.control().clone(), live.teller())?;
     if let Some(time) = args.duration {
-        live::end_after(time, live.control().clone(), live.teller())?;
+        live::finish_after(time, live.control().clone(), live.teller())?;
     }
     let ended = live.join().map_err(explain)?;
     handle.close();

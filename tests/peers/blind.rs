@@ -8,9 +8,11 @@ use std::process::Command;
 /// What stands on stderr when this is recorded.
 fn warned(site: &Site, command: &[&str]) -> String {
     let recording = site.path("blind.lscope");
-    let mut record = loopscope();
-    record.args(["record", "--force", "--for", "1s", "-o"]);
-    let output = record.arg(recording).arg("--").args(command).output();
+    // A recorder that is told to end ends its program.
+    let mut record = Command::new("timeout");
+    record.arg("1").arg(loopscope().get_program());
+    record.args(["record", "--force", "-o"]).arg(recording);
+    let output = record.arg("--").args(command).output();
     let said = Ended::of(output.unwrap()).stderr;
     let warnings = said.lines().filter(|line| line.starts_with("warning: "));
     warnings.collect::<Vec<_>>().join("\n")
