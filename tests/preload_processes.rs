@@ -10,6 +10,7 @@ use loopscope::record::event::{FdKind, Kind, Op};
 use preload::{Seen, compiled, events, record};
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// The program's recording, when it printed the same as without us.
 fn same(name: &str) -> Vec<Seen> {
@@ -124,9 +125,55 @@ fn a_recording_ends_after_its_time_and_the_program_lives_on() {
     assert!(!all.iter().any(|s| s.event.kind == Kind::ProcessEnd));
     // Only who has outlived the recorder can see this file, and answer.
     std::fs::write(&go, "").unwrap();
-    let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while !done.exists() {
-        assert!(std::time::Instant::now() < patience, "it does not answer");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+    wait_for("its answer", || done.exists());
+}
+
+fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !there() {
+        assert!(Instant::now() < patience, "{what} does not come");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn term_is_passed_on_and_a_second_one_ends_the_recording_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = compiled(dir.path(), "stays", &[]);
+    for deaf in [false, true] {
+        let [file, go, done, ready] =
+            ["lscope", "go", "done", "ready"].map(|name| dir.path().join(format!("{deaf}.{name}")));
+        let mut recorder = common::loopscope()
+            .args(["record", "-o"])
+            .arg(&file)
+            .arg("--")
+            .args([&program, &go, &done, &ready])
+            .args(deaf.then_some("deaf"))
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_for("the program", || ready.exists());
+        let mut sent = None::<Instant>;
+        let mut status = None;
+        wait_for("the recorder's end", || {
+            status = recorder.try_wait().unwrap();
+            // What comes soon after the first is taken for the same wish.
+            let again = deaf && sent.is_some_and(|at| at.elapsed() > Duration::from_secs(1));
+            if status.is_none() && (sent.is_none() || again) {
+                // SAFETY: a signal to a child of ours that has not been waited for.
+                unsafe { libc::kill(recorder.id() as i32, libc::SIGTERM) };
+                sent = Some(Instant::now());
+            }
+            status.is_some()
+        });
+        let code = if deaf { 0 } else { 128 + libc::SIGTERM };
+        assert_eq!(status.and_then(|s| s.code()), Some(code));
+        let ended = |s: &Seen| s.event.kind == Kind::ProcessEnd;
+        assert_eq!(events(&file).iter().any(ended), !deaf);
+        if deaf {
+            std::fs::write(&go, "").unwrap();
+            wait_for("its answer", || done.exists());
+        }
     }
 }
