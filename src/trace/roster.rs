@@ -297,6 +297,7 @@ pub(super) fn tells(rec: &Rec) -> bool {
             | Kind::Name
             | Kind::Io
             | Kind::FdOpen
+            | Kind::FdAddr
             | Kind::FdCloseBegin
             | Kind::FdCloseEnd
             | Kind::DupBegin
