@@ -8,7 +8,7 @@ use super::event::MAX_TEXT;
 /// Room for one character more than a record can carry, so that the push still sees that it was cut.
 const ROOM: usize = MAX_TEXT + 4;
 
-/// A text of at most [`ROOM`] bytes; more is left out.
+/// A text of at most `ROOM` bytes; more is left out.
 #[derive(Clone, Copy)]
 pub struct StackText {
     bytes: [u8; ROOM],
