@@ -123,7 +123,8 @@ class Run:
                 self.said = out.read().decode(errors="replace")
             self.seconds = time.monotonic() - started
             self.results = suite.results(here, self.said)
-            self.report = report(loopscope, recording) if loopscope else None
+            # One test may wait in no call at all, and then there is nothing to record.
+            self.report = report(loopscope, recording) if loopscope and not tests else None
 
 
 def report(loopscope, recording):

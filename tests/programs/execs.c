@@ -10,13 +10,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Named here, the variable lies in the program and no longer in libc. */
+extern char **environ;
+
 static char self[4096];
 
 static void become(int how) {
     static char *const none[] = {NULL}, *const some[] = {"A=1", NULL};
     clearenv();
+    assert(environ == NULL);
     if (how != 4)
         setenv("PATH", "/nowhere", 1);
+    setenv("FRUIT", "apple", 1);
     switch (how) {
     case 0: execl(self, "execs", "a", NULL);
     case 1: execl(self, "execs", "1", "2", "3", "4", "5", "6", "7", "8", "9", NULL);
@@ -34,7 +39,7 @@ int main(int argc, char **argv) {
     if (argc > 1) {
         for (int i = 0; i < argc; i++)
             printf("%s ", argv[i]);
-        printf("%s\n", getenv("A") ? getenv("A") : "-");
+        printf("%s %s\n", getenv("A") ? getenv("A") : "-", getenv("FRUIT") ? getenv("FRUIT") : "-");
         struct pollfd one = {eventfd(1, 0), POLLIN, 0};
         assert(poll(&one, 1, 1000) == 1);
         close(one.fd);

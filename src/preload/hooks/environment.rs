@@ -6,6 +6,7 @@
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char, c_int};
 use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::record::handshake;
 
@@ -66,16 +67,18 @@ pub unsafe fn remember(environment: Strings) {
         if let Some(value) = crate::start::variable(environment, LD_PRELOAD) {
             PRELOAD.set(LD_PRELOAD, value);
         }
+        // libc's own name for it. Relaxed: written before there are threads.
+        let environ = crate::next::anywhere(c"__environ").cast();
+        ENVIRON.store(environ, Ordering::Relaxed);
         if let Some(value) = crate::start::variable(environment, handshake::ENV.as_bytes()) {
             SESSION.set(handshake::ENV.as_bytes(), value);
         }
     }
 }
 
-static ENVIRON: crate::next::Next = crate::next::Next::new();
-
-/// libc's variable, asked for like a function.
-pub const HELPERS: crate::next::Table = &[(c"environ", &ENVIRON)];
+/// Where environ(7) lies. Not asked for like a next function: a program that names the variable has it within itself,
+/// and what libc calls its own is then no longer used.
+static ENVIRON: AtomicPtr<Strings> = AtomicPtr::new(ptr::null_mut());
 
 /// A list of no strings.
 struct Empty([*const c_char; 1]);
@@ -87,13 +90,10 @@ static EMPTY: Empty = Empty([ptr::null()]);
 
 /// The program's own environment; null where it cannot be known. After clearenv(3) there is none, which is an empty one.
 pub fn own() -> Strings {
-    // SAFETY: a variable of this type, wherever it lies.
-    match unsafe { ENVIRON.get::<*const Strings>() } {
-        // SAFETY: libc's own, always readable.
-        Some(place) => match unsafe { *place } {
-            none if none.is_null() => EMPTY.0.as_ptr(),
-            some => some,
-        },
+    // SAFETY: null, or libc's own, which is always readable.
+    match unsafe { ENVIRON.load(Ordering::Relaxed).as_ref() } {
+        Some(none) if none.is_null() => EMPTY.0.as_ptr(),
+        Some(some) => *some,
         None => ptr::null(),
     }
 }

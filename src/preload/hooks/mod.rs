@@ -22,7 +22,6 @@ pub const TABLES: &[crate::next::Table] = &[
     fd::TABLE,
     process::TABLES[0],
     process::TABLES[1],
-    environment::HELPERS,
     block::TABLES[0],
     block::TABLES[1],
     range::TABLES[0],
