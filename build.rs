@@ -135,7 +135,13 @@ fn check(bytes: &[u8]) {
         ));
     }
     let exports: Vec<String> = elf.exports().iter().map(|name| text(name)).collect();
-    for hook in ["epoll_wait", "epoll_ctl", "read", "close"] {
+    for hook in [
+        "epoll_wait",
+        "epoll_ctl",
+        "read",
+        "close",
+        "loopscope_handler_begin",
+    ] {
         if !exports.iter().any(|export| export == hook) {
             fail(&format!("the preload shim does not export {hook}"));
         }

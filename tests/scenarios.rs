@@ -233,7 +233,7 @@ impl Play {
                 e.arg = match k.number("fd") {
                     Some(fd) => {
                         e.aux = BY_FD;
-                        fd as u64
+                        fd as u32 as u64
                     }
                     None => k.need("data") as u64,
                 };
@@ -567,7 +567,7 @@ impl Play {
             }
             "run" => {
                 let run = &self.heard.runs[k.need("n") as usize];
-                check(&mut k, "fd", self.model.reg(run.reg).unwrap().fd);
+                check(&mut k, "fd", self.model.reg(run.reg).map_or(-1, |r| r.fd));
                 check(&mut k, "index", run.index);
                 check(&mut k, "batch", run.batch);
                 check(&mut k, "turn", run.turn);

@@ -58,7 +58,7 @@ impl Model {
             }
             return;
         }
-        let inferred = self.infers(thread);
+        let inferred = self.process_infers(process) && self.seat(seat).is_some_and(|ts| !ts.marks);
         let mut item = Item {
             reg: Id::MAX,
             mask,

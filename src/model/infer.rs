@@ -22,15 +22,15 @@ const LOOK_BACK: usize = 64;
 
 /// A call of a thread, as far as handlers are concerned.
 #[derive(Clone, Copy, Debug)]
-struct Touch {
+pub(super) struct Touch {
     fd: i32,
     /// What the number refers to, `NONE` when not known; how many times it has been opened.
-    desc: u32,
+    pub(super) desc: u32,
     generation: u32,
     entry: u64,
     exit: u64,
     /// Events it answers: one of them reported makes it the start of a handler.
-    answers: u32,
+    pub(super) answers: u32,
     /// It ends at a later event.
     begins: bool,
     site: u16,
@@ -44,16 +44,9 @@ impl ThreadState {
 }
 
 impl Model {
-    /// The thread's handlers are to be inferred.
+    /// Handlers are to be inferred where nobody marks them.
     #[inline]
-    pub(super) fn infers(&self, thread: Id) -> bool {
-        self.threads
-            .get(thread as usize)
-            .is_some_and(|t| !t.work.marks && self.process_infers(t.process))
-    }
-
-    #[inline]
-    fn process_infers(&self, process: Id) -> bool {
+    pub(super) fn process_infers(&self, process: Id) -> bool {
         self.processes
             .get(process as usize)
             .is_some_and(|p| p.infers)
@@ -91,7 +84,7 @@ impl Model {
             begins,
             site: e.site,
         };
-        let served_here = self.infers(thread) && self.serve(thread, process, &touch, at, sink);
+        let served_here = self.serve(thread, process, &touch, at, sink);
         if !served_here && e.kind == Kind::Io {
             self.hand_over(thread, &touch, at, sink);
         }
@@ -117,6 +110,14 @@ impl Model {
         }
     }
 
+    /// When the innermost run of the thread began, if it is one that the program marks.
+    fn marked_since(&self, thread: Id) -> Option<u64> {
+        let seat = self.threads.get(thread as usize)?.work.open.last()?;
+        let l = self.loops.get(seat.loop_id as usize)?;
+        let run = &l.threads.get(seat.at as usize)?.run.as_deref()?.facts;
+        (run.fidelity == Fidelity::Measured).then_some(run.start)
+    }
+
     /// True if the call belongs to something this thread was told.
     fn serve<S: Sink + ?Sized>(
         &mut self,
@@ -130,12 +131,17 @@ impl Model {
             // Nobody has it open: nothing of it was reported.
             return false;
         }
+        let marked = self.marked_since(thread);
         let mut nth = 0;
         while let Some(seat) = self.busy_with(thread, nth) {
             nth += 1;
             let Some(ts) = self.seat(seat) else { continue };
-            if !ts.in_turn || !ts.inferred {
+            if !ts.in_turn || !ts.inferred || ts.marks {
                 continue;
+            }
+            if marked.is_some_and(|since| ts.wakeup < since) {
+                // The run under way is one that the program marks, on another loop.
+                return true;
             }
             if matches!(ts.phase, Phase::Timer { .. } | Phase::Task { .. }) {
                 return false;
@@ -342,11 +348,12 @@ impl Model {
         self.after_run(seat, &open, At { t, ..at }, sink);
     }
 
-    /// The thread waits on `epfd`: the inferred handlers it was busy with are over, unless that descriptor is what they serve.
+    /// The thread turns to the loop of `epfds`: the inferred handlers it was busy with are over, unless one of these is what
+    /// they serve.
     pub(super) fn leave_others<S: Sink + ?Sized>(
         &mut self,
         thread: Id,
-        epfd: i32,
+        epfds: &[i32],
         at: At,
         sink: &mut S,
     ) {
@@ -356,7 +363,10 @@ impl Model {
             .copied()
         {
             let Some(ts) = self.seat(seat) else { return };
-            let nested = ts.run.as_deref().is_some_and(|open| open.fd == epfd);
+            let nested = ts
+                .run
+                .as_deref()
+                .is_some_and(|open| epfds.contains(&open.fd));
             if nested || !ts.inferred_run() {
                 index += 1;
             } else {
@@ -401,49 +411,6 @@ impl Model {
         // The room is used again by the next turn.
         ts.served = served;
         ts.batch.iter_mut().for_each(|item| item.served = NONE);
-    }
-
-    /// Another thread than the one told works on the descriptor: the event was handed over to it.
-    fn hand_over<S: Sink + ?Sized>(&mut self, thread: Id, touch: &Touch, at: At, sink: &mut S) {
-        for slot in self.regs_of(touch.desc) {
-            let Some(reg) = self.regs.get_mut(slot) else {
-                continue;
-            };
-            if !reg.s.unserved {
-                continue;
-            }
-            let (place, index) = reg.s.item;
-            let (exit, loop_id, id) = (reg.s.reported_by, reg.loop_id, reg.id);
-            let Some(l) = self.loops.get_mut(loop_id as usize) else {
-                continue;
-            };
-            let Some(ts) = l.threads.get_mut(place as usize) else {
-                continue;
-            };
-            if ts.thread == thread {
-                continue;
-            }
-            let item = (ts.batch.get_mut(index as usize))
-                .filter(|item| item.reg == id && exit == ts.wakeup_event);
-            if item
-                .as_ref()
-                .is_some_and(|item| item.mask & touch.answers == 0)
-            {
-                continue;
-            }
-            l.handed += 1;
-            reg.handed += 1;
-            reg.s.unserved = false;
-            if let Some(item) = item {
-                if item.state == ItemState::Fetched {
-                    reg.s.fetched = reg.s.fetched.saturating_sub(1);
-                }
-                if matches!(item.state, ItemState::Fetched | ItemState::Unmarked) {
-                    item.state = ItemState::HandedOver(thread);
-                }
-            }
-            self.show(slot, at, Why::HandedOver, Fidelity::Inferred, sink);
-        }
     }
 }
 

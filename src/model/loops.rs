@@ -385,6 +385,8 @@ pub struct ThreadState {
     /// The segment under way: its start, part and the slot of a run's registration.
     pub(super) segment: Option<(u64, super::facts::Part, u32)>,
     pub(super) retained: Retained,
+    /// The thread has marked a handler on this loop: what it does not mark has none.
+    pub(super) marks: bool,
     /// This turn's handlers are inferred.
     pub(super) inferred: bool,
     /// The inferred runs of this turn whose first piece has ended, by their start.
@@ -422,6 +424,7 @@ impl ThreadState {
             begun: false,
             segment: None,
             retained: Retained::default(),
+            marks: false,
             inferred: false,
             served: Vec::new(),
         }

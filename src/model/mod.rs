@@ -25,6 +25,7 @@ pub mod facts;
 pub mod fairness;
 mod fds;
 mod fuzz;
+mod handed;
 pub mod histogram;
 mod infer;
 mod io;
@@ -150,7 +151,7 @@ impl Default for Model {
 
 impl Model {
     /// The version of the fold's rules: derived data of another version is rebuilt.
-    pub const VERSION: u32 = 13;
+    pub const VERSION: u32 = 14;
 
     /// A model that has seen nothing.
     pub fn new(config: Config) -> Self {

@@ -19,17 +19,22 @@ impl Model {
         at: At,
         sink: &mut S,
     ) {
-        let Some(seat) = self.marked_seat(thread, process, e) else {
+        // −1: it serves no descriptor.
+        let named = (e.aux == BY_FD).then(|| i32::try_from(e.arg).unwrap_or(-1));
+        let Some(seat) = self.marked_seat(thread, process, e, named) else {
             return;
         };
-        if let Some(t) = self.threads.get_mut(thread as usize) {
-            t.work.marks = true;
-        }
-        let named = (e.aux == BY_FD)
-            .then(|| i32::try_from(e.arg).ok())
-            .flatten();
         let by_fd = named.map(|fd| self.keyed(seat.loop_id, process, fd));
         self.close_runs(thread, seat, at, sink);
+        if let Some(l) = self.loops.get(seat.loop_id as usize)
+            && self
+                .threads
+                .get(thread as usize)
+                .is_some_and(|t| !t.work.open.is_empty())
+        {
+            let epfds = l.epfds.clone();
+            self.leave_others(thread, &epfds, at, sink);
+        }
         self.end_side_work(seat, at);
         let Some(l) = self.loops.get_mut(seat.loop_id as usize) else {
             return;
@@ -55,6 +60,7 @@ impl Model {
                 .map(|i| i + start);
             after.or_else(|| ts.batch[..start].iter().position(waiting))
         };
+        ts.marks = true;
         let mut slot;
         let mut first = false;
         let mut facts = Run {
@@ -67,7 +73,8 @@ impl Model {
             index: e.aux,
             batch: ts.batch_len,
             mask: 0,
-            wakeup: ts.wakeup.min(at.t),
+            // A worker that has not waited itself was told of nothing.
+            wakeup: if ts.in_turn { ts.wakeup } else { at.t }.min(at.t),
             start: at.t,
             end: at.t,
             more: 0,
@@ -109,7 +116,7 @@ impl Model {
                     .get(seat.loop_id as usize)
                     .map_or(NONE, |l| l.data.get(e.arg))
             });
-            if slot == NONE {
+            if slot == NONE && named.is_none_or(|fd| fd >= 0) {
                 let (desc, generation) = named
                     .and_then(|fd| self.desc_at(process, fd))
                     .unwrap_or((NONE, 0));
@@ -129,6 +136,14 @@ impl Model {
                     sink,
                 );
             }
+        }
+        if item.is_none()
+            && let Some((wakeup, told)) = self.take_over_marked(slot, thread)
+        {
+            facts.wakeup = wakeup.min(at.t);
+            facts.mask = told.map_or(0, |item| item.mask);
+            facts.ready = told.and_then(|item| item.ready);
+            facts.notice_fidelity = told.map_or(Fidelity::Absent, |item| item.fidelity);
         }
         let mut part = Id::MAX;
         let mut new_handler = false;
@@ -188,12 +203,57 @@ impl Model {
         }
     }
 
-    /// The seat of a mark: on its loop, or on the one the thread is busy with where it names none.
-    fn marked_seat(&mut self, thread: Id, process: Id, e: &Event) -> Option<Seat> {
+    /// The seat of a run that begins: on its loop; where it names none, the one that was told of the descriptor it serves,
+    /// else one where the thread marks, else the one it waited on last.
+    fn marked_seat(&mut self, thread: Id, process: Id, e: &Event, fd: Option<i32>) -> Option<Seat> {
         if e.fd >= 0 {
             return self.seat_at(thread, process, e.fd, e.t);
         }
-        self.threads.get(thread as usize)?.work.last
+        let work = &self.threads.get(thread as usize)?.work;
+        let (last, one) = (work.last?, work.seats.len() == 1);
+        let Some(fd) = fd.filter(|_| !one) else {
+            return Some(last);
+        };
+        if self.is_told(last, process, fd) {
+            return Some(last);
+        }
+        let seats = self.threads.get(thread as usize)?.work.seats.iter();
+        let mut others = seats.rev().take(MAX_NESTED);
+        let told = others.clone().find(|s| self.is_told(**s, process, fd));
+        let marks = |seat: Seat| {
+            let l = self.loops.get(seat.loop_id as usize);
+            let ts = l.and_then(|l| l.threads.get(seat.at as usize));
+            ts.is_some_and(|ts| ts.in_turn && ts.marks)
+        };
+        let other = told.or_else(|| others.find(|s| !marks(last) && marks(**s)));
+        Some(other.copied().unwrap_or(last))
+    }
+
+    /// The last batch of this seat holds the descriptor.
+    fn is_told(&self, seat: Seat, process: Id, fd: i32) -> bool {
+        let l = self.loops.get(seat.loop_id as usize);
+        let reg = self.regs.get(self.keyed(seat.loop_id, process, fd));
+        match (l.and_then(|l| l.threads.get(seat.at as usize)), reg) {
+            (Some(ts), Some(reg)) => {
+                ts.in_turn && reg.s.item.0 == seat.at && reg.s.reported_by == ts.wakeup_event
+            }
+            _ => false,
+        }
+    }
+
+    /// The seat of a run that ends: on its loop, or the innermost of the thread's where it names none.
+    fn marked_end(&mut self, thread: Id, process: Id, e: &Event) -> Option<Seat> {
+        if e.fd >= 0 {
+            return self.seat_at(thread, process, e.fd, e.t);
+        }
+        let work = &self.threads.get(thread as usize)?.work;
+        let mut open = work.open.iter().rev();
+        let marked = open.find(|seat| {
+            let l = self.loops.get(seat.loop_id as usize);
+            let ts = l.and_then(|l| l.threads.get(seat.at as usize));
+            ts.is_some_and(|ts| ts.run.is_some() && !ts.inferred_run())
+        });
+        marked.copied().or(work.last)
     }
 
     /// Ends the open run of this loop and thread, and every run nested inside it.
@@ -228,7 +288,7 @@ impl Model {
         at: At,
         sink: &mut S,
     ) {
-        let Some(seat) = self.marked_seat(thread, process, e) else {
+        let Some(seat) = self.marked_end(thread, process, e) else {
             return;
         };
         self.close_runs(thread, seat, at, sink);

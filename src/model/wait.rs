@@ -57,7 +57,7 @@ impl Model {
         let Some(seat) = self.wait_seat(thread, process, e) else {
             return;
         };
-        self.leave_others(thread, e.fd, at, sink);
+        self.leave_others(thread, &[e.fd], at, sink);
         self.close_runs(thread, seat, at, sink);
         self.end_turn(seat, at, sink);
         let started = self
@@ -112,7 +112,7 @@ impl Model {
             return;
         }
         self.touch_ends(thread, at);
-        let inferred = self.infers(thread);
+        let infers = self.process_infers(process);
         let Some(seat) = self.wait_seat(thread, process, e) else {
             return;
         };
@@ -145,7 +145,7 @@ impl Model {
         // Nor does it prove anything of descriptors that may not have been in the array.
         ts.exit_had_room = epoll && n >= 0 && (n as u32) < ts.maxevents;
         ts.in_turn = true;
-        ts.inferred = inferred;
+        ts.inferred = infers && !ts.marks;
         ts.next_item = 0;
         ts.parts = TurnParts::default();
         let stranded = !was_waiting && (!ts.batch.is_empty() || ts.run.is_some());

@@ -7,7 +7,7 @@
 //! | [`next`] | the function behind each hook, and the `hooks!` table |
 //! | [`tls`] | the calling thread's ring |
 //! | [`identity`] | who the calling thread is, also where the kernel may not be asked |
-//! | [`site`], [`name`] | callers and named calls as small numbers |
+//! | [`site`], [`name`], [`said`] | callers, named calls and the program's own names as small numbers |
 //! | [`events`] | what a call becomes, by family |
 //! | [`hooks`] | the exported functions, by family |
 //! | [`sys`] | system calls of our own: at start, and before it |
@@ -32,6 +32,7 @@ mod hooks;
 mod identity;
 mod name;
 mod next;
+mod said;
 mod site;
 mod start;
 mod sys;

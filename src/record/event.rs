@@ -54,7 +54,7 @@
 //! | Output       | stream ᵃ   | –      | rows<<16 \| cols | –               | –               | bytes, ≤ 256    |
 //!
 //! ¹ position in the ready batch; [`NO_INDEX`] when the program names the run itself (`dispatch(token)`); [`BY_FD`] when it
-//! names the descriptor: `arg` is its number, `fd` −1 stands for the loop the thread waited on last.
+//! names the descriptor: `arg` is its number (2³² − 1: it serves none), `fd` −1 stands for the loop the thread waited on last.
 //! ² clipped to ±2³¹; bytes moved when positive. ³ bit 0 non-blocking, bit 1 close-on-exec, bit 2 both known.
 //! ⁴ `tcp 127.0.0.1:51234>127.0.0.1:7001`; the pair as its own side sees it; a side left empty
 //! says nothing: what was told of it before stands. ⁵ the code address a call

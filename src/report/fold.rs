@@ -331,6 +331,9 @@ fn an_fd(model: &Model, r: &Registration) -> Fd {
         fd: r.fd,
         generation: r.generation,
         name: descriptor(&r.name, r.kind).to_owned(),
+        handler: model
+            .name(r.handler_process, Space::Handler, r.handler)
+            .to_owned(),
         interest: r.interest,
         state: word(r.word),
         fidelity: fidelity(r.fidelity),

@@ -184,6 +184,7 @@ fn an_fd(j: &mut Json, f: &Fd) {
         j.object("behind_ns", |j| {
             j.field("sum", f.waited).field("max", f.waited_max);
         });
+        j.field("handler", known(&f.handler));
     });
 }
 

@@ -213,6 +213,8 @@ pub struct Fd {
     pub generation: u32,
     /// What it is.
     pub name: String,
+    /// What serves it, as the program calls it.
+    pub handler: String,
     /// The interest mask.
     pub interest: u32,
     /// Its state at the end.

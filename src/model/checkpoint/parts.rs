@@ -175,7 +175,7 @@ macro_rules! codec_some {
     };
 }
 
-codec_some!(Work { open, last, seats, ctl, close, dup, nested_poll, call, timers, marks, clock } else { cached: None });
+codec_some!(Work { open, last, seats, ctl, close, dup, nested_poll, call, timers, clock } else { cached: None });
 codec!(Thread {
     id,
     number,
@@ -206,7 +206,7 @@ codec!(Process {
 });
 codec_some!(ThreadState {
     thread, phase, call, batch, batch_len, maxevents, turn, wakeup, wakeup_event, waits, entered, timeout, awaited,
-    exit_had_room, run, next_item, depth, parts, in_turn, begun, segment, retained, inferred, served,
+    exit_had_room, run, next_item, depth, parts, in_turn, begun, segment, retained, marks, inferred, served,
 } else { room: None });
 codec_some!(Loop {
     id, process, kind, epfds, name, threads, since, ended, waits, wakeups, timeouts, interrupted, failed,

@@ -6,6 +6,7 @@ pub mod call;
 pub mod ctl;
 pub mod fd;
 pub mod io;
+pub mod mark;
 pub mod open;
 pub mod socket;
 pub mod wait;

@@ -6,6 +6,7 @@ pub mod epoll;
 pub mod fd;
 pub mod guard;
 pub mod io;
+pub mod mark;
 pub mod poll;
 pub mod process;
 pub mod range;
