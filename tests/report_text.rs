@@ -282,3 +282,26 @@ fn a_return_that_may_be_lost_is_not_called_missing() {
     s.recording.lost = 200;
     assert!(report(&s).contains("6 not seen to return"));
 }
+
+#[test]
+fn what_rests_on_inferred_handlers_is_marked_and_what_is_marked_by_the_program_is_not() {
+    let exact = report(&summary());
+    assert!(!exact.contains('~'), "{exact}");
+    let mut s = summary();
+    for l in &mut s.loops {
+        l.handlers = Some("inferred");
+    }
+    let text = report(&s);
+    let line = |start: &str| text.lines().find(|l| l.starts_with(start)).unwrap();
+    assert!(line("  queue ~").len() < 80 && line("  run ~").len() < 80);
+    assert!(text.replace('\n', " ").contains("had ~98 %"), "{text}");
+    assert!(text.contains("~ is inferred"), "{text}");
+    // No share and no cost of a handler without it.
+    let tables = text.split("who waited most").nth(1).unwrap();
+    let rows: Vec<&str> = tables.lines().filter(|l| l.ends_with(" %")).collect();
+    assert!(
+        !rows.is_empty() && rows.iter().all(|l| l.matches('~').count() == 2),
+        "{rows:?}"
+    );
+    assert!(text.contains("the longest wait was ~4.13 ms"), "{text}");
+}

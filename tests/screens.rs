@@ -5,6 +5,8 @@
 
 #[path = "screens/greedy.rs"]
 mod greedy;
+#[path = "screens/guesses.rs"]
+mod guesses;
 #[path = "screens/keys.rs"]
 mod keys;
 #[path = "screens/session.rs"]

@@ -351,9 +351,12 @@ impl Model {
         sums.index()
     }
 
-    /// Jain's index over the current window of 1 s, or the last one while the current has no run.
-    pub fn fairness_now(&self, loop_id: Id) -> Option<f64> {
+    /// Jain's index over the window of 1 s that `now` lies in; `None` while nobody was served in it.
+    pub fn fairness_now(&self, loop_id: Id, now: u64) -> Option<f64> {
         let window = &self.loops.get(loop_id as usize)?.window;
+        if window.number != now / fairness::WINDOW_NS + 1 {
+            return None;
+        }
         let mut sums = fairness::Sums::default();
         for reg in window
             .touched
@@ -364,6 +367,6 @@ impl Model {
                 sums.add(reg.s.window_run, reg.s.window_queue);
             }
         }
-        sums.index().or(window.last)
+        sums.index()
     }
 }

@@ -306,3 +306,22 @@ pub struct Behind {
     /// In how many pieces.
     pub times: u32,
 }
+
+impl Loop {
+    /// Its handler runs are inferred from the program's calls.
+    pub fn infers(&self) -> bool {
+        self.handlers == Some("inferred")
+    }
+}
+
+impl Summary {
+    /// The mark of what rests on this loop's handler runs: `~` where they are inferred.
+    pub fn guess(&self, loop_id: u32) -> &'static str {
+        let of = self.loops.iter().find(|l| l.id == loop_id);
+        if of.is_some_and(Loop::infers) {
+            "~"
+        } else {
+            ""
+        }
+    }
+}

@@ -35,7 +35,7 @@ pub fn to_text(s: &Summary, options: &Options<'_>) -> String {
     if let Some(worst) = &s.worst {
         out.line("");
         out.line("the longest wait");
-        out.wrapped("  ", &story(worst));
+        out.wrapped("  ", &story(worst, s.guess(worst.loop_id)));
         let at = crate::when::When::At(worst.start_ns);
         out.line(&match options.file {
             Some(file) => format!(
@@ -73,7 +73,10 @@ fn verdict(s: &Summary) -> String {
     let waited = Duration(worst.waited);
     let mut text = format!(
         "{who}: the longest wait was {}{waited}, of {}",
-        at_most(worst),
+        match at_most(worst) {
+            "" => s.guess(worst.loop_id),
+            bound => bound,
+        },
         name_of(&worst.name, worst.fd)
     );
     let Some(cause) = (s.fds.iter())
@@ -85,21 +88,22 @@ fn verdict(s: &Summary) -> String {
     let all: u64 = s.fds.iter().filter_map(|f| Some(f.caused?.1)).sum();
     let part = cause.caused.map_or(0, |c| c.1) as f64 / all.max(1) as f64;
     let name = name_of(&cause.name, cause.fd);
+    let guess = s.guess(cause.loop_id);
     let _ = match (part >= 0.5, cause.share) {
         (true, Some(share)) => write!(
             text,
-            "; {name} had {} of the run time and {} of the waiting was behind it.",
+            "; {name} had {guess}{} of the run time and {guess}{} of the waiting was behind it.",
             percent(share),
             percent(part)
         ),
         (true, None) => write!(
             text,
-            "; {} of the waiting was behind {name}.",
+            "; {guess}{} of the waiting was behind {name}.",
             percent(part)
         ),
         (false, _) => write!(
             text,
-            "; no handler stands out, {} of the waiting was behind {name}.",
+            "; no handler stands out, {guess}{} of the waiting was behind {name}.",
             percent(part)
         ),
     };
@@ -120,7 +124,7 @@ fn reads_alike(lo: u64, hi: u64) -> bool {
 }
 
 /// The longest wait as sentences; its parts add up.
-fn story(w: &Worst) -> String {
+fn story(w: &Worst, guess: &str) -> String {
     let name = name_of(&w.name, w.fd);
     let queue = Duration(w.start_ns.saturating_sub(w.wakeup_ns));
     let (told, waited, work) = (
@@ -130,19 +134,19 @@ fn story(w: &Worst) -> String {
     );
     let mut text = match w.notice {
         Some((lo, hi)) if reads_alike(lo, hi) => format!(
-            "{name} became ready at {}, the program was told {} later and its handler started {queue} after that: \
-             {waited} of waiting for {work} of work.",
+            "{name} became ready at {}, the program was told {} later and its handler started {guess}{queue} after that: \
+             {guess}{waited} of waiting for {guess}{work} of work.",
             Duration(w.ready_ns),
             Duration(hi),
         ),
         Some((lo, hi)) => format!(
             "{name} became ready between {} and {} before the program was told at {told}, and its handler started \
-             {queue} after that: at most {waited} of waiting behind others for {work} of work.",
+             {guess}{queue} after that: at most {waited} of waiting behind others for {guess}{work} of work.",
             Duration(lo),
             Duration(hi),
         ),
         None => format!(
-            "The program was told of {name} at {told}, and its handler started {queue} later, for {work} of work. \
+            "The program was told of {name} at {told}, and its handler started {guess}{queue} later, for {guess}{work} of work. \
              How long it had been ready is not known."
         ),
     };
@@ -296,8 +300,9 @@ impl Page {
         self.line("               count       sum       p50       p90       p99       max");
         self.times("turn", Some(l.iteration));
         self.bounds("notice", l.notice);
-        self.times("queue", l.queue);
-        self.times("run", l.run);
+        let guess = s.guess(l.id);
+        self.times(&format!("queue {guess}"), l.queue);
+        self.times(&format!("run {guess}"), l.run);
         if let Some(t) = &l.timers {
             self.times("late", Some(t.late));
             self.line(&format!(
@@ -361,9 +366,10 @@ impl Page {
                 None => "queue",
                 _ => "",
             };
+            let guess = s.guess(f.loop_id);
             let run = f
                 .run
-                .map_or("–".to_owned(), |r| Duration(r.sum).to_string());
+                .map_or("–".to_owned(), |r| format!("{guess}{}", Duration(r.sum)));
             self.line(&format!(
                 "  {:>5}  {} {:>7} {mark:>7} {:>7} {:>9} {run:>9} {:>6}",
                 f.fd,
@@ -371,7 +377,10 @@ impl Page {
                 grouped(f.ready),
                 Duration(f.waited).to_string(),
                 Duration(f.waited_max).to_string(),
-                f.share.map_or("–".to_owned(), percent),
+                f.share.map_or("–".to_owned(), |share| format!(
+                    "{guess}{}",
+                    percent(share)
+                )),
             ));
         }
     }
@@ -392,14 +401,15 @@ impl Page {
         self.line("     fd  name                     runs  cost others            longest run");
         for f in causes.into_iter().take(top) {
             let (lo, hi) = f.caused.unwrap_or_default();
+            let guess = s.guess(f.loop_id);
             let cost = if reads_alike(lo, hi) {
-                Duration(hi).to_string()
+                format!("{guess}{}", Duration(hi))
             } else {
-                format!("{} to {}", Duration(lo), Duration(hi))
+                format!("{guess}{} to {}", Duration(lo), Duration(hi))
             };
             let longest = f
                 .run
-                .map_or("–".to_owned(), |r| Duration(r.max).to_string());
+                .map_or("–".to_owned(), |r| format!("{guess}{}", Duration(r.max)));
             self.line(&format!(
                 "  {:>5}  {} {:>7}  {cost:<22} {longest:>11}",
                 f.fd,
@@ -424,6 +434,9 @@ impl Page {
         }
         if r.kernel_ready == "bounded" {
             notes.push("<= times are upper bounds: it became ready at some instant after the last proof that it was not".to_owned());
+        }
+        if s.loops.iter().any(|l| l.infers()) {
+            notes.push("~ is inferred from the program's calls: a handler starts at the first call on its fd and ends where the next one starts or at its last call; queue, run, share and whose handler others waited for follow from that".to_owned());
         }
         for setup in &s.setup {
             notes.push(format!(

@@ -2,6 +2,7 @@
 //! 16 bytes now and then. Deterministic to the nanosecond, so that frames can be compared.
 
 use loopscope::record::event::{Ctl, Event, FdKind, Kind, Op, Space, Wait};
+use loopscope::record::handshake::Source;
 use loopscope::trace::{Meta, Options, Writer};
 use std::path::Path;
 
@@ -23,6 +24,10 @@ pub struct Script {
     pub stamps: bool,
     /// `bob` is edge-triggered and its handler leaves bytes behind at this instant.
     pub leaves_bytes_at: Option<u64>,
+    /// The program marks no handlers: the preload shim saw its calls.
+    pub unmarked: bool,
+    /// Nothing after this instant was recorded.
+    pub cut_at: u64,
     /// Names of the fds 3, 5, 6, 7, 8, 9.
     pub names: [&'static str; 6],
 }
@@ -33,6 +38,8 @@ impl Default for Script {
             duration: 100_000_000,
             stamps: true,
             leaves_bytes_at: None,
+            unmarked: false,
+            cut_at: u64::MAX,
             names: ["listen", "ann", "flood", "bob", "cid", "dee"],
         }
     }
@@ -43,11 +50,19 @@ struct Out {
     t: u64,
     clients: Vec<Client>,
     stamps: bool,
+    unmarked: bool,
+    cut_at: u64,
     random: u64,
 }
 
 impl Out {
-    fn put(&mut self, event: Event, text: &[u8]) {
+    fn put(&mut self, mut event: Event, text: &[u8]) {
+        match event.kind {
+            _ if self.t > self.cut_at => return,
+            Kind::RunBegin | Kind::RunEnd if self.unmarked => return,
+            Kind::ProcessStart if self.unmarked => event.aux = Source::Preload as u16,
+            _ => {}
+        }
         self.writer.write(&Event { t: self.t, ..event }, text);
     }
     fn below(&mut self, n: u64) -> u64 {
@@ -170,6 +185,8 @@ pub fn grow(path: &Path, script: Script) -> Writer {
         t: 0,
         clients: Vec::new(),
         stamps: script.stamps,
+        unmarked: script.unmarked,
+        cut_at: script.cut_at,
         random: 0x9e37_79b9_7f4a_7c15,
     };
     let base = Event {

@@ -3,6 +3,7 @@
 use super::App;
 use crate::model::{Id, Loop};
 use crate::trace::Error;
+use crate::tui::view::which::passes_on;
 use crate::when::When;
 use std::cmp::Reverse;
 
@@ -18,18 +19,27 @@ impl App {
         Ok(())
     }
 
-    /// Leaves a loop that nobody chose and that has done nothing for the busiest one: a program's first loop may be one
-    /// that a library keeps for itself.
+    /// Leaves a loop that nobody chose for the busiest one: it has done nothing, as one that a library keeps for itself,
+    /// or it only passes on what another loop is told of.
     pub fn leave_idle_loop(&mut self) {
         let idle = self.the_loop().is_some_and(|l| l.turns == 0);
-        if idle && !self.loop_chosen && self.chosen.is_none() {
+        if (idle || passes_on(self, self.loop_id).is_some())
+            && !self.loop_chosen
+            && self.chosen.is_none()
+        {
             self.loop_id = self.busiest().unwrap_or(self.loop_id);
         }
     }
 
     fn busiest(&self) -> Option<Id> {
         let loops = self.model().loops().iter();
-        loops.max_by_key(|l| (l.turns, Reverse(l.id))).map(|l| l.id)
+        let rank = |l: &&Loop| {
+            let own = passes_on(self, l.id).is_none();
+            // Turns without an event, of timers or of looks, count where nobody has any.
+            let waited = !l.threads.is_empty();
+            (own, l.ready, l.turns, waited, Reverse(l.id))
+        };
+        loops.max_by_key(rank).map(|l| l.id)
     }
 
     /// The loop whose thread pushed the event; of several the one it names.

@@ -2,6 +2,7 @@
 //! [`App::data`] (the recording has grown), and nowhere else; screens are drawn from `&App`.
 
 mod choose;
+pub mod known;
 mod later;
 mod line;
 mod prepare;
@@ -357,6 +358,13 @@ impl App {
                 self.loop_id = (i64::from(self.loop_id) + i64::from(by)).rem_euclid(loops) as Id;
                 self.loop_chosen = true;
                 self.chosen = None;
+                let which = super::view::which::words(self, self.loop_id)
+                    .into_iter()
+                    .next();
+                self.say(match which {
+                    Some(which) => format!("loop {} of {loops}: {which}", self.loop_id + 1),
+                    None => "there is no loop yet".to_owned(),
+                });
             }
             Message::Zoom(by) => {
                 if !self.zoom(by) {

@@ -5,6 +5,7 @@ use super::moment::{self, Stage};
 use crate::model::{Fidelity, Id, Part, Range, Run, Segment, blame};
 use crate::record::event::Space;
 use crate::tui::app::App;
+use crate::tui::app::known::mark_of;
 use crate::tui::view::popup;
 use crate::tui::widget::bar;
 use crate::tui::widget::pen::Pen;
@@ -63,18 +64,21 @@ fn before(app: &App, run: &Run, part: Part) -> String {
 pub fn lines(app: &App, run: &Run, stage: Stage) -> Vec<String> {
     let parts = parts(app, run);
     let name = app.names.name(run.reg);
+    let mark = mark_of(run);
     let mut out = Vec::new();
     if parts.is_empty() {
         out.push(match stage {
             Stage::Ready | Stage::Queued => "behind nobody so far".to_owned(),
-            _ => "behind nobody: its handler started at once".to_owned(),
+            _ if mark.is_empty() => "behind nobody: its handler started at once".to_owned(),
+            _ => "behind nobody: its first call came at once".to_owned(),
         });
     } else {
         let list: Vec<String> = parts
             .iter()
             .map(|(who, r)| format!("{who} {}", range(*r)))
             .collect();
-        out.push(format!("behind: {}", text::list(&list, 5)));
+        let guess = if mark.is_empty() { "" } else { " (inferred)" };
+        out.push(format!("behind{guess}: {}", text::list(&list, 5)));
     }
     let wait = run.waited();
     if matches!(stage, Stage::Ready | Stage::Queued) {
@@ -95,14 +99,14 @@ pub fn lines(app: &App, run: &Run, stage: Stage) -> Vec<String> {
         && wait.lo == wait.hi
     {
         out.push(format!(
-            "{name} waited {} for {} of work; {:.0} % of that wait was {who}.",
+            "{name} waited {mark}{} for {mark}{} of work; {mark}{:.0} % of that wait was {who}.",
             time(wait.hi),
             time(run.run()),
             most.hi as f64 * 100.0 / wait.hi as f64
         ));
     } else {
         out.push(format!(
-            "{name} waited {} for {} of work.",
+            "{name} waited {mark}{} for {mark}{} of work.",
             range(wait),
             time(run.run())
         ));
@@ -117,6 +121,9 @@ pub fn lines(app: &App, run: &Run, stage: Stage) -> Vec<String> {
             time(n.hi - n.lo)
         ),
     });
+    if !mark.is_empty() {
+        out.push("~ inferred: a handler starts at its first call on the fd".to_owned());
+    }
     out
 }
 

@@ -4,6 +4,7 @@ use super::blame;
 use super::moment::{self, Stage};
 use crate::model::{Fidelity, Run, Word};
 use crate::tui::app::App;
+use crate::tui::app::known::mark_of;
 use crate::tui::theme::{self, ABSENT, QUEUED, READY, RUN};
 use crate::tui::widget::pen::Pen;
 use crate::tui::widget::text::{self, range, time};
@@ -42,11 +43,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         pen.put(1, 1, &told, theme::plain());
         return;
     };
-    let mut told = chain(&run, stage);
-    if text::width(&told) > w - 2 {
-        told = told.replace("─► done", "");
-    }
-    pen.put(1, 1, &told, theme::plain());
+    pen.put(1, 1, &fitting(&run, stage, w - 2), theme::plain());
     proportions(&mut pen.part(1, 2, w - 2, 1), &run, stage);
     let lines = blame::lines(app, &run, stage);
     let mut y = 3;
@@ -56,6 +53,17 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
             y += 1;
         }
     }
+}
+
+/// The chain in one line of `room` cells: its ends go first, they follow from the rest.
+fn fitting(run: &Run, stage: Stage, room: usize) -> String {
+    let whole = chain(run, stage);
+    let open = whole.replace("─► done", "");
+    let from = open.find("notice").unwrap_or(0);
+    let bare = open.get(from..).unwrap_or_default().to_owned();
+    let fits = |told: &&String| text::width(told) <= room;
+    let told = [&whole, &open, &bare].into_iter().find(fits).cloned();
+    told.unwrap_or(bare)
 }
 
 /// `ready 90.16 ─notice 4.06─► told 94.22 ─queue 0.07─► runs 94.29 ─run 0.01─► done`, all in milliseconds.
@@ -75,22 +83,30 @@ pub fn chain(run: &Run, stage: Stage) -> String {
         None => ABSENT.to_string(),
     };
     let told = ms(run.wakeup);
-    let (queue, runs) = (ms(run.queue()), ms(run.start));
+    let mark = mark_of(run);
+    let (queue, runs) = (
+        format!("{mark}{}", ms(run.queue())),
+        format!("{mark}{}", ms(run.start)),
+    );
+    let not_yet = match mark {
+        "" => "not started",
+        _ => "no call on it yet",
+    };
     match stage {
         Stage::Ready => {
             format!("ready {ready} ─notice {notice} so far─► the program is not told yet")
         }
         Stage::Queued => {
             format!(
-                "ready {ready} ─notice {notice}─► told {told} ─queue {queue} so far─► not started"
+                "ready {ready} ─notice {notice}─► told {told} ─queue {queue} so far─► {not_yet}"
             )
         }
         Stage::Running => format!(
-            "ready {ready} ─notice {notice}─► told {told} ─queue {queue}─► runs {runs}, {} so far",
+            "ready {ready} ─notice {notice}─► told {told} ─queue {queue}─► runs {runs}, {mark}{} so far",
             ms(run.run())
         ),
         Stage::Done => format!(
-            "ready {ready} ─notice {notice}─► told {told} ─queue {queue}─► runs {runs} ─run {}─► done",
+            "ready {ready} ─notice {notice}─► told {told} ─queue {queue}─► runs {runs} ─run {mark}{}─► done",
             ms(run.run())
         ),
     }
@@ -100,11 +116,12 @@ pub fn chain(run: &Run, stage: Stage) -> String {
 fn proportions(pen: &mut Pen<'_>, run: &Run, stage: Stage) {
     let notice = run.notice.map_or(0, |n| n.hi);
     let total = (notice + run.queue() + run.run()).max(1);
+    let mark = mark_of(run);
     let said = match run.notice {
-        _ if stage.is_open() => format!(" {} so far", time(total)),
-        Some(n) if n.lo < n.hi => format!(" total at most {}", time(total)),
-        Some(_) => format!(" total {}, the sum", time(total)),
-        None => format!(" queue and run {}", time(total)),
+        _ if stage.is_open() => format!(" {mark}{} so far", time(total)),
+        Some(n) if n.lo < n.hi => format!(" total at most {mark}{}", time(total)),
+        Some(_) => format!(" total {mark}{}, the sum", time(total)),
+        None => format!(" queue and run {mark}{}", time(total)),
     };
     let cells = pen.width().saturating_sub(text::width(&said) + 1);
     let part = |ns: u64| match ns {
@@ -136,17 +153,20 @@ pub fn worst(pen: &mut Pen<'_>, app: &App) {
         return;
     };
     boxes::across(pen, 0, theme::quiet());
-    boxes::title(
-        pen,
-        1,
-        0,
-        w - 2,
-        match app.chosen() {
-            Some(_) => "the worst waits in view (x goes to the first)",
-            None => "the worst waits in view (x goes to the first, ↑↓ chooses an fd)",
-        },
-        theme::strong(),
-    );
+    let base = app.titled("the worst waits in view");
+    let hints = [
+        " (x goes to the first, ↑↓ chooses an fd)",
+        " (x: the first, ↑↓ an fd)",
+        "",
+    ];
+    let hints = match app.chosen() {
+        Some(_) => [" (x goes to the first)", " (x: the first)", ""],
+        None => hints,
+    };
+    let titles = hints.map(|hint| format!("{base}{hint}"));
+    let fits = titles.iter().find(|t| text::width(t) + 4 <= w);
+    let title = fits.unwrap_or(&base);
+    boxes::title(pen, 1, 0, w - 2, title, theme::strong());
     if window.is_summary() {
         let line =
             "too many events in view to tell single runs apart: x goes to the worst, w zooms in";
@@ -163,6 +183,15 @@ pub fn worst(pen: &mut Pen<'_>, app: &App) {
         .collect();
     runs.retain(|r| r.end >= from && r.start < to);
     runs.sort_by_key(|r| (std::cmp::Reverse(wait(r)), r.event));
+    if runs.is_empty() {
+        let line = match w {
+            0..76 => "none: nothing was served in view. f shows more",
+            _ => {
+                "none: nothing was served in view. f shows the turns at the cursor, then everything"
+            }
+        };
+        pen.put(1, 1, line, theme::quiet());
+    }
     let most = runs.first().map_or(1, |r| wait(r).max(1));
     for (i, run) in runs.iter().take(h - 1).enumerate() {
         let y = i + 1;

@@ -38,11 +38,15 @@ fn max(h: &Histogram) -> String {
     }
 }
 
-/// Its longest wait for its turn, as far as it is known.
-pub fn longest(reg: &Registration) -> String {
+/// Its longest wait for its turn, as far as it is known. An inferred handler starts at its first call at the latest:
+/// an upper bound stays one.
+pub fn longest(app: &App, reg: &Registration) -> String {
     match reg.waited_max.hi {
         0 => ABSENT.to_string(),
-        max => at_most(reg.waited_max.lo, max),
+        max => match at_most(reg.waited_max.lo, max) {
+            bound if bound.starts_with('<') => bound,
+            figure => format!("{}{figure}", app.mark()),
+        },
     }
 }
 
@@ -68,7 +72,7 @@ pub const COLUMNS: &[Column] = &[
         width: 12,
         falling: true,
         from: 0,
-        cell: |_, r| longest(r),
+        cell: longest,
         key: |r| r.waited_max.hi,
     },
     Column {
@@ -77,7 +81,7 @@ pub const COLUMNS: &[Column] = &[
         falling: true,
         from: 0,
         cell: |app, r| match strip::share(app, r) {
-            Some(share) => format!("{:.1} %", share * 100.0),
+            Some(share) => format!("{}{:.1} %", app.mark(), share * 100.0),
             None => ABSENT.to_string(),
         },
         key: |r| r.run_ns,
@@ -181,10 +185,16 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     boxes::outline(pen, theme::quiet());
     let sort = COLUMNS[app.sort.0.min(COLUMNS.len() - 1)].title;
     let regs = sorted(app);
-    let title = format!(
-        "who waited: {}, by {sort} (o: next column)",
+    let title = app.titled(&format!(
+        "who waited: {}, by {sort}",
         plural(regs.len() as u64, "fd")
-    );
+    ));
+    let next = format!("{title} (o: next column)");
+    let title = if text::width(&next) + 4 > w {
+        title
+    } else {
+        next
+    };
     boxes::title(pen, 1, 0, w - 2, &title, theme::strong());
     let chart = match h {
         0..16 => 3,
@@ -303,15 +313,16 @@ pub fn columns(width: usize) -> usize {
 fn over_time(pen: &mut Pen<'_>, app: &App) {
     let (w, h) = (pen.width(), pen.height());
     let overall = app.model().fairness(app.loop_id);
-    let now = app.model().fairness_now(app.loop_id);
-    let said = |f: Option<f64>| f.map_or(ABSENT.to_string(), |f| format!("{f:.2}"));
+    let now = app.model().fairness_now(app.loop_id, app.t());
+    let said = |f: Option<f64>| f.map_or(ABSENT.to_string(), |f| format!("{}{f:.2}", app.mark()));
     let regs = app.regs();
     let worst = regs
         .iter()
         .max_by_key(|r| r.waited_max.hi)
         .filter(|r| r.waited_max.hi > 0);
     let wait = worst.map_or(String::new(), |r| {
-        format!("   longest wait {} ({})", longest(r), app.names.name(r.id))
+        let wait = longest(app, r);
+        format!("   longest wait {wait} ({})", app.names.name(r.id))
     });
     let line = format!("so far {}   this second {}{wait}", said(overall), said(now));
     pen.put(1, 0, &line, theme::plain());

@@ -45,14 +45,14 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let (w, h) = (pen.width(), pen.height());
     boxes::outline(pen, theme::quiet());
     let Some(reg) = app.chosen() else {
-        boxes::title(pen, 1, 0, w - 2, "fds", theme::strong());
+        boxes::title(pen, 1, 0, w - 2, &app.titled("fds"), theme::strong());
         let regs = fairness::sorted(app);
         fairness::draw_table(&mut pen.part(1, 1, w - 2, h.saturating_sub(2)), app, &regs);
         return;
     };
     let wide = w >= 110;
     let facts_rows = if h < 18 { 4 } else { 6 };
-    let title = format!("fd {} {}", reg.fd, app.names.name(reg.id));
+    let title = app.titled(&format!("fd {} {}", reg.fd, app.names.name(reg.id)));
     boxes::title(pen, 1, 0, w - 2, &title, theme::strong());
     facts(&mut pen.part(1, 1, w - 2, facts_rows), app, reg);
     let y = facts_rows + 1;
@@ -109,12 +109,13 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     );
 }
 
-fn line(h: &Histogram, lo: Option<&Histogram>) -> String {
+/// Quantiles; with `lo` upper bounds of it, with `mark` before each figure.
+fn line(h: &Histogram, lo: Option<&Histogram>, mark: &str) -> String {
     if h.is_empty() {
         return ABSENT.to_string();
     }
     let bounded = lo.is_some_and(|lo| lo.sum() < h.sum());
-    let mark = if bounded { "<=" } else { "" };
+    let mark = if bounded { "<=" } else { mark };
     let at = |q: f64| format!("{mark}{}", time(h.quantile(q)));
     format!(
         "p50 {}  p99 {}  max {mark}{}",
@@ -168,7 +169,7 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
         None => format!("registered since {}", time(reg.registered_ns)),
     };
     if pen.height() < 6 {
-        return times(pen, reg, 1);
+        return times(pen, app, reg, 1);
     }
     pen.put(
         1,
@@ -181,18 +182,22 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
         0 if w < 110 => String::new(),
         n => format!(", {word} {}", count(n)),
     };
+    let bypassed = match reg.bypassed_max {
+        0 => "never bypassed".to_owned(),
+        n => format!("bypassed {} at most", often(u64::from(n))),
+    };
     let moved = format!(
-        "told {} times, served {}{}{}   in {}, out {}   bypassed {} times at most",
-        count(reg.ready),
+        "told {}, {}served {}{}{}   in {}, out {}   {bypassed}",
+        often(reg.ready),
+        app.mark(),
         count(reg.dispatched),
         some(reg.skipped, "skipped"),
         some(reg.stale, "stale"),
         bytes(reg.bytes_in),
-        bytes(reg.bytes_out),
-        count(u64::from(reg.bypassed_max))
+        bytes(reg.bytes_out)
     );
     pen.put(1, 2, &text::cut(&moved, w - 2), theme::plain());
-    times(pen, reg, 3);
+    times(pen, app, reg, 3);
     if w >= 100 {
         let caused = crate::model::Range {
             lo: reg.caused_lo,
@@ -201,28 +206,42 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
         pen.put(
             w / 2,
             3,
-            &format!("cost others {} of waiting", text::range(caused)),
+            &format!(
+                "cost others {}{} of waiting",
+                app.mark(),
+                text::range(caused)
+            ),
             theme::plain(),
         );
         pen.put(
             w / 2,
             4,
-            &format!("longest wait {}", fairness::longest(reg)),
+            &format!("longest wait {}", fairness::longest(app, reg)),
             theme::plain(),
         );
     }
 }
 
+/// `never`, `once`, `12 times`.
+fn often(n: u64) -> String {
+    match n {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        n => format!("{} times", count(n)),
+    }
+}
+
 /// The three parts of its latency, a line each.
-fn times(pen: &mut Pen<'_>, reg: &Registration, first: usize) {
+fn times(pen: &mut Pen<'_>, app: &App, reg: &Registration, first: usize) {
+    let of_runs = app.mark();
     for (y, (name, style, value)) in [
         (
             "notice ",
             theme::ready(),
-            line(&reg.notice_hi, Some(&reg.notice_lo)),
+            line(&reg.notice_hi, Some(&reg.notice_lo), ""),
         ),
-        ("queue  ", theme::queued(), line(&reg.queue, None)),
-        ("run    ", theme::running(), line(&reg.run, None)),
+        ("queue  ", theme::queued(), line(&reg.queue, None, of_runs)),
+        ("run    ", theme::running(), line(&reg.run, None, of_runs)),
     ]
     .iter()
     .enumerate()
@@ -244,21 +263,23 @@ fn history(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
         .collect();
     let rows = pen.height();
     let mut y = 0;
-    if rows >= 8
+    if rows >= 5
         && let Some((run, stage)) = moment::at(app)
     {
         let behind = blame::lines(app, &run, stage).into_iter().next();
-        let lines = [detail::chain(&run, stage), behind.unwrap_or_default()];
+        let behind = behind.unwrap_or_default();
         let room = pen.width().saturating_sub(2);
-        for line in lines
-            .iter()
-            .flat_map(|l| text::wrap(l, room))
-            .take(rows / 2)
-        {
-            pen.put(1, y, &line, theme::plain());
+        let mut lines = text::wrap(&detail::chain(&run, stage), room);
+        lines.extend(text::wrap(&behind, room));
+        if lines.len() > rows / 2 {
+            // Its times stand on other screens too: here the question is why.
+            lines = vec![text::cut(&behind, room)];
+        }
+        for line in &lines {
+            pen.put(1, y, line, theme::plain());
             y += 1;
         }
-        y += 1;
+        y += usize::from(rows >= 8);
     }
     let mut later = t;
     for change in changes.iter().rev() {

@@ -94,8 +94,14 @@ const FD: usize = 5;
 /// Draws the interest list.
 pub fn interest(pen: &mut Pen<'_>, app: &App) {
     let w = pen.width();
-    let (unread, wants_w) = (if w >= 36 { 9 } else { 7 }, if w >= 36 { 14 } else { 8 });
     let fds = shown(app);
+    let wants_w = if w >= 36 { 14 } else { 8 };
+    // Where nobody can know it, its cells go to the names.
+    let unread = match fds.iter().any(|r| r.unread.is_some()) {
+        false if w < 60 => 0,
+        _ if w >= 36 => 9,
+        _ => 7,
+    };
     let longest = fds
         .iter()
         .map(|r| text::width(app.names.name(r.id)))
@@ -107,7 +113,9 @@ pub fn interest(pen: &mut Pen<'_>, app: &App) {
     let quiet = theme::quiet();
     let mut x = pen.put(0, 0, &text::left("  fd name", FD + name_w), quiet);
     x = pen.put(x, 0, &text::left("wants", wants_w), quiet);
-    x = pen.put(x, 0, &text::right("unread", unread), quiet);
+    if unread > 0 {
+        x = pen.put(x, 0, &text::right("unread", unread), quiet);
+    }
     if state_w >= 8 {
         pen.put(x + 2, 0, "state", quiet);
     }
@@ -130,7 +138,9 @@ pub fn interest(pen: &mut Pen<'_>, app: &App) {
         x = pen.put(x, i + 1, " ", line_style);
         x = pen.put(x, i + 1, &name, style.patch(line_style));
         x = pen.put(x, i + 1, &text::left(&wanted, wants_w), line_style);
-        x = pen.put(x, i + 1, &text::right(&unread_of(reg), unread), line_style);
+        if unread > 0 {
+            x = pen.put(x, i + 1, &text::right(&unread_of(reg), unread), line_style);
+        }
         if state_w >= 8 {
             let mark = if reg.fidelity == Fidelity::Inferred {
                 "~"

@@ -26,6 +26,7 @@ pub mod story;
 pub mod strip;
 pub mod theatre;
 pub mod timeline;
+pub mod which;
 
 use super::app::{App, Mode, Popup, SPEEDS};
 use super::keymap;
@@ -202,6 +203,12 @@ fn tabs(pen: &mut Pen<'_>, app: &App) {
                 ],
             ) + 2;
         }
+    }
+    let room = pen.width().saturating_sub(x + 1);
+    let words = which::words(app, app.loop_id);
+    if let Some(fits) = words.iter().find(|l| text::width(l) <= room) {
+        let x = pen.width() - text::width(fits) - 1;
+        pen.put(x, 0, fits, theme::quiet());
     }
 }
 

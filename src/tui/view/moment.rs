@@ -96,7 +96,10 @@ fn under_way(app: &App) -> Option<(Run, Stage)> {
         start: now,
         end: now,
         more: 0,
-        fidelity: Fidelity::Measured,
+        fidelity: match app.infers() {
+            true => Fidelity::Inferred,
+            false => Fidelity::Measured,
+        },
         ready,
         notice,
         notice_fidelity: if notice.is_some() {

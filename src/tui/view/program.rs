@@ -1,8 +1,9 @@
 //! The program's side of the Loop screen: the batch it was told of, or what it sleeps on. Step: model → **view**.
 
 use super::{blame, kernel, strip};
-use crate::model::{Item, ItemState, Part, Phase, ThreadState, Word};
+use crate::model::{Item, ItemState, Part, Phase, Run, ThreadState, Word};
 use crate::tui::app::App;
+use crate::tui::app::known::mark_of;
 use crate::tui::theme::{self, GO};
 use crate::tui::widget::pen::Pen;
 use crate::tui::widget::text::{self, bytes, plural, time};
@@ -11,8 +12,8 @@ use crate::tui::widget::text::{self, bytes, plural, time};
 pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let Some(thread) = kernel::thread(app) else {
         let line = match pen.width() {
-            0..36 => "no loop has waited yet",
-            _ => "no thread has waited on a loop yet",
+            0..36 => "nobody has waited yet",
+            _ => "no thread has waited on this loop yet",
         };
         pen.put(1, 0, line, theme::quiet());
         return;
@@ -49,7 +50,8 @@ fn others(pen: &mut Pen<'_>, app: &App, shown: &ThreadState) -> usize {
                 since,
             } => {
                 format!(
-                    "runs {} {}",
+                    "{}runs {} {}",
+                    t.open_run().map_or(app.mark(), mark_of),
                     app.names.name(reg),
                     time(now.saturating_sub(since))
                 )
@@ -81,6 +83,18 @@ fn batch(pen: &mut Pen<'_>, app: &App, thread: &ThreadState) {
     let title = match thread.batch_len {
         0 => "it was told of nothing".to_owned(),
         _ => title,
+    };
+    // The events of a batch are told one record each: the cursor may stand among them.
+    let listed = thread.batch.len() as u64;
+    let unlisted = u64::from(thread.batch_len).saturating_sub(listed);
+    let title = match (unlisted, app.t() == thread.wakeup) {
+        (0, _) => title,
+        (n, true) => format!("{}, {n} still to come:", title.trim_end_matches(':')),
+        (n, false) => format!("{}, {n} not known:", title.trim_end_matches(':')),
+    };
+    let title = match text::width(&title) + 1 > w {
+        true => title.replace(call, "").replace("returned ", ""),
+        false => title,
     };
     let late = late_ones(app, thread);
     let call = in_call(app, thread).or_else(|| callback(app, thread));
@@ -130,11 +144,16 @@ fn batch(pen: &mut Pen<'_>, app: &App, thread: &ThreadState) {
         } else {
             "They came later"
         };
-        let told = format!(
+        let whole = format!(
             "not among them: {}. {came}; the program learns of {} at its next wait",
             text::list(&late, 3),
             if late.len() == 1 { "it" } else { "them" }
         );
+        let lines = h.saturating_sub(y);
+        let brief = |most: usize| format!("too late: {}", text::list(&late, most));
+        let fits = |told: &String| text::wrap(told, w.saturating_sub(2)).len() <= lines;
+        let told = [whole, brief(4), brief(3)].into_iter().find(fits);
+        let told = told.unwrap_or_else(|| format!("{} came too late", late.len()));
         for (i, line) in text::wrap(&told, w.saturating_sub(2)).iter().enumerate() {
             if y + i < h {
                 pen.put(1, y + i, line, theme::ready());
@@ -206,21 +225,36 @@ fn draw_item(pen: &mut Pen<'_>, app: &App, thread: &ThreadState, item: &Item, el
     let fd = app.model().reg(item.reg).map_or(-1, |r| r.fd);
     let now = app.t();
     let helper;
+    // Which call is a handler's first is a guess unless the program marks it.
+    let runs = match thread.open_run().map(mark_of) {
+        Some("") => "RUNS",
+        None if !app.infers() => "RUNS",
+        _ => "~RUNS",
+    };
     let (word, said, ns, style) = match (item.state, thread.phase) {
         (ItemState::Running, Phase::Running { since, .. }) => (
             Word::Running,
-            "RUNS",
+            runs,
             now.saturating_sub(since),
             theme::running(),
         ),
-        (ItemState::Running, _) => (Word::Running, "RUNS", 0, theme::running()),
+        (ItemState::Running, _) => (Word::Running, runs, 0, theme::running()),
         (ItemState::Fetched, _) => (
             Word::Fetched,
             "queued",
             now.saturating_sub(thread.wakeup),
             theme::queued(),
         ),
-        (ItemState::Done, _) => (Word::Armed, "done", ran(app, thread, item), theme::quiet()),
+        (ItemState::Done, _) => {
+            let run = ran(app, thread, item);
+            let said = match run.map(mark_of) {
+                Some("") => "done",
+                None if !app.infers() => "done",
+                _ => "~done",
+            };
+            let ns = run.map_or(0, Run::run);
+            (Word::Armed, said, ns, theme::quiet())
+        }
         (ItemState::Skipped, _) => (Word::Armed, "skipped", 0, theme::odd()),
         (ItemState::Stale, _) => (Word::Stale, "stale", 0, theme::odd()),
         (ItemState::Unmarked, _) => (Word::Unknown, "told", 0, theme::plain()),
@@ -261,14 +295,13 @@ fn draw_item(pen: &mut Pen<'_>, app: &App, thread: &ThreadState, item: &Item, el
     pen.put(x + 1, 0, &bar, style);
 }
 
-/// How long the finished run of a batch item took.
-fn ran(app: &App, thread: &ThreadState, item: &Item) -> u64 {
+/// The finished run of a batch item.
+fn ran<'a>(app: &'a App, thread: &ThreadState, item: &Item) -> Option<&'a Run> {
     let mut runs = app
         .tail()
         .runs_of(item.reg)
         .take_while(|r| r.end >= thread.wakeup);
     runs.find(|r| r.turn == thread.turn)
-        .map_or(0, crate::model::Run::run)
 }
 
 /// What could wake a sleeping loop: each fd, its interest, its unread bytes, and which of them will not.

@@ -8,6 +8,7 @@ use crate::model::{ItemState, LoopKind, Phase, Registration, ThreadState, Word};
 use crate::record::event::FdKind;
 use crate::record::event::Space;
 use crate::tui::app::App;
+use crate::tui::app::known::mark_of;
 use crate::tui::widget::text::{self, bytes, count, list, plural, time};
 
 /// The sentences, most telling first.
@@ -34,10 +35,20 @@ pub fn tell(app: &App) -> Vec<String> {
         if app.player.next() <= app.player.reader().first() {
             out.push("The recording begins here. Space plays it, x goes to the worst wait, ? shows all keys.".to_owned());
         }
-        out.push(
-            "No loop has waited yet: the program has not called epoll_wait, poll or select."
-                .to_owned(),
-        );
+        let others = app.model().loops().iter();
+        let other = others
+            .filter(|l| !l.threads.is_empty())
+            .map(|l| l.id + 1)
+            .next();
+        out.push(match other {
+            Some(n) => {
+                format!("Nobody has waited on this loop yet; loop {n} is waited on (l shows it).")
+            }
+            None => {
+                "No loop has waited yet: the program has not called epoll_wait, poll or select."
+                    .to_owned()
+            }
+        });
         return out;
     };
     let sleeps = matches!(thread.phase, Phase::Waiting { .. });
@@ -95,7 +106,11 @@ fn running(app: &App, thread: &ThreadState, reg: Option<u32>, since: u64, out: &
         return;
     };
     let name = cap(app.names.name(reg.id));
-    let mut sentence = format!("{name}'s handler has run for {ran}");
+    let guess = match thread.open_run().map_or(app.mark(), mark_of) {
+        "" => "",
+        _ => " (inferred from its calls)",
+    };
+    let mut sentence = format!("{name}'s handler has run for {ran}{guess}");
     if let Some(open) = thread.open_run()
         && open.ios > 0
     {
@@ -265,15 +280,22 @@ fn rest(app: &App, thread: &ThreadState, since: u64, out: &mut Vec<String>) {
     let ran = time(app.t().saturating_sub(since));
     let queued = names_in(app, thread, ItemState::Fetched);
     let woken = app.t() == thread.wakeup || since == thread.wakeup;
+    let (not_yet, served) = match app.infers() {
+        true => (
+            "No call on them has been made yet",
+            "has been served, as far as its calls tell",
+        ),
+        false => ("No handler has started yet", "has been served"),
+    };
     match (woken, queued.is_empty()) {
         (true, false) => out.push(format!(
-            "The loop has just been told of {}: {}. No handler has started yet.",
+            "The loop has just been told of {}: {}. {not_yet}.",
             plural(u64::from(thread.batch_len), "event"),
             list(&queued, 4)
         )),
         (_, false) => out.push(format!("Between two handlers, for {ran}; {} still queued.", list(&queued, 4))),
         (_, true) => out.push(format!(
-            "Every event of this batch has been served; the loop itself runs, for {ran} so far, and will wait again."
+            "Every event of this batch {served}; the loop itself runs, for {ran} so far, and will wait again."
         )),
     }
     let skipped = names_in(app, thread, ItemState::Skipped);
@@ -298,7 +320,7 @@ fn outlook(app: &App, thread: &ThreadState, out: &mut Vec<String>) {
         out.push(format!(
             "So far {} has waited longest for one event: {}.",
             app.names.name(worst.id),
-            fairness::longest(worst).replace("<=", "at most ")
+            fairness::longest(app, worst).replace("<=", "at most ")
         ));
     }
     if let Some(causer) = regs
@@ -312,8 +334,9 @@ fn outlook(app: &App, thread: &ThreadState, out: &mut Vec<String>) {
         };
         let text = text::range(range);
         out.push(format!(
-            "{} has cost others {text} of waiting.",
-            app.names.name(causer.id)
+            "{} has cost others {}{text} of waiting.",
+            app.names.name(causer.id),
+            app.mark()
         ));
     }
     if l.saturated > 0 && thread.batch_len == thread.maxevents && thread.maxevents > 0 {

@@ -129,7 +129,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
             "the last {}: who ran longest, and for how long",
             plural(shown as u64, "turn")
         );
-        boxes::title(pen, 1, y, w - 2, &title, line);
+        boxes::title(pen, 1, y, w - 2, &app.titled(&title), line);
         if plan.turns > 0 {
             strip::turns(&mut pen.part(1, y + 1, w - 2, plan.turns), app);
         }
@@ -270,6 +270,7 @@ fn figures(pen: &mut Pen<'_>, app: &App) {
             &[
                 (app.names.name(reg.id), theme::strong()),
                 (" had ", quiet),
+                (app.mark(), style),
                 (&percent(share), style),
                 (" of run time", quiet),
             ],
@@ -278,14 +279,14 @@ fn figures(pen: &mut Pen<'_>, app: &App) {
     let fairness = app
         .model()
         .fairness(l.id)
-        .map_or(ABSENT.to_string(), |f| format!("{f:.2} of 1"));
+        .map_or(ABSENT.to_string(), |f| format!("{}{f:.2} of 1", app.mark()));
     x = pen.puts(x, 0, &[("fairness ", quiet), (&fairness, theme::strong())]) + 2;
     let longest = regs
         .iter()
         .max_by_key(|r| r.waited_max.hi)
         .filter(|r| r.waited_max.hi > 0);
     if let Some(reg) = longest {
-        let wait = fairness::longest(reg);
+        let wait = fairness::longest(app, reg);
         let name = format!(" ({})", app.names.name(reg.id));
         let needs = 13 + text::width(&wait) + text::width(&name);
         if x + needs <= pen.width() {

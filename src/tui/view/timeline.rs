@@ -90,7 +90,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let mut y = chart(pen, app, 0, rows(h + 3));
     if h >= 18 {
         let summed = app.player.window().is_some_and(Window::is_summary);
-        legend(&mut pen.part(1, y, w - 2, 2), summed);
+        legend(&mut pen.part(1, y, w - 2, 2), summed, app.infers());
         y += 2;
     }
     // What the program itself says of this moment.
@@ -233,7 +233,8 @@ fn ticks(pen: &mut Pen<'_>, app: &App, cells: &Cells, x0: usize, cols: usize) {
 }
 
 fn running(pen: &mut Pen<'_>, app: &App, cells: &Cells, x0: usize, cols: usize) {
-    pen.put(1, 2, "running", theme::strong());
+    let mark = app.mark();
+    pen.put(1, 2, &format!("{mark}running"), theme::strong());
     for col in 0..cols {
         match cells.who(col) {
             Some((id, _)) => {
@@ -252,7 +253,10 @@ fn running(pen: &mut Pen<'_>, app: &App, cells: &Cells, x0: usize, cols: usize) 
     pen.put(
         x0 + cols + 1,
         2,
-        &format!("busy{:3.0}%", (part * 100.0).min(100.0)),
+        &match mark {
+            "" => format!("busy{:3.0}%", (part * 100.0).min(100.0)),
+            _ => format!("busy~{:.0}%", (part * 100.0).min(100.0)),
+        },
         theme::strong(),
     );
 }
@@ -311,8 +315,8 @@ fn lane(pen: &mut Pen<'_>, app: &App, cells: &Cells, id: Id, y: usize, (x0, cols
     }
     let share = cells.share(id).map(|share| share * 100.0);
     let shown = match share {
-        // Between the checkpoints next to the window's ends, not exactly in it.
-        Some(share) if cells.is_summary() => about(share),
+        // Between the checkpoints next to the window's ends, not exactly in it; or of inferred runs.
+        Some(share) if cells.is_summary() || app.infers() => about(share),
         Some(share) => percent(share),
         None => ABSENT.to_string(),
     };
@@ -324,8 +328,7 @@ fn lane(pen: &mut Pen<'_>, app: &App, cells: &Cells, id: Id, y: usize, (x0, cols
     pen.put(x0 + cols + 1, y, &text::right(&shown, 7), style);
 }
 
-/// In seven cells.
-/// A share that is not exactly of the stretch shown.
+/// A share that is not exactly of the stretch shown, or rests on inferred runs, in seven cells.
 fn about(share: f64) -> String {
     match share {
         99.95.. => "~100 %".to_owned(),
@@ -368,7 +371,7 @@ fn together(
     let shares = members.iter().filter_map(|id| cells.share(*id));
     let shown = match cells.total_run_ns() {
         0 => ABSENT.to_string(),
-        _ if cells.is_summary() => about(shares.sum::<f64>() * 100.0),
+        _ if cells.is_summary() || app.infers() => about(shares.sum::<f64>() * 100.0),
         _ => percent(shares.sum::<f64>() * 100.0),
     };
     pen.put(x0 + cols + 1, y, &text::right(&shown, 7), quiet);
@@ -406,7 +409,7 @@ fn side_lane(
     pen.put(x0 + cols + 1, y, &shown, theme::quiet());
 }
 
-fn legend(pen: &mut Pen<'_>, summed: bool) {
+fn legend(pen: &mut Pen<'_>, summed: bool, inferred: bool) {
     let quiet = theme::quiet();
     if summed {
         let line = "summary: what each of the most active fds did most of the time";
@@ -416,9 +419,16 @@ fn legend(pen: &mut Pen<'_>, summed: bool) {
             1,
             &[
                 ("+", theme::running()),
-                (" ran   ", quiet),
+                (if inferred { " ~ran   " } else { " ran   " }, quiet),
                 ("▒", theme::queued()),
-                (" was queued   ", quiet),
+                (
+                    if inferred {
+                        " ~was queued   "
+                    } else {
+                        " was queued   "
+                    },
+                    quiet,
+                ),
                 ("░", theme::ready()),
                 (" was ready, not told   · not told apart here   ", quiet),
                 ("w", theme::key()),
@@ -436,9 +446,16 @@ fn legend(pen: &mut Pen<'_>, summed: bool) {
             ("░", theme::ready()),
             (" ready, not told   ", quiet),
             ("▒", theme::queued()),
-            (" told, queued   ", quiet),
+            (
+                if inferred {
+                    " told, ~queued   "
+                } else {
+                    " told, queued   "
+                },
+                quiet,
+            ),
             ("█", theme::running()),
-            (" runs   ", quiet),
+            (if inferred { " ~runs   " } else { " runs   " }, quiet),
             ("+", theme::running()),
             (" more: zoom in", quiet),
         ],
@@ -455,7 +472,13 @@ fn legend(pen: &mut Pen<'_>, summed: bool) {
             (" off   ", quiet),
             ("?", quiet),
             (" events lost   ", quiet),
-            ("running: the fd's letter", quiet),
+            (
+                match inferred {
+                    true => "~runs: inferred",
+                    false => "running: the fd's letter",
+                },
+                quiet,
+            ),
         ],
     );
 }
