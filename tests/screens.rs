@@ -117,6 +117,40 @@ fn poll_loops_and_several_threads_are_shown() {
 }
 
 #[test]
+fn a_loop_that_passes_on_anothers_events_is_named_so_and_not_shown_first() {
+    let mut s = Session::of(worker::nested, "nested", (120, 40), Look::default());
+    s.go("100%");
+    let text = s.text();
+    assert!(text.contains("epoll fd 4 of worker 4200"), "{text}");
+    s.keys("l");
+    let text = s.text();
+    assert!(
+        text.contains("poll of worker 4200: only waits for loop 1's epoll fd"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_batch_says_how_many_of_its_events_are_still_to_come() {
+    let mut s = Session::new(Script::default(), 120, 40);
+    s.go("90ms");
+    let inside = |s: &Session| {
+        let thread = &s.app.the_loop().unwrap().threads[0];
+        (thread.batch.len() as u32, thread.batch_len)
+    };
+    for _ in 0..20_000 {
+        if matches!(inside(&s), (1.., 3..)) && inside(&s).0 < inside(&s).1 {
+            break;
+        }
+        s.keys("→");
+    }
+    let (listed, all) = inside(&s);
+    assert!(listed < all, "no batch of three");
+    let words = format!("returned {all} events, {} still to come:", all - listed);
+    assert!(s.text().contains(&words), "{words}\n{}", s.text());
+}
+
+#[test]
 fn boxes_over_the_screen() {
     let mut s = Session::new(Script::default(), 80, 24);
     s.go("94ms").keys("↓↓");

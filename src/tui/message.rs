@@ -137,6 +137,8 @@ pub enum Message {
     Zoom(i32),
     /// Pan right (1) or left (−1).
     Pan(i32),
+    /// Begin to select a stretch of the timeline at the cursor, or end it.
+    Select,
     /// One lane an fd, or one a role.
     Group,
     /// Fit around the cursor; again: everything.

@@ -130,7 +130,10 @@ fn given(name: &str, kind: FdKind) -> String {
             .is_some_and(|(_, port)| port.parse::<u16>().is_ok())
     };
     match name.split_once(" ← ") {
-        Some((local, peer)) if is_address(local) && is_address(peer) => short(peer),
+        // The near end alone may not be known: `tcp ← 127.0.0.1:45856`.
+        Some((local, peer)) if is_address(peer) && (is_address(local) || local == "tcp") => {
+            short(peer)
+        }
         None if kind == FdKind::TcpListener && is_address(name) => {
             format!("listen {}", short(name.rsplit(' ').next().unwrap_or(name)))
         }
@@ -140,9 +143,13 @@ fn given(name: &str, kind: FdKind) -> String {
 
 /// An address without this machine's own host.
 fn short(a: &str) -> String {
-    match a.strip_prefix("127.0.0.1").or(a.strip_prefix("[::1]")) {
-        Some(port) if port.starts_with(':') => port.to_owned(),
-        _ => a.to_owned(),
+    let own = ["127.0.0.1:", "[::1]:"];
+    if let Some(port) = own.iter().find_map(|host| a.strip_prefix(host)) {
+        return format!(":{port}");
+    }
+    match a.strip_prefix("0.0.0.0:") {
+        Some(port) => format!("*:{port}"),
+        None => a.to_owned(),
     }
 }
 
@@ -184,6 +191,9 @@ mod tests {
         assert_eq!(of("tcp 10.0.0.1:80 ← 10.0.0.2:9"), "10.0.0.2:9");
         assert_eq!(of("tcp 127.0.0.1:7017"), "listen :7017");
         assert_eq!(of("a ← b"), "a ← b");
+        assert_eq!(of("tcp ← 127.0.0.1:45856"), ":45856");
+        assert_eq!(of("tcp 0.0.0.0:7500"), "listen *:7500");
+        assert_eq!(of("tcp [::]:7500"), "listen [::]:7500");
         assert_eq!(of("shard 7"), "shard 7");
         assert_eq!(listener("tcp 127.0.0.1:7017"), ":7017");
     }

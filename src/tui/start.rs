@@ -69,7 +69,7 @@ pub fn draw(entries: &[Entry], chosen: usize, look: Look, buffer: &mut Buffer) {
         let name = crate::text::visible(&entry.name);
         lines.push((Some(i), format!("  {}  {about}", text::left(&name, name_w))));
     }
-    let rows = h.saturating_sub(6);
+    let rows = h.saturating_sub(7);
     let at = lines.iter().position(|l| l.0 == Some(chosen)).unwrap_or(0);
     let first = at
         .saturating_sub(rows.saturating_sub(2))
@@ -83,6 +83,12 @@ pub fn draw(entries: &[Entry], chosen: usize, look: Look, buffer: &mut Buffer) {
         pen.put(1, 3 + y, &text::left(line, w - 2), style);
     }
     let command = entries.get(chosen).map_or("", |e| e.command.as_str());
+    let about = entries.get(chosen).map_or("", |e| e.about.as_str());
+    let about = crate::text::visible(about);
+    if name_w + 6 + text::width(&about) > w && rows > 2 {
+        // Its line was too short for it.
+        pen.put(2, h - 3, &text::cut(&about, w - 4), theme::plain());
+    }
     pen.put(2, h - 2, &crate::text::visible(command), theme::quiet());
     boxes::title(
         &mut pen,

@@ -207,3 +207,33 @@ fn many_fds_leave_a_lane_for_the_others() {
     let by_role: usize = lanes(&s.app, 20).iter().map(members).sum();
     assert_eq!(by_role, all.len());
 }
+
+#[test]
+fn a_selected_stretch_fills_the_window() {
+    let mut s = Session::new(Script::default(), 80, 24);
+    s.go("40ms").keys("2ff");
+    let (t, cell) = (s.app.t(), s.app.window_key().width);
+    s.keys("v");
+    assert!(s.text().contains("selects cell by cell"), "{}", s.text());
+    s.keys("\n");
+    assert_eq!(s.app.view, View::Timeline, "an empty stretch is no window");
+    s.keys("→→→");
+    let text = s.text();
+    assert_eq!(s.app.selected(), Some((t, t + 3 * cell)));
+    assert!(text.contains("selected ") && text.contains("==="), "{text}");
+    // To the other side of where it began.
+    s.keys("←←←←←");
+    assert_eq!(s.app.selected(), Some((t - 2 * cell, t)));
+    s.keys("\n");
+    let key = s.app.window_key();
+    assert!(key.width < cell && s.app.selected().is_none());
+    assert!(key.from() <= t - 2 * cell && t <= key.to(), "{key:?}");
+    // Esc ends it without a zoom, another screen too.
+    s.keys("v→\x1b");
+    assert_eq!(
+        (s.app.selected(), s.app.window_key().width),
+        (None, key.width)
+    );
+    s.keys("v→3");
+    assert!(s.app.selected().is_none());
+}

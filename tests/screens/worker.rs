@@ -271,3 +271,66 @@ pub fn write(path: &Path) {
     }
     o.writer.finish().unwrap();
 }
+
+/// A program that polls its epoll fd and then takes the events without waiting, as EventMachine does.
+pub fn nested(path: &Path) {
+    let meta = Meta {
+        title: "nested".into(),
+        source: "preload".into(),
+        ..Meta::default()
+    };
+    let mut o = Out {
+        writer: Writer::create(path, &meta, Options::default()).unwrap(),
+        t: 0,
+        thread: 1,
+    };
+    let start = Event {
+        kind: Kind::ProcessStart,
+        x: 4200,
+        ..Event::default()
+    };
+    o.put(start, b"worker");
+    let start = Event {
+        kind: Kind::ThreadStart,
+        x: 4200,
+        ..Event::default()
+    };
+    o.put(start, b"");
+    for (fd, kind) in [(EPFD, FdKind::Epoll), (7, FdKind::Unix)] {
+        let e = Event {
+            kind: Kind::FdOpen,
+            fd,
+            aux: kind.code(),
+            x: -1,
+            ..Event::default()
+        };
+        o.put(e, b"");
+    }
+    let add = Event {
+        fd: 7,
+        aux: Ctl::Add.code(),
+        x: IN,
+        arg: 7,
+        y: EPFD as u64,
+        ..Event::default()
+    };
+    for (kind, x) in [(Kind::CtlBegin, IN), (Kind::CtlEnd, 0)] {
+        o.put(Event { kind, x, ..add }, b"");
+    }
+    // More turns of the outer loop than of the one that matters.
+    for turn in 0..8_u64 {
+        o.t += MS;
+        o.enter(Wait::Poll, -1, -1);
+        o.t += 5 * MS;
+        o.exit(Wait::Poll, -1, &[EPFD as u64]);
+        if turn % 2 == 1 {
+            o.enter(Wait::Epoll, EPFD, 0);
+            o.exit(Wait::Epoll, EPFD, &[7]);
+            o.t += MS / 10;
+            o.run(0, 7);
+            o.read(7, 16);
+            o.end();
+        }
+    }
+    o.writer.finish().unwrap();
+}

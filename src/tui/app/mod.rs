@@ -7,6 +7,7 @@ mod later;
 mod line;
 mod prepare;
 mod rows;
+mod select;
 mod span;
 mod time;
 mod worst;
@@ -128,6 +129,8 @@ pub struct App {
     pub span: Option<u64>,
     /// First instant on the timeline when panned.
     pub left: Option<u64>,
+    /// Where the selected stretch of the timeline begins; it ends at the cursor.
+    pub anchor: Option<u64>,
     /// The sorted column of a table, and whether from large to small.
     pub sort: (usize, bool),
     /// Live: the worst turn of the last second, held.
@@ -192,6 +195,7 @@ impl App {
             by_role: false,
             span: None,
             left: None,
+            anchor: None,
             sort: (0, true),
             held: None,
             log: Vec::new(),
@@ -284,6 +288,7 @@ impl App {
     /// Esc leads somewhere.
     pub fn can_go_back(&self) -> bool {
         self.filter.is_some()
+            || self.anchor.is_some()
             || !self.before.is_empty()
             || self.left.is_some()
             || self.held.is_some()
@@ -304,7 +309,9 @@ impl App {
         self.note = None;
         match message {
             Message::Play => self.play()?,
+            Message::Step(by) if self.anchor.is_some() => self.widen(by)?,
             Message::Step(by) => self.step(by)?,
+            Message::Select => self.select(),
             Message::Turn(by) => {
                 let loop_id = self.loop_id;
                 let mut found = false;
@@ -346,6 +353,7 @@ impl App {
             }
             Message::Row(by) => self.row(by)?,
             Message::Page(by) => self.row(by * i64::from(self.size.1.saturating_sub(8).max(1)))?,
+            Message::Open if self.anchor.is_some() => self.zoom_to_selected(),
             Message::Open => self.open_row()?,
             Message::Back => self.back(),
             Message::Sort(by) => {

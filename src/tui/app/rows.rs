@@ -15,6 +15,7 @@ impl App {
             }
         }
         self.held = None;
+        self.anchor = None;
         if !matches!(self.mode, Mode::Leaving) {
             self.mode = Mode::Normal;
         }
@@ -32,6 +33,8 @@ impl App {
         if self.mode != Mode::Normal {
             self.mode = Mode::Normal;
             self.wrong = None;
+        } else if self.anchor.take().is_some() {
+            self.say("nothing is selected".to_owned());
         } else if self.player.interrupt() {
             self.say("stopped on the way".to_owned());
         } else if self.left.take().is_some() || self.log_at.take().is_some() {

@@ -323,6 +323,16 @@ pub const ACTIONS: &[Action] = &[
         weight: |_| 84,
     },
     Action {
+        keys: "v",
+        binds: &[ch('v')],
+        messages: |_| Message::Select,
+        short: "select",
+        help: "select a stretch: arrows widen it, Enter zooms to it",
+        group: Group::Timeline,
+        when: on_timeline,
+        weight: |_| 45,
+    },
+    Action {
         keys: "e",
         binds: &[ch('e')],
         messages: |_| Message::Group,

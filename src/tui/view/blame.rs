@@ -117,7 +117,7 @@ pub fn lines(app: &App, run: &Run, stage: Stage) -> Vec<String> {
         }
         (Fidelity::Absent, _) | (_, None) => "notice is not known".to_owned(),
         (_, Some(n)) => format!(
-            "notice is bounded: it became ready between two looks of the loop, {} apart",
+            "notice is bounded by two looks of the loop, {} apart",
             time(n.hi - n.lo)
         ),
     });

@@ -210,11 +210,11 @@ pub fn worst(pen: &mut Pen<'_>, app: &App) {
         let x = pen.put(
             x + 1,
             y,
-            &text::left(&text::cut(app.names.name(run.reg), 14), 15),
+            &format!("{} ", text::name(app.names.name(run.reg), 14)),
             theme::strong(),
         );
         let x = pen.put(x, y, &text::left(&wait_text, 19), theme::plain());
-        let bar_w = (w / 6).min(24);
+        let bar_w = if w < 110 { 6 } else { (w / 6).min(24) };
         let bar = bar::share(wait(run) as f64 / most as f64, bar_w);
         pen.put(x, y, &bar, theme::queued());
         pen.put(x + bar_w + 2, y, &behind, theme::quiet());

@@ -198,13 +198,19 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
             )
         }
         Kind::FdOpen => {
-            let kind = FdKind::from_code(e.aux).map_or("fd", FdKind::name);
+            let kind = FdKind::from_code(e.aux).unwrap_or(FdKind::Unknown);
             let from = if e.x >= 0 {
                 format!(" from fd {}", e.x)
             } else {
                 String::new()
             };
-            format!("fd {} is a {kind}{from}", e.fd)
+            match kind {
+                FdKind::Unknown => format!("fd {} is open{from}", e.fd),
+                FdKind::Epoll | FdKind::Eventfd => {
+                    format!("fd {} is an {}{from}", e.fd, kind.name())
+                }
+                _ => format!("fd {} is a {}{from}", e.fd, kind.name()),
+            }
         }
         Kind::FdCloseBegin => format!("close {}", fd(e.fd)),
         Kind::FdCloseEnd => format!("close of fd {} = {}", e.fd, result(e.x)),

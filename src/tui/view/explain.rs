@@ -102,11 +102,15 @@ const MARKS: &str = "~ inferred: follows from a rule, not from a record.   <= bo
 pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let mut lines = Vec::new();
     if let Some(reg) = app.chosen() {
-        lines.push(format!("{} is {}", app.names.name(reg.id), state(reg.word)));
+        lines.push(format!("{}: {}", app.names.name(reg.id), state(reg.word)));
         lines.push(match reg.fidelity {
             Fidelity::Measured => "This is measured: a record shows it.".to_owned(),
             Fidelity::Bounded => {
                 "This is bounded: it happened between two known instants.".to_owned()
+            }
+            Fidelity::Inferred if reg.word == Word::Running => {
+                "This is inferred (~): its handler is taken to start at the first call on the fd."
+                    .to_owned()
             }
             Fidelity::Inferred => {
                 "This is inferred (~): it follows from epoll's rules, no record shows it."

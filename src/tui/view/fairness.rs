@@ -198,7 +198,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     boxes::title(pen, 1, 0, w - 2, &title, theme::strong());
     let chart = match h {
         0..16 => 3,
-        16..30 => 5,
+        16..30 => h.saturating_sub(regs.len() + 5).clamp(5, h / 2),
         // What few fds leave empty.
         _ => h.saturating_sub(regs.len() + 5).clamp(9, (h / 2).min(18)),
     };
@@ -285,7 +285,7 @@ pub fn draw_table(pen: &mut Pen<'_>, app: &App, regs: &[&Registration]) {
         let label = format!(
             "{} {}",
             text::right(&reg.fd.to_string(), 4),
-            text::left(app.names.name(reg.id), name_w - 1)
+            text::name(app.names.name(reg.id), name_w - 1)
         );
         pen.put(2, y, &label, name_style);
         for (x, column) in &shown {

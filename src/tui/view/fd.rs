@@ -184,7 +184,8 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
     };
     let bypassed = match reg.bypassed_max {
         0 => "never bypassed".to_owned(),
-        n => format!("bypassed {} at most", often(u64::from(n))),
+        1 => "bypassed once".to_owned(),
+        n => format!("bypassed up to {n} times"),
     };
     let moved = format!(
         "told {}, {}served {}{}{}   in {}, out {}   {bypassed}",

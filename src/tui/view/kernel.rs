@@ -129,7 +129,7 @@ pub fn interest(pen: &mut Pen<'_>, app: &App) {
             Style::new()
         };
         pen.glyph(0, i + 1, glyph(reg.word), style);
-        let name = text::left(&text::cut(app.names.name(reg.id), name_w - 1), name_w);
+        let name = text::name(app.names.name(reg.id), name_w - 1) + " ";
         let wanted = match wants_w {
             8 => wants_short(reg.interest),
             _ => wants(reg.interest),
@@ -287,7 +287,7 @@ pub fn ready(pen: &mut Pen<'_>, app: &App) {
             None => ABSENT.to_string(),
         };
         let room = w.saturating_sub(text::width(&age) + 6);
-        let name = text::left(app.names.name(place.reg), room);
+        let name = text::name(app.names.name(place.reg), room);
         let x = pen.put(0, i + 1, &text::right(&fd.to_string(), 3), style);
         let x = pen.put(x + 1, i + 1, &name, style);
         pen.put(x + 1, i + 1, &age, if place.stays { quiet } else { style });

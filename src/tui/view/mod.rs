@@ -22,6 +22,7 @@ pub mod moment;
 pub mod palette;
 pub mod popup;
 pub mod program;
+pub mod ruler;
 pub mod story;
 pub mod strip;
 pub mod theatre;
@@ -226,6 +227,21 @@ fn footer(pen: &mut Pen<'_>, app: &App) {
             return;
         }
         _ => {}
+    }
+    if let Some((from, to)) = app.selected() {
+        let cells = app.window_key();
+        let line = match w {
+            _ if from == to => "←→ selects cell by cell, Enter zooms to it, Esc ends it".to_owned(),
+            0..76 => format!("selected {}: Enter zooms, Esc ends it", time(to - from)),
+            _ => format!(
+                "selected {} from {} on: ←→ one cell of {}, Enter zooms to it, Esc ends it",
+                time(to - from),
+                instant(from),
+                time(cells.width)
+            ),
+        };
+        pen.put(1, 0, &text::cut(&line, w - 2), theme::strong());
+        return;
     }
     if let Some(note) = &app.note {
         pen.put(1, 0, note, theme::strong());

@@ -283,7 +283,7 @@ fn draw_item(pen: &mut Pen<'_>, app: &App, thread: &ThreadState, item: &Item, el
     let x = pen.put(
         x,
         0,
-        &text::left(app.names.name(item.reg), name_w),
+        &text::name(app.names.name(item.reg), name_w),
         style.patch(chosen),
     );
     let (said_w, time_w) = if w < 28 { (6, 7) } else { (7, 8) };

@@ -294,6 +294,9 @@ fn rest(app: &App, thread: &ThreadState, since: u64, out: &mut Vec<String>) {
             list(&queued, 4)
         )),
         (_, false) => out.push(format!("Between two handlers, for {ran}; {} still queued.", list(&queued, 4))),
+        (_, true) if thread.batch_len == 0 => out.push(format!(
+            "The wait returned no event; the loop itself runs, for {ran} so far, and will wait again."
+        )),
         (_, true) => out.push(format!(
             "Every event of this batch {served}; the loop itself runs, for {ran} so far, and will wait again."
         )),

@@ -4,6 +4,7 @@
 use super::detail;
 use super::lanes::{self, Lane};
 use super::marks;
+use super::ruler;
 use crate::model::Id;
 use crate::tui::app::App;
 use crate::tui::player::{Cell, Cells, Side, Window};
@@ -136,12 +137,12 @@ pub fn chart(pen: &mut Pen<'_>, app: &App, left: usize, rows: usize) -> usize {
     let full = app.size.0 as usize;
     let (x0, cols) = (left + label(full) + 1, cells.cols.min(columns(full)));
     let line = theme::quiet();
-    ruler(pen, &cells, x0, cols);
+    ruler::draw(pen, &cells, x0, cols);
     boxes::down(pen, x0 - 1, 1, used + 3, line);
     boxes::down(pen, x0 + cols, 1, used + 3, line);
     boxes::stretch(pen, x0 - 1, x0 + cols, 1, line);
     boxes::stretch(pen, x0 - 1, x0 + cols, used + 3, line);
-    ticks(pen, app, &cells, x0, cols);
+    ruler::marks(pen, app, &cells, x0, cols);
     running(pen, app, &cells, x0, cols);
     for (row, lane) in own.iter().enumerate() {
         match lane {
@@ -182,53 +183,6 @@ fn detail_rows(h: usize) -> usize {
         0..18 => 3,
         18..30 => 8,
         _ => 12,
-    }
-}
-
-fn ruler(pen: &mut Pen<'_>, cells: &Cells, x0: usize, cols: usize) {
-    let (from, to) = (cells.from(), cells.to());
-    let span = to - from;
-    let step = round_width((span as f64 / (cols as f64 / 11.0)) as u64);
-    let mut t = from.div_ceil(step.max(1)) * step.max(1);
-    let decimals = match step {
-        1_000_000.. => 0,
-        100_000.. => 1,
-        10_000.. => 2,
-        1_000.. => 3,
-        _ => 6,
-    };
-    while t < to {
-        if let Some(col) = cells.col(t) {
-            let text = match (step, from) {
-                (1_000_000_000.., _) => format!("{} s", t / 1_000_000_000),
-                (10_000_000.., 1_000_000_000..) => format!("{:.2} s", t as f64 / 1e9),
-                (1_000_000.., 1_000_000_000..) => format!("{:.3} s", t as f64 / 1e9),
-                _ => format!("{:.decimals$} ms", t as f64 / 1e6),
-            };
-            if col + text::width(&text) < cols {
-                pen.put(x0 + col, 0, &text, theme::quiet());
-            }
-        }
-        t += step.max(1);
-    }
-    pen.put(x0 + cols + 1, 0, "share of", theme::quiet());
-    pen.put(x0 + cols + 1, 1, "run time", theme::quiet());
-    pen.put(
-        0,
-        0,
-        &format!(" 1 cell {}", time(cells.width).replace(".00", "")),
-        theme::quiet(),
-    );
-}
-
-fn ticks(pen: &mut Pen<'_>, app: &App, cells: &Cells, x0: usize, cols: usize) {
-    for mark in &app.marks {
-        if let Some(col) = cells.col(*mark).filter(|c| *c < cols) {
-            pen.glyph(x0 + col, 1, 'm', theme::strong());
-        }
-    }
-    if let Some(col) = cells.col(app.t()).filter(|c| *c < cols) {
-        pen.glyph(x0 + col, 1, '▼', theme::cursor());
     }
 }
 
@@ -287,7 +241,7 @@ fn lane(pen: &mut Pen<'_>, app: &App, cells: &Cells, id: Id, y: usize, (x0, cols
         "{sign}{} {} {}",
         app.names.letter(id),
         text::right(&reg.fd.to_string(), fd_w),
-        text::left(app.names.name(id), name_w)
+        text::name(app.names.name(id), name_w)
     );
     pen.put(0, y, &text, style);
     let from = cells.from();

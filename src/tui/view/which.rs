@@ -33,7 +33,7 @@ pub fn words(app: &App, id: Id) -> Vec<String> {
     if !l.name.is_empty() {
         let name = text::cut(&visible(&l.name), 24);
         all.insert(0, format!("{name}: {kind}{fd} of {who}"));
-        all.insert(1, name);
+        all.insert(1, format!("loop {name}"));
     }
     all
 }

@@ -38,6 +38,19 @@ pub fn left(text: &str, cells: usize) -> String {
     out
 }
 
+/// A name in exactly `cells`; of one that ends with a port the port stays, it tells addresses apart: `li…:7500`.
+pub fn name(name: &str, cells: usize) -> String {
+    let port = name.rsplit_once(':').map_or("", |(_, port)| port);
+    let is_port = (1..6).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
+    let tail = port.len() + 2;
+    if name.width() <= cells || !is_port || tail >= cells {
+        return left(name, cells);
+    }
+    let mut head = cut(name, cells - tail + 1);
+    head.pop();
+    left(&format!("{head}…:{port}"), cells)
+}
+
 /// Cut, then filled with blanks on the left.
 pub fn right(text: &str, cells: usize) -> String {
     let text = cut(text, cells);
@@ -168,6 +181,17 @@ pub fn sentences(all: &[String], cells: usize, rows: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_name_that_is_cut_keeps_its_port() {
+        assert_eq!(name("listen :7500", 8), "li…:7500");
+        assert_eq!(name("10.0.0.12:51234", 9), "10…:51234");
+        assert_eq!(name("listen :7500", 14), "listen :7500  ");
+        // Too narrow for it, and no port at all.
+        assert_eq!(name("listen :7500", 6), "liste…");
+        assert_eq!(name("a:very long name", 8), "a:very …");
+        assert_eq!(name("ß…:x: 12:34", 7), "ß…:…:34");
+    }
+
     use super::*;
 
     #[test]
