@@ -10,11 +10,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use loopscope::model::{
-    self, Fairness, Fidelity, Fired, Mark, Marking, Model, Part, Range, Registration, Run, Segment,
-    Sink, Transition, Turn, Word,
+    self, Expiry, Fairness, Fidelity, Fired, Mark, Marking, Model, Part, Range, Registration, Run,
+    Segment, Sink, Transition, Turn, Word,
 };
 use loopscope::record::event::{
-    BY_FD, Cause, Ctl, Event, FdKind, Kind, NO_INDEX, Op, Space, Wait, flags,
+    Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, NO_INDEX, Op, Space, Wait, flags,
 };
 
 #[derive(Default)]
@@ -407,6 +407,19 @@ impl Play {
                 e.arg = k.number("key").unwrap_or(0) as u64;
                 e.y = k.number("in").unwrap_or(0) as u64;
             }
+            "settime" => {
+                e.kind = Kind::TimerfdSet;
+                e.fd = k.need("fd") as i32;
+                e.x = k.number("result").unwrap_or(0) as i32;
+                e.arg = k.number("every").unwrap_or(0) as u64;
+                let arming = match (k.flag("off"), k.flag("unknown")) {
+                    (true, _) => Arming::Off,
+                    (_, true) => Arming::Unknown,
+                    _ => Arming::In,
+                };
+                e.aux = arming.code();
+                e.y = k.number("in").unwrap_or(0) as u64;
+            }
             "mark" | "span" | "span-end" => {
                 e.kind = match verb {
                     "mark" => Kind::Mark,
@@ -654,6 +667,21 @@ impl Play {
                 check(&mut k, "key", fired.id);
                 check(&mut k, "loop", fired.loop_id);
                 check(&mut k, "late", fired.late().map_or("none".to_owned(), time));
+            }
+            "timerfd" => {
+                let reg = self.reg(&mut k).id;
+                let expiry = self
+                    .model
+                    .timerfd(reg)
+                    .map(|timer| timer.expiry(self.model.now()));
+                let told = match expiry {
+                    None => "nothing".to_owned(),
+                    Some(Expiry::Never) => "never".to_owned(),
+                    Some(Expiry::At(due)) => time(due),
+                    Some(Expiry::Since(due)) => format!("since-{}", time(due)),
+                    Some(Expiry::Unknown) => "unknown".to_owned(),
+                };
+                check(&mut k, "expires", told);
             }
             "tasks" => {
                 let loop_id = k.number("loop").unwrap_or(0) as u32;

@@ -5,7 +5,7 @@
 
 use crate::json::Json;
 use crate::model::Model;
-use crate::record::event::{BY_FD, Cause, Ctl, Event, FdKind, Kind, Op, Space, Wait};
+use crate::record::event::{Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, Op, Space, Wait};
 use crate::record::fields;
 use crate::record::handshake::Source;
 use crate::text::names;
@@ -62,7 +62,7 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
                 .field("index", Some(e.aux).filter(|i| *i < BY_FD));
             j.field("handler", names.of(Space::Handler, e.x))
                 .field("data", (e.aux != BY_FD).then_some(e.arg));
-            j.field("named_fd", (e.aux == BY_FD).then_some(e.arg));
+            j.field("named_fd", (e.aux == BY_FD).then_some(e.arg as i32));
         }
         Kind::RunEnd => {
             let left = e.flags & crate::record::flags::LEFT != 0;
@@ -144,6 +144,14 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
         Kind::TimerArm => {
             timer(j, e, names, Space::Timer);
             j.field("in_ns", e.y as i64);
+        }
+        Kind::TimerfdSet => {
+            j.field("fd", e.fd);
+            result(j, "result", e.x);
+            let arming = Arming::from_code(e.aux);
+            j.field("armed", arming != Some(Arming::Off))
+                .field("in_ns", (arming == Some(Arming::In)).then_some(e.y));
+            j.field("interval_ns", Some(e.arg).filter(|every| *every != 0));
         }
         Kind::TimerCancel | Kind::TimerBegin | Kind::TimerEnd => timer(j, e, names, Space::Timer),
         Kind::TaskQueued | Kind::TaskBegin | Kind::TaskEnd => timer(j, e, names, Space::Task),

@@ -99,6 +99,7 @@ impl Model {
             Kind::SpanBegin => self.span_begin(thread, process, e, text, at, sink),
             Kind::SpanEnd => self.span_end(thread, process, e, at, sink),
             Kind::TimerArm => self.timer_arm(thread, process, e, at),
+            Kind::TimerfdSet => self.timerfd_set(process, e, at),
             Kind::TimerCancel => self.timer_cancel(thread, process, e),
             Kind::TimerBegin => {
                 self.timer_fires(thread, process, e, at, sink);

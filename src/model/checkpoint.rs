@@ -102,6 +102,7 @@ impl Model {
         pair_order,
         losses,
         inodes,
+        timerfds,
         setup,
         unmatched,
         contradicted,

@@ -120,6 +120,7 @@ impl Model {
         }
         self.close_account(id);
         self.forget_inode(id);
+        self.forget_timerfd(id);
         self.descs.remove(id);
     }
 }

@@ -77,9 +77,12 @@ impl Stream<'_> {
                 };
                 e.flags = if head & 0x40 != 0 { flags::LEFT } else { 0 };
             }
-            Kind::Io | Kind::Supplied | Kind::Lost | Kind::InCall | Kind::TimerArm => {
-                e.y = self.number()
-            }
+            Kind::Io
+            | Kind::Supplied
+            | Kind::Lost
+            | Kind::InCall
+            | Kind::TimerArm
+            | Kind::TimerfdSet => e.y = self.number(),
             _ => {}
         }
         if head == 0x7f {

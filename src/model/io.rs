@@ -46,7 +46,7 @@ impl Model {
         };
         let desc = self.desc_seen(process, e.fd);
         let mut read = Read::Nothing;
-        let mut tracked = false;
+        let (mut tracked, mut timer) = (false, false);
         let accounts = !self.is_unsupplied();
         if let Some(d) = desc.and_then(|id| self.descs.get_mut(id)) {
             d.io_seen = true;
@@ -54,6 +54,7 @@ impl Model {
                 read = said(d.kind, op, e.x, e.arg);
                 d.read = d.read.saturating_add(bytes);
                 d.read_at = at.t;
+                timer = d.kind == FdKind::Timerfd && e.x > 0;
                 tracked = d.sampled.is_some() || (accounts && d.account != super::NONE);
             }
         }
@@ -82,6 +83,9 @@ impl Model {
             }
         }
         let Some(desc) = desc else { return };
+        if timer {
+            self.timerfd_read(desc, at.t);
+        }
         if tracked {
             self.bytes_read(desc, read == Read::Empty);
             self.refresh_unread(desc);

@@ -15,6 +15,7 @@ impl Model {
             Some(Cause::RingFull | Cause::Torn | Cause::Rejected) => {
                 self.losses += 1;
                 self.doubt_spans();
+                self.doubt_timerfds();
                 match self.thread_seen(e.thread) {
                     Some(thread) => {
                         let process = self.threads[thread as usize].process;
@@ -27,6 +28,7 @@ impl Model {
             _ => {
                 self.losses += 1;
                 self.doubt_spans();
+                self.doubt_timerfds();
                 for thread in 0..self.threads.len() as Id {
                     self.forget_thread(thread, at, sink);
                 }

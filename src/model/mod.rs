@@ -49,6 +49,7 @@ mod states;
 mod supply;
 mod tables;
 pub mod tasks;
+pub mod timerfds;
 pub mod timers;
 mod turn;
 mod wait;
@@ -69,6 +70,7 @@ pub use pyramid::Pyramid;
 pub use registration::{Drain, Kernel, Registration};
 pub use roles::{Role, RoleKind};
 pub use tasks::{Task, Tasks};
+pub use timerfds::{Expiry, Timerfd};
 pub use timers::{Timer, Timers};
 
 use crate::record::event::{Cause, Space};
@@ -135,6 +137,7 @@ pub struct Model {
     pair_order: std::collections::VecDeque<(Id, u32)>,
     /// Sockets whose inode is known, and their descriptions: a copy that was passed on is found by it.
     inodes: Map<u64, u32>,
+    timerfds: Map<u32, Timerfd>,
     /// What the capture could not do, as it was told.
     setup: Vec<Arc<str>>,
     /// Losses so far: an account of sent bytes is complete only if none came since.
@@ -151,7 +154,7 @@ impl Default for Model {
 
 impl Model {
     /// The version of the fold's rules: derived data of another version is rebuilt.
-    pub const VERSION: u32 = 14;
+    pub const VERSION: u32 = 15;
 
     /// A model that has seen nothing.
     pub fn new(config: Config) -> Self {
@@ -191,6 +194,7 @@ impl Model {
             pairs: Map::default(),
             pair_order: Default::default(),
             inodes: Map::default(),
+            timerfds: Map::default(),
             setup: Vec::new(),
             losses: 0,
             unmatched: 0,

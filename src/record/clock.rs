@@ -100,7 +100,7 @@ unsafe extern "C" {
 }
 
 /// Nanoseconds of one of the kernel's clocks; 0 if it does not exist.
-fn read(clock: c_int) -> u64 {
+pub fn read(clock: c_int) -> u64 {
     let mut time = Timespec { sec: 0, nsec: 0 };
     // SAFETY: `time` is a live timespec of this 64-bit platform's layout; the call writes nothing else and keeps
     // errno on success, which a known clock guarantees.

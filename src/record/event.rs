@@ -30,6 +30,7 @@
 //! | TimerCancel  | –          | epfd/−1| –               | timer id        | –               | –               |
 //! | TimerBegin   | –          | epfd/−1| name id         | timer id        | –               | –               |
 //! | TimerEnd     | –          | epfd/−1| –               | timer id        | –               | –               |
+//! | TimerfdSet   | [`Arming`] | fd     | 0 or −errno     | interval, 0 once | first expiry − t | –              |
 //! | TaskQueued   | –          | epfd/−1| name id         | task id         | –               | –               |
 //! | TaskBegin    | –          | epfd/−1| name id         | task id         | –               | –               |
 //! | TaskEnd      | –          | epfd/−1| –               | task id         | –               | –               |
@@ -268,6 +269,8 @@ coded! {
         RegGone = 46 "reg-gone",
         /// Something the capture cannot do, and what to do about it.
         Setup = 47 "setup",
+        /// timerfd_settime(2) has returned.
+        TimerfdSet = 48 "timerfd-set",
     }
 }
 
@@ -381,6 +384,18 @@ coded! {
         File = 14 "file",
         /// inotify(7)
         Inotify = 15 "inotify",
+    }
+}
+
+coded! {
+    /// What timerfd_settime(2) does to a timer.
+    Arming: u16 {
+        /// It is taken back.
+        Off = 0 "off",
+        /// It is armed; when it expires is known.
+        In = 1 "armed",
+        /// It is armed for an instant on a clock that is not known.
+        Unknown = 2 "armed, nobody knows for when",
     }
 }
 

@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::record::address;
-use crate::record::event::{Cause, Ctl, Event, Kind, MAX_TEXT, Text, flags};
+use crate::record::event::{Arming, Cause, Ctl, Event, Kind, MAX_TEXT, Text, flags};
 
 /// The most entries kept of anything a program can make without end, per process.
 const MOST: usize = 1 << 17;
@@ -45,6 +45,8 @@ struct Descriptor {
     address: Option<Said>,
     /// As /proc showed it.
     seen: Option<Said>,
+    /// What it was armed for last, if it is a timer.
+    timer: Option<Event>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -250,7 +252,7 @@ impl Restater {
             .chain(&self.setup)
             .for_each(|s| say(&s.event, &s.text));
         for process in self.processes.values().filter(|p| !p.ended) {
-            process.say(&mut say);
+            process.say(t, &mut say);
         }
         self.threads
             .values()
@@ -335,6 +337,7 @@ impl Process {
                 let text = address::joined(before, text).concat();
                 *said = Some(Said::new(e, text.get(..MAX_TEXT).unwrap_or(&text)));
             }
+            TimerfdSet if e.x >= 0 => self.fds.entry(e.fd).or_default().timer = Some(*e),
             CtlEnd if e.x >= 0 => self.registered(e, begun),
             Handler if self.handlers.len() < MOST => {
                 self.handlers.insert((e.fd, e.arg), *e);
@@ -405,7 +408,7 @@ impl Process {
         out
     }
 
-    fn say(&self, say: &mut impl FnMut(&Event, &[u8])) {
+    fn say(&self, t: u64, say: &mut impl FnMut(&Event, &[u8])) {
         let voice = self.voice.unwrap_or(0);
         let mut ours = |e: &Event, text: &[u8]| {
             say(
@@ -441,12 +444,34 @@ impl Process {
                 };
                 ours(&now, &seen.text);
             }
+            if let Some(timer) = descriptor.timer.and_then(|timer| armed_still(&timer, t)) {
+                ours(&Event { fd: *fd, ..timer }, b"");
+            }
         }
         for (begin, end) in self.registrations.values() {
             ours(begin, b"");
             ours(end, b"");
         }
         self.handlers.values().for_each(|e| ours(e, b""));
-        self.open.values().for_each(|s| say(&s.event, &s.text));
+        for s in self.open.values() {
+            // A deadline stays where it is.
+            let y = match s.event.kind {
+                Kind::TimerArm => s.event.t.saturating_add(s.event.y).saturating_sub(t),
+                _ => s.event.y,
+            };
+            say(&Event { y, ..s.event }, &s.text);
+        }
     }
+}
+
+/// What a timer is armed for, as of `t`; nothing for one that has expired once and for all by then, if anybody knows.
+fn armed_still(set: &Event, t: u64) -> Option<Event> {
+    let (due, interval) = (set.t.saturating_add(set.y), set.arg);
+    let y = match Arming::from_code(set.aux)? {
+        Arming::In if due >= t => due - t,
+        Arming::In if interval > 0 => interval - (t - due) % interval,
+        Arming::In => return None,
+        _ => 0,
+    };
+    Some(Event { y, ..*set })
 }

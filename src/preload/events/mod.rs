@@ -9,6 +9,7 @@ pub mod io;
 pub mod mark;
 pub mod open;
 pub mod socket;
+pub mod timerfd;
 pub mod wait;
 
 use core::ffi::c_int;

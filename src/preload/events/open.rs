@@ -11,7 +11,7 @@ use crate::record::event::FdKind;
 const KNOWN: usize = 1 << 16;
 
 static OPEN: [AtomicU64; KNOWN / 64] = [const { AtomicU64::new(0) }; KNOWN / 64];
-/// The kind's code, and the sides of its address that have been told.
+/// The kind's code, and the sides of its address that have been told, or what was noted.
 static KINDS: [AtomicU8; KNOWN] = [const { AtomicU8::new(0) }; KNOWN];
 
 /// One side of a socket.
@@ -25,6 +25,8 @@ pub enum Side {
 }
 
 const SIDES: u8 = Side::Local as u8 | Side::Peer as u8;
+/// Where the two bits of [`note`] stand: a descriptor that has no sides has room there.
+const NOTED: u32 = SIDES.trailing_zeros();
 
 /// A descriptor came into being.
 pub fn set(fd: c_int, kind: FdKind) {
@@ -68,6 +70,18 @@ pub fn tells(fd: c_int, side: Side) -> bool {
         .get(fd as usize)
         .map_or(0, |kind| kind.fetch_or(side as u8, Ordering::Relaxed));
     before & side as u8 != 0
+}
+
+/// Two bits of what else is to be known of it, where it is no socket.
+pub fn note(fd: c_int, bits: u8) {
+    if let Some(kind) = KINDS.get(fd as usize) {
+        kind.fetch_or(bits << NOTED, Ordering::Relaxed);
+    }
+}
+
+/// They, or 0.
+pub fn noted(fd: c_int) -> u8 {
+    word(fd) >> NOTED
 }
 
 /// It turned out to be something more special, or has another address from here on.

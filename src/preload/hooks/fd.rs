@@ -4,6 +4,7 @@ use core::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
 use crate::events::call::named;
 use crate::events::fd::{CLOEXEC, NONBLOCK, New, closing, duplicating, opening, opening_two};
+use crate::events::timerfd;
 use crate::name::Name;
 use crate::next::hooks;
 use crate::record::event::FdKind;
@@ -131,7 +132,12 @@ hooks! {
     /// timerfd_create(2)
     timerfd_create(clock: c_int, flags: c_int) -> c_int,
         else sys_call!(TIMERFD_CREATE, clock, flags),
-        |next, caller| opening(New::of(FdKind::Timerfd, flags & KEPT), caller, next);
+        |next, caller| timerfd::making(clock, flags, caller, next);
+    /// timerfd_settime(2)
+    timerfd_settime(fd: c_int, flags: c_int, spec: *const timerfd::Spec, before: *mut c_void) -> c_int,
+        else sys_call!(TIMERFD_SETTIME, fd, flags, spec, before),
+        // SAFETY: the program passes it to the kernel.
+        |next, caller| unsafe { timerfd::setting(fd, flags, spec, caller, next) };
     /// signalfd(2): one that is given changes its mask only
     signalfd(fd: c_int, mask: *const c_void, flags: c_int) -> c_int,
         else sys_call!(SIGNALFD4, fd, mask, 8, flags),

@@ -9,7 +9,7 @@ use crate::events::io::{asking, moving};
 use crate::events::open::Side;
 use crate::events::socket::{self, Place};
 use crate::events::wait::milliseconds;
-use crate::events::{call, ctl};
+use crate::events::{call, ctl, timerfd};
 use crate::name::Name;
 use crate::next::Next;
 use crate::record::event::{FdKind, Op, Wait};
@@ -128,8 +128,10 @@ unsafe extern "C" fn body(
         }
         sys::EVENTFD => opening(New::of(FdKind::Eventfd, 0), caller, int) as isize,
         sys::EVENTFD2 => opening(New::of(FdKind::Eventfd, second & KEPT), caller, int) as isize,
-        sys::TIMERFD_CREATE => {
-            opening(New::of(FdKind::Timerfd, second & KEPT), caller, int) as isize
+        sys::TIMERFD_CREATE => timerfd::making(fd, second, caller, int) as isize,
+        sys::TIMERFD_SETTIME => {
+            // SAFETY: the program passes it to the kernel.
+            unsafe { timerfd::setting(fd, second, a2 as *const _, caller, int) as isize }
         }
         sys::SIGNALFD | sys::SIGNALFD4 if fd == -1 => {
             let flags = if number == sys::SIGNALFD {

@@ -2,7 +2,9 @@
 
 use super::marks;
 use crate::model::Id;
-use crate::record::event::{Cause, Ctl, Event, FdKind, Kind, NO_INDEX, Op, Space, Wait, flags};
+use crate::record::event::{
+    Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, Op, Space, Wait, flags,
+};
 use crate::text::names::{errno, mask};
 use crate::text::visible_bytes;
 use crate::tui::app::App;
@@ -169,7 +171,7 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
             result(e.x)
         ),
         Kind::RunBegin => {
-            let index = if e.aux == NO_INDEX {
+            let index = if e.aux >= BY_FD {
                 String::new()
             } else {
                 format!(", place {}", e.aux + 1)
@@ -179,7 +181,12 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
             } else {
                 format!(" by {}", name(Space::Handler, e.x))
             };
-            format!("{}{handler}{index}", data(e.arg))
+            let served = match (e.aux, i32::try_from(e.arg)) {
+                (BY_FD, Ok(number)) => fd(number),
+                (BY_FD, Err(_)) => "no fd".to_owned(),
+                _ => data(e.arg),
+            };
+            format!("{served}{handler}{index}")
         }
         Kind::RunEnd => "the last handler of the batch has ended".to_owned(),
         Kind::Handler => format!("{} serves {}", name(Space::Handler, e.x), data(e.arg)),
@@ -262,6 +269,19 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
             e.arg,
             time(e.y)
         ),
+        Kind::TimerfdSet => {
+            let every = match e.arg {
+                0 => String::new(),
+                ns => format!(", then every {}", time(ns)),
+            };
+            let what = match Arming::from_code(e.aux) {
+                _ if e.x < 0 => format!("= {}", result(e.x)),
+                Some(Arming::Off) => "is taken back".to_owned(),
+                Some(Arming::In) => format!("expires in {}{every}", time(e.y)),
+                _ => format!("is armed, nobody knows for when{every}"),
+            };
+            format!("timer {} {what}", fd(e.fd))
+        }
         Kind::TimerCancel | Kind::TimerEnd => format!("#{}", e.arg),
         Kind::TimerBegin => format!("{} #{}", name(Space::Timer, e.x), e.arg),
         Kind::TaskQueued | Kind::TaskBegin => format!("{} #{}", name(Space::Task, e.x), e.arg),

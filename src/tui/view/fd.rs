@@ -1,7 +1,7 @@
 //! Screen 5, one fd: what it is, where its time went, how it came to its state. Step: model → **view**.
 
 use super::{blame, detail, fairness, kernel, moment};
-use crate::model::{Fidelity, Histogram, Registration, Transition, Why, Word};
+use crate::model::{Expiry, Fidelity, Histogram, Registration, Timerfd, Transition, Why, Word};
 use crate::text::names::mask;
 use crate::tui::app::App;
 use crate::tui::theme::{self, ABSENT};
@@ -171,12 +171,11 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
     if pen.height() < 6 {
         return times(pen, app, reg, 1);
     }
-    pen.put(
-        1,
-        1,
-        &format!("{addr}   {life}   unread {}", kernel::unread_of(reg)),
-        theme::plain(),
-    );
+    let what = match app.model().timerfd(reg.id) {
+        Some(timer) => armed_for(timer, app.t()),
+        None => format!("unread {}", kernel::unread_of(reg)),
+    };
+    pen.put(1, 1, &format!("{addr}   {life}   {what}"), theme::plain());
     // What never happened needs no words where room is short.
     let some = |n: u64, word: &str| match n {
         0 if w < 110 => String::new(),
@@ -229,6 +228,20 @@ fn often(n: u64) -> String {
         0 => "never".to_owned(),
         1 => "once".to_owned(),
         n => format!("{} times", count(n)),
+    }
+}
+
+/// What a timerfd is armed for: `armed for 1.5 s, in 20 ms, every 100 ms`.
+fn armed_for(timer: &Timerfd, t: u64) -> String {
+    let every = match timer.interval {
+        0 => String::new(),
+        ns => format!(", every {}", time(ns)),
+    };
+    match timer.expiry(t) {
+        Expiry::At(due) => format!("armed for {}, in {}{every}", time(due), time(due - t)),
+        Expiry::Since(due) => format!("expired {} ago, not read since{every}", time(t - due)),
+        Expiry::Never => "not armed".to_owned(),
+        Expiry::Unknown => format!("armed, nobody knows for when{every}"),
     }
 }
 

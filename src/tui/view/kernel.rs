@@ -1,13 +1,16 @@
 //! The kernel's side of the Loop screen: the interest list and the ready list. Step: model → **view**.
 
 use crate::model::registration::{ET, EXCLUSIVE, IN, MODES, ONESHOT, OUT};
-use crate::model::{Fidelity, Id, ItemState, LoopKind, Range, Registration, ThreadState, Word};
+use crate::model::{
+    Expiry, Fidelity, Id, ItemState, LoopKind, Range, Registration, ThreadState, Word,
+};
 use crate::text::names::mask;
 use crate::tui::app::App;
 use crate::tui::theme::{self, ABSENT, ARMED, QUEUED, READY, RUN};
 use crate::tui::widget::pen::Pen;
 use crate::tui::widget::text::{self, bytes};
 use ratatui::style::Style;
+use std::borrow::Cow;
 
 /// The glyph of a state, one meaning each.
 pub fn glyph(word: Word) -> char {
@@ -295,17 +298,70 @@ pub fn ready(pen: &mut Pen<'_>, app: &App) {
 }
 
 /// Whether a sleeping loop will hear of this fd, in words.
-pub fn will_wake(reg: &Registration) -> (&'static str, bool) {
+pub fn will_wake(app: &App, reg: &Registration) -> (Cow<'static, str>, bool) {
     let some = reg.unread.is_some_and(|n| n > 0);
-    match reg.word {
+    let timer = app
+        .model()
+        .timerfd(reg.id)
+        .map(|timer| timer.expiry(app.t()));
+    let (why, wakes) = match reg.word {
         Word::Residual => ("epoll speaks again only when more arrive", false),
         _ if some && reg.is_edge() => ("epoll speaks again only when more arrive", false),
         Word::Disarmed => ("off until the program re-arms it with MOD", false),
         Word::Muted => ("asks for nothing: only errors and hang-ups", false),
         Word::Ghost => ("closed here, but a copy elsewhere still reports", true),
         Word::Unknown => ("events were lost: nobody knows", true),
+        _ if reg.interest & IN != 0 && timer.is_some() => return expires(app, timer),
         _ if reg.interest & (IN | OUT) == IN => ("wakes it when something arrives", true),
         _ if reg.interest & OUT != 0 => ("wakes it when there is room to write", true),
         _ => ("wakes it on an event it asked for", true),
+    };
+    (why.into(), wakes)
+}
+
+/// What a timer that is a descriptor will do to a sleeping loop.
+fn expires(app: &App, timer: Option<Expiry>) -> (Cow<'static, str>, bool) {
+    match timer {
+        Some(Expiry::At(due)) => {
+            let left = text::time(due.saturating_sub(app.t()));
+            (format!("its timer expires in {left}").into(), true)
+        }
+        Some(Expiry::Since(due)) => {
+            let ago = text::time(app.t().saturating_sub(due));
+            (format!("its timer expired {ago} ago").into(), true)
+        }
+        Some(Expiry::Never) => ("its timer is not armed".into(), false),
+        _ => ("its timer is armed, nobody knows for when".into(), true),
     }
+}
+
+/// ` in 12.5 ms`, as far as that is known.
+pub fn timer_short(app: &App, reg: &Registration) -> String {
+    let timer = app.model().timerfd(reg.id);
+    match timer.map(|timer| timer.expiry(app.t())) {
+        Some(Expiry::At(due)) => format!(" in {}", text::time(due.saturating_sub(app.t()))),
+        Some(Expiry::Since(_)) => " expired".to_owned(),
+        Some(Expiry::Never) => " not armed".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// What a timer that is a descriptor is called: one without a name by its number.
+pub fn timer_name(app: &App, reg: &Registration) -> String {
+    match app.names.name(reg.id) {
+        "timerfd" => format!("timerfd {}", reg.fd),
+        name => name.to_owned(),
+    }
+}
+
+/// The timer among the shown descriptors that expires first, and when.
+pub fn next_expiry(app: &App) -> Option<(&Registration, u64)> {
+    let armed = shown(app).into_iter().filter_map(|reg| {
+        let timer = app.model().timerfd(reg.id)?;
+        match timer.expiry(app.t()) {
+            Expiry::At(due) | Expiry::Since(due) if will_wake(app, reg).1 => Some((reg, due)),
+            _ => None,
+        }
+    });
+    armed.min_by_key(|(reg, due)| (*due, reg.id))
 }

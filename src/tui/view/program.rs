@@ -172,21 +172,22 @@ pub fn late_ones(app: &App, thread: &ThreadState) -> Vec<String> {
         .collect()
 }
 
-/// The timer that is due next and when: `no, tick in 3.20 ms`; nothing when none is armed.
+/// The timer that is due next and when, one of the loop's own or one that is a descriptor: `no, tick in 3.20 ms`;
+/// nothing when none is armed.
 pub fn next_timer(app: &App, wide: bool) -> Option<String> {
-    let timer = app.the_loop()?.timers.next()?;
-    let name = app.word(
-        timer.process,
-        crate::record::event::Space::Timer,
-        timer.name,
-    );
+    let own = app.the_loop()?.timers.next().map(|timer| {
+        let space = crate::record::event::Space::Timer;
+        (app.word(timer.process, space, timer.name), timer.due)
+    });
+    let fd = kernel::next_expiry(app).map(|(reg, due)| (kernel::timer_name(app, reg), due));
+    let (name, due) = own.into_iter().chain(fd).min_by_key(|(_, due)| *due)?;
     let name = text::cut(&name, if wide { 14 } else { 8 });
     let now = app.t();
-    Some(match timer.due > now {
-        true if wide => format!("no, {name} in {}", time(timer.due - now)),
-        true => format!("in {}", time(timer.due - now)),
-        false if wide => format!("{name}, {} ago", time(now - timer.due)),
-        false => format!("{} ago", time(now - timer.due)),
+    Some(match due > now {
+        true if wide => format!("no, {name} in {}", time(due - now)),
+        true => format!("in {}", time(due - now)),
+        false if wide => format!("{name}, {} ago", time(now - due)),
+        false => format!("{} ago", time(now - due)),
     })
 }
 
@@ -337,7 +338,11 @@ fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
         _ => "its fds are not recorded".to_owned(),
     };
     if let Some(next) = next_timer(app, true) {
-        let next = format!("{head} timer {}", next.trim_start_matches("no, "));
+        let next = next.trim_start_matches("no, ");
+        let next = match next.starts_with("timerfd") {
+            true => format!("{head} {next}"),
+            false => format!("{head} timer {next}"),
+        };
         if text::width(&next) + 2 <= w {
             head = next;
         }
@@ -346,12 +351,12 @@ fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
     let mut regs = kernel::shown(app);
     // Those that will not, and hold bytes, come first: they are the ones to learn from.
     regs.sort_by_key(|r| {
-        let wakes = kernel::will_wake(r).1;
+        let wakes = kernel::will_wake(app, r).1;
         (wakes, r.unread.is_none_or(|n| n == 0), r.fd)
     });
     let mut y = 2;
     for (i, reg) in regs.iter().enumerate() {
-        let (why, wakes) = kernel::will_wake(reg);
+        let (why, wakes) = kernel::will_wake(app, reg);
         let lines = if wakes || w >= 70 { 1 } else { 2 };
         if y + lines > h || (y + lines == h && i + 1 < regs.len()) {
             pen.put(
@@ -369,11 +374,14 @@ fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
             theme::plain()
         };
         let why = match w {
+            0..32 if !wakes && app.model().timerfd(reg.id).is_some() => "not armed",
             0..32 if !wakes => "only more bytes",
             32..50 if !wakes && reg.word == Word::Residual => "only when more bytes come",
-            _ => why,
+            _ => &why,
         };
+        let timer = app.model().timerfd(reg.id).filter(|_| w < 60 && wakes);
         let unread = match reg.unread {
+            _ if timer.is_some() => kernel::timer_short(app, reg),
             Some(n) if n > 0 && w < 28 => format!(" {}", bytes(n)),
             Some(n) if n > 0 => format!(" {} unread", bytes(n)),
             _ => String::new(),

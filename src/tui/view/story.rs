@@ -177,7 +177,7 @@ fn late(app: &App, thread: &ThreadState, out: &mut Vec<String>) {
 fn asleep(app: &App, since: u64, timeout: i64, out: &mut Vec<String>) {
     let live: Vec<&Registration> = kernel::shown(app);
     let slept = time(app.t().saturating_sub(since));
-    let wakers = live.iter().filter(|r| kernel::will_wake(r).1).count() as u64;
+    let wakers = live.iter().filter(|r| kernel::will_wake(app, r).1).count() as u64;
     let clock = match timeout {
         ..0 => "and no time-out".to_owned(),
         0 => "and only looks (time-out 0)".to_owned(),
@@ -206,6 +206,18 @@ fn asleep(app: &App, since: u64, timeout: i64, out: &mut Vec<String>) {
                 "The timer {name} was due {} ago.",
                 time(app.t() - timer.due)
             ),
+        });
+    }
+    if let Some((reg, due)) = kernel::next_expiry(app) {
+        let name = kernel::timer_name(app, reg);
+        let set = app.model().timerfd(reg.id).map_or(0, |timer| timer.set);
+        let armed = time(app.t().saturating_sub(set));
+        out.push(match due.checked_sub(app.t()) {
+            Some(left) => format!(
+                "The timer {name} (armed {armed} ago) expires in {}.",
+                time(left)
+            ),
+            None => format!("The timer {name} expired {} ago.", time(app.t() - due)),
         });
     }
     for reg in live.iter().filter(|r| r.word == Word::Ready) {
