@@ -43,7 +43,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         pen.put(1, 1, &told, theme::plain());
         return;
     };
-    pen.put(1, 1, &fitting(&run, stage, w - 2), theme::plain());
+    pen.put(1, 1, &fitting(&run, stage, w - 1), theme::plain());
     proportions(&mut pen.part(1, 2, w - 2, 1), &run, stage);
     let lines = blame::lines(app, &run, stage);
     let mut y = 3;
@@ -63,7 +63,25 @@ fn fitting(run: &Run, stage: Stage, room: usize) -> String {
     let bare = open.get(from..).unwrap_or_default().to_owned();
     let fits = |told: &&String| text::width(told) <= room;
     let told = [&whole, &open, &bare].into_iter().find(fits).cloned();
-    told.unwrap_or(bare)
+    told.unwrap_or_else(|| {
+        let figure = |part: &str| {
+            let from = whole.split_once(&format!("─{part} "))?.1;
+            let figure = from.split(['─', ' ']).next()?;
+            Some(format!("{part} {figure}"))
+        };
+        let mut all: Vec<String> = ["notice", "queue", "run"]
+            .into_iter()
+            .filter_map(figure)
+            .collect();
+        if stage == Stage::Running {
+            all.push(format!(
+                "run {}{:.2} so far",
+                mark_of(run),
+                run.run() as f64 / 1e6
+            ));
+        }
+        format!("{}, in ms", all.join(", "))
+    })
 }
 
 /// `ready 90.16 ─notice 4.06─► told 94.22 ─queue 0.07─► runs 94.29 ─run 0.01─► done`, all in milliseconds.

@@ -224,13 +224,26 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
 pub fn draw_table(pen: &mut Pen<'_>, app: &App, regs: &[&Registration]) {
     let (w, h) = (pen.width(), pen.height());
     let name_w = (w / 5).clamp(10, 34);
+    let full = app.size.0 as usize;
+    // What the columns leave goes to the names, unless it is enough for the bars.
+    let fit =
+        |x: usize, column: &Column| column.width > 0 && full >= column.from && x + column.width < w;
+    let used = COLUMNS.iter().fold(7 + name_w, |x, c| match fit(x, c) {
+        true => x + c.width + 2,
+        false => x,
+    });
+    let longest = regs.iter().map(|r| text::width(app.names.name(r.id))).max();
+    let spare = w.saturating_sub(used + 1);
+    let name_w = match spare {
+        8.. => name_w,
+        _ => name_w + spare.min(longest.unwrap_or(0).saturating_sub(name_w - 1)),
+    };
     let head = theme::quiet();
     pen.put(1, 0, &text::left("   fd name", 6 + name_w), head);
-    let full = app.size.0 as usize;
     let mut x = 7 + name_w;
     let mut shown = Vec::new();
     for (i, column) in COLUMNS.iter().enumerate() {
-        if column.width == 0 || full < column.from || x + column.width + 1 > w {
+        if !fit(x, column) {
             continue;
         }
         let style = if i == app.sort.0 {

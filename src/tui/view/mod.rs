@@ -234,9 +234,8 @@ fn footer(pen: &mut Pen<'_>, app: &App) {
             _ if from == to => "←→ selects cell by cell, Enter zooms to it, Esc ends it".to_owned(),
             0..76 => format!("selected {}: Enter zooms, Esc ends it", time(to - from)),
             _ => format!(
-                "selected {} from {} on: ←→ one cell of {}, Enter zooms to it, Esc ends it",
+                "selected {}: ←→ moves its end by {}, Enter zooms to it, Esc ends it",
                 time(to - from),
-                instant(from),
                 time(cells.width)
             ),
         };

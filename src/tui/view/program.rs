@@ -1,6 +1,6 @@
 //! The program's side of the Loop screen: the batch it was told of, or what it sleeps on. Step: model → **view**.
 
-use super::{blame, kernel, strip};
+use super::{blame, kernel, strip, which};
 use crate::model::{Item, ItemState, Part, Phase, Run, ThreadState, Word};
 use crate::tui::app::App;
 use crate::tui::app::known::mark_of;
@@ -97,7 +97,9 @@ fn batch(pen: &mut Pen<'_>, app: &App, thread: &ThreadState) {
         false => title,
     };
     let late = late_ones(app, thread);
-    let call = in_call(app, thread).or_else(|| callback(app, thread));
+    let call = in_call(app, thread)
+        .or_else(|| callback(app, thread))
+        .or_else(|| elsewhere(app, thread));
     let below =
         usize::from(!late.is_empty()) * if h >= 7 { 3 } else { 1 } + usize::from(call.is_some());
     let room = h.saturating_sub(1 + below).max(1);
@@ -121,15 +123,12 @@ fn batch(pen: &mut Pen<'_>, app: &App, thread: &ThreadState) {
     if hidden > 0 {
         let told = format!("{first} above, {} below", hidden - first);
         let x = w.saturating_sub(text::width(&told) + 1);
-        match x > text::width(&title) + 2 {
-            true => pen.put(1, 0, &title, theme::plain()),
-            false => pen.put(
-                1,
-                0,
-                &plural(u64::from(thread.batch_len), "event"),
-                theme::plain(),
-            ),
-        };
+        let brief = plural(u64::from(thread.batch_len), "event");
+        // The whole title, less of it, or nothing but what is not shown.
+        let fits = |t: &&String| x > text::width(t) + 1;
+        if let Some(fitting) = [&title, &brief].into_iter().find(fits) {
+            pen.put(1, 0, fitting, theme::plain());
+        }
         pen.put(x, 0, &told, theme::quiet());
     } else {
         pen.put(1, 0, &title, theme::plain());
@@ -207,6 +206,14 @@ pub fn in_call(app: &App, thread: &ThreadState) -> Option<String> {
     ))
 }
 
+/// The wait of another loop that the thread sleeps in.
+fn elsewhere(app: &App, thread: &ThreadState) -> Option<String> {
+    let (id, since) = which::sleeps_elsewhere(app, thread)?;
+    let kind = app.model().loops().get(id as usize)?.kind.name();
+    let slept = time(app.t().saturating_sub(since));
+    Some(format!("in {kind} of loop {} for {slept}", id + 1))
+}
+
 /// The timer or task that runs instead of a handler.
 fn callback(app: &App, thread: &ThreadState) -> Option<String> {
     let (part, since) = match thread.phase {
@@ -269,14 +276,16 @@ fn draw_item(pen: &mut Pen<'_>, app: &App, thread: &ThreadState, item: &Item, el
     };
     let name_w = (w.saturating_sub(24)).clamp(6, 24);
     let mark = if word == Word::Running { GO } else { ' ' };
-    pen.glyph(1, 0, mark, style);
+    // Every cell counts where the screen is narrow.
+    let left = usize::from(w >= 28);
+    pen.glyph(left, 0, mark, style);
     let chosen = if app.chosen == Some(item.reg) {
         theme::chosen()
     } else {
         theme::plain()
     };
     let x = pen.put(
-        2,
+        left + 1,
         0,
         &format!("{} ", text::right(&fd.to_string(), 2)),
         chosen,
@@ -287,7 +296,7 @@ fn draw_item(pen: &mut Pen<'_>, app: &App, thread: &ThreadState, item: &Item, el
         &text::name(app.names.name(item.reg), name_w),
         style.patch(chosen),
     );
-    let (said_w, time_w) = if w < 28 { (6, 7) } else { (7, 8) };
+    let (said_w, time_w) = if w < 28 { (7, 7) } else { (7, 8) };
     let x = pen.put(x + 1, 0, &text::left(said, said_w), style);
     let shown = if ns > 0 { time(ns) } else { String::new() };
     let x = pen.put(x, 0, &text::right(&shown, time_w), style);

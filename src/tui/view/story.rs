@@ -3,7 +3,7 @@
 
 use super::program::{in_call, late_ones};
 use super::theatre::age;
-use super::{fairness, kernel, marks};
+use super::{fairness, kernel, marks, which};
 use crate::model::{ItemState, LoopKind, Phase, Registration, ThreadState, Word};
 use crate::record::event::FdKind;
 use crate::record::event::Space;
@@ -291,6 +291,19 @@ fn callback(
 fn rest(app: &App, thread: &ThreadState, since: u64, out: &mut Vec<String>) {
     let ran = time(app.t().saturating_sub(since));
     let queued = names_in(app, thread, ItemState::Fetched);
+    if let Some((id, since)) = which::sleeps_elsewhere(app, thread) {
+        let kind = app
+            .model()
+            .loops()
+            .get(id as usize)
+            .map_or("", |l| l.kind.name());
+        out.push(format!(
+            "The thread sleeps in the {kind} of loop {} (l shows it), for {}; it takes what this loop has after that.",
+            id + 1,
+            time(app.t().saturating_sub(since))
+        ));
+        return late(app, thread, out);
+    }
     let woken = app.t() == thread.wakeup || since == thread.wakeup;
     let (not_yet, served) = match app.infers() {
         true => (

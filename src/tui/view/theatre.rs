@@ -112,7 +112,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
 
     let mut y = bottom;
     if plan.questions {
-        boxes::title(pen, 1, y, w - 2, "the loop's three questions", line);
+        boxes::title(pen, 1, y, w - 2, "three questions", line);
         questions(&mut pen.part(1, y + 1, w - 2, 1), app);
         y += 2;
         boxes::across(pen, y, line);

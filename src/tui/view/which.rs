@@ -1,7 +1,7 @@
 //! Which loop is shown: what it waits with, of which process and thread, and whose events it passes on.
 //! Step: model → **view**.
 
-use crate::model::{Id, Loop};
+use crate::model::{Id, Loop, Phase, ThreadState};
 use crate::record::event::FdKind;
 use crate::text::visible;
 use crate::tui::app::App;
@@ -52,6 +52,19 @@ pub fn passes_on(app: &App, id: Id) -> Option<Id> {
     let mut others = model.loops().iter();
     let inner = others.find(|o| o.id != id && o.process == l.process && o.epfds.contains(&fd))?;
     Some(inner.id)
+}
+
+/// Where the thread sleeps when it sleeps in the wait of another loop: that loop, and since when.
+pub fn sleeps_elsewhere(app: &App, thread: &ThreadState) -> Option<(Id, u64)> {
+    let rests = matches!(thread.phase, Phase::Rest { .. } | Phase::Running { .. });
+    let others = app.model().loops().iter().filter(|l| l.id != app.loop_id);
+    others.filter(|_| rests).find_map(|l| {
+        let same = l.threads.iter().find(|t| t.thread == thread.thread)?;
+        match same.phase {
+            Phase::Waiting { since, .. } if since >= thread.wakeup => Some((l.id, since)),
+            _ => None,
+        }
+    })
 }
 
 /// `redis-server 6089`, `node/io 6590`, `nginx, 4 threads`.
