@@ -31,15 +31,21 @@ pub unsafe fn timespec_ns(time: *const Time) -> u64 {
     unsafe { peek(time) }.map_or(FOR_EVER, |t| t.ns(1))
 }
 
-/// Mask and data word that epoll_ctl(2) is given.
+/// Mask and data word that epoll_ctl(2) is given; the kernel looks at them only to add and to change.
 ///
 /// # Safety
 ///
 /// `event` is what the program passes to the kernel.
-pub unsafe fn interest(event: *const Event) -> (u32, u64) {
+pub unsafe fn interest(op: c_int, event: *const Event) -> (u32, u64) {
+    if !matches!(op, CTL_ADD | CTL_MOD) {
+        return (0, 0);
+    }
     // SAFETY: the caller's word.
     unsafe { peek(event) }.map_or((0, 0), |e| (e.mask, e.data))
 }
+
+const CTL_ADD: c_int = 1;
+const CTL_MOD: c_int = 3;
 
 /// Event `i` of a batch the kernel has just written at `events`.
 ///
@@ -88,7 +94,7 @@ hooks! {
         else sys_call!(EPOLL_CTL, epfd, op, fd, event),
         |next, caller| {
             // SAFETY: the program passes it to the kernel.
-            let interest = unsafe { interest(event) };
+            let interest = unsafe { interest(op, event) };
             ctl::changing(epfd, op, fd, interest, caller, next)
         };
     /// epoll_wait(2)

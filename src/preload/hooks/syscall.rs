@@ -159,7 +159,7 @@ unsafe extern "C" fn body(
         sys::EPOLL_CREATE1 => opening(New::of(FdKind::Epoll, fd & CLOEXEC), caller, int) as isize,
         sys::EPOLL_CTL => {
             // SAFETY: the program passes it to the kernel.
-            let interest = unsafe { epoll::interest(a3 as *const epoll::Event) };
+            let interest = unsafe { epoll::interest(second, a3 as *const epoll::Event) };
             ctl::changing(fd, second, a2 as c_int, interest, caller, int) as isize
         }
         sys::EPOLL_WAIT | sys::EPOLL_PWAIT => {
