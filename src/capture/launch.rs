@@ -1,8 +1,8 @@
 //! Starts the program to record, in our own terminal or in a pty of its own, and watches its life.
 //! Step: none of the pipeline; it makes the process whose events enter the rings.
 
-use super::preload;
 use super::pty::{self, Pty};
+use super::{inherited, preload};
 use crate::record::handshake;
 use std::ffi::OsString;
 use std::fs::File;
@@ -65,14 +65,19 @@ pub fn launch(
         _ => Error::Other(shown.clone(), error),
     };
     let mut command = Command::new(&name);
-    command
-        .args(argv.iter().skip(1))
-        .env(handshake::ENV, session);
-    if let Some(shim) = shim {
+    command.args(argv.iter().skip(1));
+    let preloaded = shim.map(|shim| {
         let (program, existing) = (preload::program(&name), std::env::var_os(LD_PRELOAD));
-        let value = preload::variable(shim, program.as_deref(), existing.as_deref());
-        command.env(LD_PRELOAD, value);
-    }
+        preload::variable(shim, program.as_deref(), existing.as_deref())
+    });
+    let mut variables = vec![(handshake::ENV, session.as_os_str())];
+    variables.extend(preloaded.as_deref().map(|value| (LD_PRELOAD, value)));
+    let ours = match streams {
+        Streams::Inherit => inherited::ALL,
+        Streams::StdoutToStderr => inherited::ALL & !inherited::STDOUT,
+        Streams::Pty(_) => inherited::NONE,
+    };
+    inherited::pass_on(&mut command, &variables, ours).map_err(explain)?;
     let (child, pty) = match streams {
         Streams::Inherit => (command.spawn().map_err(explain)?, None),
         Streams::StdoutToStderr => {

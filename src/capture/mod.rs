@@ -26,6 +26,8 @@ pub mod doctor;
 #[cfg(feature = "cli")]
 pub mod elf;
 #[cfg(feature = "cli")]
+mod inherited;
+#[cfg(feature = "cli")]
 mod known;
 #[cfg(feature = "cli")]
 pub mod launch;
