@@ -5,6 +5,7 @@ use super::drain::Drain;
 use super::look::{Look, Request};
 use super::looks::Looks;
 use super::rendezvous::{Joined, Refused};
+use super::stragglers::{Found, SOON, Stragglers};
 use super::{bell, drain, launch, procfs};
 use crate::record::event::{Kind, MAX_TEXT};
 use crate::record::handshake::Source;
@@ -64,6 +65,7 @@ pub(super) struct Collector<G> {
     told: (u64, bool),
     /// Processes whose end is awaited, with a descriptor that says so; none where the kernel refused one.
     alive: HashMap<u32, Option<OwnedFd>>,
+    stragglers: Stragglers,
     /// The launched child: whoever waits for it tells its status.
     child: Option<u32>,
     child_ended: bool,
@@ -91,6 +93,7 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
             grown,
             told: (0, false),
             alive: HashMap::new(),
+            stragglers: Stragglers::new(),
             child: None,
             child_ended: false,
             finish: false,
@@ -111,9 +114,10 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
                 while let Ok(message) = inbox.try_recv() {
                     self.take(message);
                 }
-                if self.over() {
+                if self.over() && self.nobody_left(inbox) {
                     break;
                 }
+                continue;
             }
             let wait = next.saturating_duration_since(Instant::now());
             match self.next_message(inbox, wait) {
@@ -158,6 +162,26 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
     /// The child is gone, and so is everyone who joined.
     fn over(&self) -> bool {
         self.finish || self.child_ended && self.alive.is_empty()
+    }
+
+    /// The last look: whether there is nobody but those we know of. Who is about to join gets the time to do so.
+    fn nobody_left(&mut self, inbox: &Receiver<Message>) -> bool {
+        if self.finish {
+            return true;
+        }
+        let Collector {
+            stragglers, alive, ..
+        } = self;
+        match stragglers.look(|pid| alive.contains_key(&pid)) {
+            Found::Nobody => return true,
+            Found::These(pids) => pids.into_iter().for_each(|pid| self.watch(pid)),
+            Found::Soon => {
+                if let Ok(message) = inbox.recv_timeout(SOON) {
+                    self.take(message);
+                }
+            }
+        }
+        false
     }
 
     fn take(&mut self, message: Message) {

@@ -51,3 +51,5 @@ pub mod rendezvous;
 pub mod session;
 #[cfg(feature = "cli")]
 mod sockdiag;
+#[cfg(feature = "cli")]
+mod stragglers;

@@ -170,6 +170,19 @@ pub fn has_rings(pid: u32) -> Option<bool> {
     Some(maps.windows(RINGS.len()).any(|w| w == RINGS))
 }
 
+/// The inodes of the rings that a process has mapped; none where we may not look.
+pub fn rings(pid: u32) -> Vec<u64> {
+    let maps = read(pid as i32, "maps").unwrap_or_default();
+    let lines = maps.split(|b| *b == b'\n');
+    // `start-end access offset device inode path`
+    let inode = |line: &[u8]| {
+        line.windows(RINGS.len()).find(|w| *w == RINGS)?;
+        let mut fields = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+        fields.nth(4)?.parse().ok()
+    };
+    lines.filter_map(inode).collect()
+}
+
 /// Whether the process, or one it descends from as far as its parents live, is `of`.
 pub fn descends(pid: u32, of: impl Fn(u32) -> bool) -> bool {
     let mut at = pid;
