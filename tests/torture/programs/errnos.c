@@ -89,7 +89,7 @@ int main(void) {
     SAY(socket(-1, -1, -1));
     SAY(eventfd(0, -1));
     SAY(timerfd_create(77, 0));
-    SAY(timerfd_settime(tfd, 0, (void *)none, 0));
+    SAY(timerfd_settime(tfd, 0, (void *)8, 0));
     SAY(timerfd_settime(-1, 0, 0, 0));
     SAY(signalfd(-1, (void *)none, 0));
     SAY(signalfd(77, 0, 0));
