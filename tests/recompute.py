@@ -2,27 +2,27 @@
 ndjson`, knowing nothing but docs/EXPORT.md, and compared with the report, exactly. Exit 1 if any figure differs."""
 import collections, itertools, json, sys
 table, caused, served = collections.defaultdict(lambda: [0, 0, 0]), collections.Counter(), collections.defaultdict(list)
-size, wake, coming, batch, now, room, ctl, told, fds, sends, sending, last, infer = ({} for _ in range(13))
-marks, gone = set(), {"ERR", "HUP", "RDHUP"}
+size, wake, coming, batch, now, room, ctl, told, fds, sends, sending, last, infer, pids, ending = ({} for _ in range(15))
+fresh, marks, gone = {"read": 0, "empty": -1, "pair": None, "item": None, "what": ""}, set(), {"ERR", "HUP", "RDHUP"}
 answers = {"read": {"IN", "PRI"} | gone, "recv": {"IN", "PRI"} | gone, "accept": {"IN", "PRI"} | gone, "write": {"OUT"} | gone, "send": {"OUT"} | gone}
 def add(key, name, ns):
     table[key, name] = [table[key, name][0] + 1, table[key, name][1] + ns, max(table[key, name][2], ns)]
 def waited(seat, key, start, item):  # from ready to start, and whose runs lie between them
-    lo, hi = item["ready"] or (wake[seat], wake[seat])
-    for name, ns in ("lo", wake[seat] - hi), ("hi", wake[seat] - lo), ("queue_ns", start - wake[seat]):
-        if item["ready"] or name == "queue_ns": add(key, name, ns)
+    told = wake.get(seat, start)
+    lo, hi = item["ready"] or (told, told)
     for bound, since in ("lo", hi), ("hi", lo):
         for other, a, b in itertools.takewhile(lambda s: s[2] > since, reversed(served[seat])):
             caused[other, bound] += (b - max(a, since)) * (other != key)
+    notice = [("lo", told - hi), ("hi", told - lo)] if item["ready"] else []
+    return [*notice, ("queue_ns", start - told)]
 def end(seat, t):  # the marked run under way on this loop and thread ends
     key, start, item = now.pop(seat)
-    batch[seat] = [i for i in batch[seat] if i is not item]
-    waited(seat, key, start, item)
-    add(key, "run_ns", t - start)
+    batch[seat] = [i for i in batch.get(seat, ()) if i is not item]
+    for name, ns in [*waited(seat, key, start, item), ("run_ns", t - start)]: add(key, name, ns)
     served[seat].append((key, start, t))
 def pause(seat, t):  # the inferred run under way there ends, or is left and may be come back to
     item = now.pop(seat)
-    if item["run"] is None: waited(seat, item["key"], item["piece"], item)
+    if item["run"] is None: item["waited"] = waited(seat, item["key"], item["piece"], item)
     item.update({"run": (item["run"] or 0) + t - item["piece"], "bounded": False})
     served[seat].append((item["key"], item["piece"], t))
 def call(seat, fd, t0, t1, says, begins):  # a call of a thread that marks nothing: does it start a handler, or carry one on?
@@ -37,8 +37,11 @@ def bracket(item, _, t0, t1):  # it became ready while the sender's call lasted
     item["ready"], item["bounded"] = (lo, max(min(t1, item["told"]), lo)), False
 for e in map(json.loads, open(sys.argv[1])):
     kind, t, seat, key, place = e["kind"], e["at_ns"], (e.get("loop"), e["thread"]), (e.get("loop"), e.get("fd"), e.get("generation")), (e["process"], e.get("fd"))
-    fd = fds.setdefault(place, {"read": 0, "empty": -1, "pair": None, "item": None, "what": ""})
-    if kind == "process-start": infer[e["number"]] = e["source"] == "preload"
+    fd = fds.setdefault(place, {**fresh, "opened": 1})
+    if kind == "process-start":
+        infer[e["number"]], pids[e["new_pid"]] = e["source"] == "preload", e["number"]
+        forked = [(number, f) for (process, number), f in fds.items() if process == pids.get(e["parent_pid"], -1)]
+        for number, f in forked: fds[e["number"], number] = {**fresh, "opened": f["opened"]}
     if kind == "run-begin": marks.add(e["thread"])
     guess, here = infer.get(e["process"]) and e["thread"] not in marks, last.get(e["thread"])
     if guess and kind in ("io", "ctl-begin", "close-begin", "dup-begin"):
@@ -49,24 +52,37 @@ for e in map(json.loads, open(sys.argv[1])):
         pause(here, now[here]["own"])
     if guess and (kind == "close-begin" or e.get("op") == "del") and fd["item"] and fd["item"]["run"] is None and now.get(here) is not fd["item"]: fd["item"]["stale"] = True
     for i in batch.get(here, ()) if kind in ("wait-enter", "thread-end") and guess else ():  # the turn is over: its runs are complete
-        if i["run"] is not None: add(i["key"], "run_ns", i["run"])
+        if i["run"] is not None: [add(i["key"], name, ns) for name, ns in [*i["waited"], ("run_ns", i["run"])]]
         elif i["ready"] and "stale" not in i: [add(i["key"], name, i["told"] - at) for name, at in zip(("lo", "hi"), i["ready"][::-1])]
     if seat in now and kind in ("wait-enter", "run-begin", "run-end"): end(seat, t)
     if kind == "wait-enter": size[seat], batch[seat] = e["maxevents"], []
     elif kind == "wait-exit": wake[seat], coming[seat], last[e["thread"]] = t, e["n"], seat
     elif kind == "ready":
-        lo = max(ctl.get((e["epfd"], place), -1), told.get(key, -1), room.get(key[0], -1), fd["empty"] if "OUT" not in e["mask"] else -1)
-        item = fd["item"] = {"data": e["data"], "told": t, "ready": None if lo < 0 else (min(lo, t), t), "bounded": lo >= 0, "key": key, "mask": e["mask"], "run": None, "fd": fd}
+        lo = max(ctl.get((e["epfd"], place, e["generation"]), -1), told.get(key, -1), room.get(key[0], -1), fd["empty"] if "OUT" not in e["mask"] else -1)
+        item = {"data": e["data"], "told": t, "ready": None if lo < 0 else (min(lo, t), t), "bounded": lo >= 0, "key": key, "mask": e["mask"], "run": None, "fd": fd}
+        if e["generation"] == fd["opened"]: fd["item"] = item  # else it is not what has the number here and now
         unread = [s for s in sends.get(fd["pair"], []) if s[0] > fd["read"] and not ("ET" in e["interest"] and s[2] <= told.get(key, -1))]
         begun = [min(sending[fd["pair"]].values())] if not unread and sending.get(fd["pair"]) else []
         edge = told.get(key, -1) if "ET" in e["interest"] else -1
         if "IN" in e["mask"] and unread and edge <= unread[0][1] <= t: bracket(item, *unread[0])
         if "IN" in e["mask"] and begun and max(lo, 0) <= begun[0]: bracket(item, None, begun[0], t)
         batch[seat], told[key] = batch[seat] + [item], t
-    elif kind == "run-begin": now[seat] = key, t, next((i for i in batch[seat] if i["data"] == e["data"]), {"ready": None})
-    elif kind == "ctl-end" and e["op"] != "del" and e["result"] == 0: ctl[e["epfd"], place] = t
-    elif kind in ("fd-open", "fd-addr"): fd.update({"what": e["what"], "pair": e.get("addresses")})
-    elif kind == "close-begin": sends.pop(fds.pop(place)["pair"], None)
+    elif kind == "run-begin": now[seat] = key, t, next((i for i in batch.get(seat, ()) if i["data"] == e["data"]), {"ready": None})
+    elif kind == "ctl-end" and e["op"] != "del" and e["result"] == 0: ctl[e["epfd"], place, fd["opened"]] = t
+    elif kind in ("fd-open", "fd-addr"):
+        if kind == "fd-open" and fd["what"]: fd = fds[place] = {**fresh, "opened": fd["opened"] + 1}  # a close nobody saw
+        fd.update({"what": e["what"], "pair": e.get("addresses"), "opened": e.get("generation", fd["opened"])})
+    elif kind == "close-begin" or kind == "dup-begin" and e["target"] is not None:
+        number = place[0], e["target"] if kind == "dup-begin" else place[1]
+        ending[e["thread"]] = number, fds.get(number, fd)
+        fds[number] = {**fresh, "opened": fds.get(number, fd)["opened"] + 1}
+    elif kind in ("close-end", "dup-end") and e["thread"] in ending:
+        number, before = ending.pop(e["thread"])
+        if e.get("error"): fds[number] = before
+        else: sends.pop(before["pair"], None)
+    elif kind == "fd-gone": fds[place] = {**fresh, "opened": fd["opened"] + 1}
+    elif kind == "fd-seen": fd["what"] = fd["what"] or e["what"]
+    elif kind == "run-end" and e["left"]: batch[seat] = []
     elif kind == "io" and e["op"] in ("read", "recv", "accept"):
         n, fd["read"] = (0 if e["op"] == "accept" else e["result"] or 0), fd["read"] + (0 if e["op"] == "accept" else e["result"] or 0)
         short = 0 < n < e["asked"] and fd["what"] not in ("udp", "unix-dgram", "file") or n and fd["what"] in ("eventfd", "timerfd")
@@ -81,10 +97,14 @@ for e in map(json.loads, open(sys.argv[1])):
         for i in (i for b in batch.values() for i in b if i is to["item"] and i["bounded"] and e["from_ns"] <= i["told"] and e["to_ns"] >= i["ready"][0]):
             bracket(i, *sends[pair][-1])
     if kind in ("wait-exit", "ready") and coming[seat] == len(batch[seat]) < size[seat]: room[key[0]] = t  # the whole batch, and room for more
-report, wrong = json.load(open(sys.argv[2])), []
-for f, key in ((f, (f["loop"], f["fd"], f["generation"])) for f in report["fds"]):
-    for name, want in {**(f["notice_ns"] or {"lo": None, "hi": None}), **{n: f[n] for n in ("queue_ns", "run_ns", "tail_ns")}}.items():
-        wrong += [(key, name, table[key, name], want)] * (table[key, name] != [want[k] if want else 0 for k in ("count", "sum", "max")])
-    wrong += [(key, "caused", k, caused[key, k], ns) for k, ns in (f["caused_wait_ns"] or {}).items() if caused[key, k] != ns]
+report, wrong, rows = json.load(open(sys.argv[2])), [], collections.defaultdict(list)
+for f in report["fds"]: rows[f["loop"], f["fd"], f["generation"]].append(f)
+for key, same in rows.items():  # registered again after a DEL it has a row of its own
+    for name in ("lo", "hi", "queue_ns", "run_ns", "tail_ns"):
+        want = [w for w in ((f["notice_ns"] or {}).get(name) if name in ("lo", "hi") else f[name] for f in same) if w]
+        want = [sum(w["count"] for w in want), sum(w["sum"] for w in want), max((w["max"] for w in want), default=0)]
+        wrong += [(key, name, table[key, name], want)] * (table[key, name] != want)
+    want = [f["caused_wait_ns"] for f in same if f["caused_wait_ns"]]
+    wrong += [(key, "caused", k, caused[key, k]) for k in ("lo", "hi") if want and caused[key, k] != sum(w[k] for w in want)]
 print(*wrong, f"{len(report['fds'])} descriptors, {sum(map(len, served.values()))} runs, {len(wrong)} differences", sep="\n")
 sys.exit(bool(wrong) or not report["fds"])

@@ -5,7 +5,9 @@
 
 use crate::json::Json;
 use crate::model::Model;
-use crate::record::event::{Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, Op, Space, Wait};
+use crate::record::event::{
+    Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, Op, Space, Wait, flags,
+};
 use crate::record::fields;
 use crate::record::handshake::Source;
 use crate::text::names;
@@ -88,6 +90,9 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
             let known = e.arg & 4 != 0;
             j.field("nonblocking", known.then_some(e.arg & 1 != 0))
                 .field("cloexec", known.then_some(e.arg & 2 != 0));
+            if e.flags & flags::AGAIN != 0 {
+                j.field("generation", e.y);
+            }
         }
         Kind::FdCloseBegin => {
             j.field("fd", e.fd);

@@ -86,7 +86,11 @@ fn one(j: &mut Json, number: u64, e: &Event, text: &[u8], model: &Model, places:
         if e.site != 0 && !site.is_empty() {
             j.field("site", site);
         }
-        for (flag, name) in [(flags::LATE, "late"), (flags::CUT, "cut")] {
+        for (flag, name) in [
+            (flags::LATE, "late"),
+            (flags::CUT, "cut"),
+            (flags::AGAIN, "again"),
+        ] {
             if e.flags & flag != 0 {
                 j.field(name, true);
             }

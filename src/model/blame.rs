@@ -146,12 +146,13 @@ impl Retained {
     }
 
     /// A wait of `slot` from `from[bound]` to the end of the last segment. `own` are the pieces of its own last run,
-    /// which are not its waiting for anybody. True if it reached further back than what is kept.
+    /// which are not its waiting for anybody; without them all of its own segments are looked for. True if it reached
+    /// further back than what is kept.
     pub fn wait(
         &mut self,
         from: [u64; 2],
         slot: u32,
-        own: impl Iterator<Item = (u64, u64)> + Clone,
+        own: Option<impl Iterator<Item = (u64, u64)> + Clone>,
     ) -> bool {
         let mut clipped = false;
         let len = self.segments.len();
@@ -171,7 +172,15 @@ impl Retained {
                 *s = s.saturating_add(1);
                 self.ended[bound] = self.ended[bound].saturating_sub(1);
             }
-            for (start, end) in own.clone().filter(|(_, end)| *end > from) {
+            let Some(own) = own.clone() else {
+                let mine = self.segments.range_mut(first..);
+                for s in mine.filter(|s| s.slot == slot) {
+                    let own = s.end.saturating_sub(s.start.max(from)) as i64;
+                    s.inside[bound] = s.inside[bound].saturating_sub(own);
+                }
+                continue;
+            };
+            for (start, end) in own.filter(|(_, end)| *end > from) {
                 let at = self.search(start);
                 if let Some(s) = self.segments.get_mut(at).filter(|s| s.slot == slot) {
                     let start = start.max(from).max(s.start);

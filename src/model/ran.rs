@@ -38,16 +38,21 @@ impl Model {
             lo: run.wakeup,
             hi: run.wakeup,
         });
-        let (mut last, mut more) = (None, Vec::new());
+        let (mut last, mut before, mut more) = (None, None, Vec::new());
         if let Some(reg) = self.regs.get_mut(open.slot) {
             reg.s.running = reg.s.running.saturating_sub(1);
             last = reg.s.last_run.replace((seat.at, run.start, run.end));
+            before = reg.s.ran_before;
+            reg.s.ran_before = before.max(last.map(|(_, _, end)| end));
             more = std::mem::take(&mut reg.s.last_more);
         }
         let here = last.filter(|(place, ..)| *place == seat.at);
         let pieces = if here.is_some() { more.as_slice() } else { &[] };
         let own = here.map(|(_, start, end)| (start, end));
         let own = own.into_iter().chain(pieces.iter().copied());
+        // Named twice in a turn, or served by several threads: more than the last of its runs lies in its wait.
+        let only_last = before.is_none_or(|end| end <= from.lo);
+        let own = only_last.then_some(own);
         if ts.retained.wait([from.hi, from.lo], open.slot, own) {
             l.caused_clipped += 1;
         }

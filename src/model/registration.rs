@@ -187,6 +187,8 @@ pub(super) struct State {
     pub kept_wait: u64,
     /// Its last run: where, from, to.
     pub last_run: Option<(u32, u64, u64)>,
+    /// When the last of its runs before that one ended, on any seat.
+    pub ran_before: Option<u64>,
     /// The later pieces of that run, where handlers are inferred (at most [`MOST_PIECES`](super::infer::MOST_PIECES)).
     pub last_more: Vec<(u64, u64)>,
     /// Its last report was to a thread that marks no handlers, and has not been seen served.

@@ -104,6 +104,13 @@ impl Model {
         sink: &mut S,
     ) {
         self.end_number(process, e.fd, false, at, Why::Reuse, sink);
+        if e.flags & flags::AGAIN != 0 {
+            // Said again at the start of a cut: it has been opened that often before.
+            let before = u32::try_from(e.y).unwrap_or(u32::MAX).saturating_sub(1);
+            let slot = self.slot(process, e.fd);
+            let generation = slot.generation.max(before);
+            self.set_slot(process, e.fd, FdSlot { generation, ..slot });
+        }
         let kind = FdKind::from_code(e.aux).unwrap_or(FdKind::Unknown);
         let cloexec = (e.arg & 4 != 0).then_some(e.arg & 2 != 0);
         let Some((desc, _)) = self.new_desc(process, e.fd, kind, cloexec) else {

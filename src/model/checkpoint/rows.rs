@@ -107,7 +107,7 @@ columns!(State {
         ready_runs,
     ],
     steps: [slot, desc, believed_at, window],
-    times: [reported, emptied, last_run, last_more],
+    times: [reported, emptied, last_run, ran_before, last_more],
     numbers: [reported_by],
     births: [proven],
     rest: Nothing {},
