@@ -35,26 +35,16 @@ fn refused(mut screen: Screen, code: i32, pieces: &[&str]) {
     screen.assert_intact();
 }
 
-/// A program under bash in a mount namespace of its own, with a small file system at `$SMALL`; nothing where that is
-/// refused.
-fn with_a_small_disk(place: &Place, size: &str, script: &str) -> Option<Screen> {
-    let unshare = ["--user", "--map-root-user", "--mount"];
-    let allowed = std::process::Command::new("unshare")
-        .args(unshare)
-        .arg("true")
-        .status();
-    if !allowed.is_ok_and(|s| s.success()) {
-        assert!(std::env::var_os("CI").is_none(), "no user namespaces here");
-        println!("skipped: no user namespaces here, so no file system of our own");
-        return None;
-    }
-    let script = format!("set -u; mount -t tmpfs -o size={size} tmpfs $SMALL; cd $SMALL; {script}");
+/// A program under bash in a mount namespace of its own, with a small file system at `$SMALL`. For root only.
+fn with_a_small_disk(place: &Place, size: &str, script: &str) -> Screen {
+    let script = format!(
+        "set -u; mount -t tmpfs -o size={size} tmpfs $SMALL && cd $SMALL || exit 9; {script}"
+    );
     let command = Command::new("unshare")
-        .args(unshare)
-        .args(["bash", "-c", &script])
+        .args(["--mount", "bash", "-c", &script])
         .env("SMALL", place.path(""))
         .env("LOOPSCOPE", PROGRAM);
-    Some(Screen::spawn(command, 100, 30))
+    Screen::spawn(command, 100, 30)
 }
 
 /// Run as nobody, who may read and write nothing of ours.
@@ -201,13 +191,12 @@ fn what_is_damaged_is_shown_and_told() {
 }
 
 #[test]
+#[ignore = "root"]
 fn a_disk_that_fills_up_under_the_ui_is_told() {
     let place = Place::new();
     let script = "$LOOPSCOPE run -o a.lscope -- $LOOPSCOPE demo-program greedy-fd --ms=60000; \
                   code=$?; $LOOPSCOPE report a.lscope | grep events; echo code $code";
-    let Some(mut screen) = with_a_small_disk(&place, "300k", script) else {
-        return;
-    };
+    let mut screen = with_a_small_disk(&place, "300k", script);
     screen.wait_for("LIVE");
     screen.wait_for("NOT RECORDED: ");
     screen.wait_for("No space left");
@@ -219,7 +208,8 @@ fn a_disk_that_fills_up_under_the_ui_is_told() {
         "code 125",
         "No space left",
         "kept: loopscope replay a.lscope",
-        " lost, complete",
+        " lost, ",
+        ", complete",
     ] {
         assert!(
             said.contains(piece),

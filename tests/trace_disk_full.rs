@@ -1,6 +1,6 @@
 //! A full disk costs events, by count, never the recording. Step: **trace**.
 //!
-//! The file size limit (RLIMIT_FSIZE) stands in for the disk here; a real small file system is mounted where that is allowed.
+//! The file size limit (RLIMIT_FSIZE) stands in for the disk here; a real small file system is mounted by root.
 
 mod trace_support;
 
@@ -60,32 +60,22 @@ fn fill(path: &Path, free: impl FnOnce()) {
     );
 }
 
-/// Runs one of the ignored tests below in a process of its own.
-fn alone(name: &str, wrap: &[&str]) -> bool {
-    let exe = std::env::current_exe().unwrap();
-    let mut command = match wrap {
-        [] => Command::new(exe),
-        [program, args @ ..] => {
-            let mut command = Command::new(program);
-            command.args(args).arg(exe);
-            command
-        }
-    };
-    command
-        .args(["--ignored", "--exact", name, "--nocapture"])
-        .status()
-        .unwrap()
-        .success()
-}
-
+/// The limit holds for a whole process, so the test runs itself again in one of its own.
 #[test]
 fn a_file_size_limit_costs_events_only() {
-    assert!(alone("limited_process", &[]));
-}
-
-#[test]
-#[ignore = "run by a_file_size_limit_costs_events_only, in a process of its own"]
-fn limited_process() {
+    if std::env::var_os("LOOPSCOPE_LIMITED").is_none() {
+        let exe = std::env::current_exe().unwrap();
+        let status = Command::new(exe)
+            .args([
+                "--exact",
+                "a_file_size_limit_costs_events_only",
+                "--nocapture",
+            ])
+            .env("LOOPSCOPE_LIMITED", "1")
+            .status();
+        assert!(status.unwrap().success());
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     let set = |soft: u64| {
         let limit = libc::rlimit {
@@ -102,34 +92,37 @@ fn limited_process() {
     fill(&dir.path().join("a.lscope"), || set(libc::RLIM_INFINITY));
 }
 
-#[test]
-fn a_small_file_system_that_fills_up_costs_events_only() {
-    let mount = "dir=$(mktemp -d) && mount -t tmpfs -o size=1m tmpfs $dir && LOOPSCOPE_SMALL=$dir exec \"$@\"";
-    let unshare = [
-        "unshare",
-        "--user",
-        "--map-root-user",
-        "--mount",
-        "sh",
-        "-c",
-        mount,
-        "sh",
-    ];
-    let allowed = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "true"])
-        .status();
-    if !allowed.is_ok_and(|s| s.success()) {
-        assert!(std::env::var_os("CI").is_none(), "no user namespaces here");
-        println!("skipped: no user namespaces here, so no file system of our own");
-        return;
-    }
-    assert!(alone("small_file_system", &unshare));
+/// A file system of 1 MiB that this thread alone sees, and that goes away with it.
+fn small(dir: &Path) {
+    let at = std::ffi::CString::new(dir.to_str().unwrap()).unwrap();
+    let none = std::ptr::null();
+    // SAFETY: plain calls with strings of our own that outlive them.
+    let done = unsafe {
+        libc::unshare(libc::CLONE_NEWNS) == 0
+            && libc::mount(
+                none,
+                c"/".as_ptr(),
+                none,
+                libc::MS_REC | libc::MS_PRIVATE,
+                none.cast(),
+            ) == 0
+            && libc::mount(
+                c"tmpfs".as_ptr(),
+                at.as_ptr(),
+                c"tmpfs".as_ptr(),
+                0,
+                c"size=1m".as_ptr().cast(),
+            ) == 0
+    };
+    assert!(done, "{}", std::io::Error::last_os_error());
 }
 
 #[test]
-#[ignore = "run by a_small_file_system_that_fills_up_costs_events_only, with a file system of its own"]
-fn small_file_system() {
-    let dir = std::path::PathBuf::from(std::env::var_os("LOOPSCOPE_SMALL").unwrap());
+#[ignore = "root"]
+fn a_small_file_system_that_fills_up_costs_events_only() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path();
+    small(dir);
     // Others take some of the room, too, and give it back.
     let ballast = dir.join("ballast");
     std::fs::write(&ballast, vec![1; 500 << 10]).unwrap();
