@@ -131,6 +131,33 @@ fn a_loop_that_passes_on_anothers_events_is_named_so_and_not_shown_first() {
 }
 
 #[test]
+fn a_thread_asleep_in_another_loops_wait_is_not_said_to_run() {
+    let mut s = Session::of(worker::nested, "nested", (120, 40), Look::default());
+    // After the epoll loop's first turn, inside the next poll.
+    s.go("15ms");
+    let text = s.text();
+    assert!(text.contains("epoll fd 4 of worker 4200"), "{text}");
+    assert!(text.contains("in poll of loop 2 for "), "{text}");
+    assert!(
+        text.contains("The thread sleeps in the poll of loop 2"),
+        "{text}"
+    );
+    assert!(!text.contains("the loop itself runs"), "{text}");
+}
+
+#[test]
+fn this_second_ends_while_the_program_is_idle() {
+    let mut s = Session::live(Script::default(), 80, 24);
+    s.keys("3");
+    let busy = s.text();
+    assert!(busy.contains("this second 0."), "{busy}");
+    s.app.idle = 2_000_000_000;
+    let idle = s.text();
+    assert!(idle.contains("this second –"), "{idle}");
+    assert!(idle.contains("so far 0."), "{idle}");
+}
+
+#[test]
 fn a_batch_says_how_many_of_its_events_are_still_to_come() {
     let mut s = Session::new(Script::default(), 120, 40);
     s.go("90ms");
