@@ -29,12 +29,12 @@ pub const MARKS: u16 = 4;
 
 /// Checkpoints stand at least this many events apart: what some hundredths of a second fold.
 const APART: u64 = 3 * 65_536;
-/// The events since the last checkpoint weigh at least this many times what the checkpoint does in the file.
-const WEIGHT: u64 = 8;
-/// All derived pages together weigh at most this many thousandths of what the events do: less than a tenth of the file.
-const SHARE: u64 = 107;
-/// One checkpoint in so many stands alone, the others tell of histograms what they have got since an earlier one of
-/// their group ([`Base`]): the nearest from which the way to the first takes at most three steps.
+/// All derived pages together weigh about this many thousandths of what the events do, and never more than so many: less
+/// than a tenth of the file.
+const SHARE: u64 = 106;
+const MOST_SHARE: u64 = 110;
+/// One checkpoint in so many stands alone, the others tell what has changed since an earlier one of their group
+/// ([`Base`]): the nearest from which the way to the first takes at most three steps.
 const GROUP: u64 = 8;
 /// Recordings with fewer events are folded whole in the time of a key press.
 const WORTH: u64 = 3 * APART;
@@ -77,8 +77,8 @@ pub fn ensure(path: &Path, progress: Progress<'_>) -> Result<Outcome, Error> {
         appender: Appender::open(path)?,
         first: reader.first(),
         at: reader.first(),
-        since: 0,
         weight: 0,
+        due: 0,
         sizes: [0; 2],
         total: 0,
         bases: Vec::new(),
@@ -101,7 +101,6 @@ pub fn ensure(path: &Path, progress: Progress<'_>) -> Result<Outcome, Error> {
             model.apply(number, event, text, &mut pyramid);
             marks.look(&model, event, first);
         }
-        writing.since += bytes;
         writing.weight += bytes;
         if writing.is_due(end) {
             let chunk = chunk(&mut pyramid);
@@ -135,9 +134,9 @@ struct Writing {
     first: u64,
     /// Where the last checkpoint stands.
     at: u64,
-    /// What the events since weigh, and all so far.
-    since: u64,
+    /// What all events so far weigh, and will when the next checkpoint is due, as their sizes go.
     weight: u64,
+    due: u64,
     /// What the last checkpoint weighed that stands alone, and the last that has a base, each with what else is written
     /// with it; and all derived pages so far.
     sizes: [u64; 2],
@@ -155,16 +154,20 @@ impl Writing {
     /// Checkpoints of a group stand as far apart as their mean weight asks, although the first weighs more.
     fn is_due(&self, end: u64) -> bool {
         let [alone, based] = self.sizes;
-        let based = if based == 0 { alone } else { based };
-        let mean = (alone + (GROUP - 1) * based) / GROUP;
         let next = match self.count % GROUP {
             0 => alone,
             _ => based,
         };
         end.saturating_sub(self.at) >= APART
-            && self.since >= WEIGHT * mean
-            && self.since * SHARE >= 1_000 * mean
-            && self.weight * SHARE >= 1_000 * (self.total + next)
+            && self.weight >= self.due
+            && self.weight * MOST_SHARE >= 1_000 * (self.total + next)
+    }
+
+    /// The events a checkpoint of mean weight is worth.
+    fn worth(&self) -> u64 {
+        let [alone, based] = self.sizes;
+        let based = if based == 0 { alone } else { based };
+        (alone + (GROUP - 1) * based) / GROUP * 1_000 / SHARE
     }
 
     /// Writes one; `more` is what else is to be written that has come up since the last.
@@ -193,10 +196,11 @@ impl Writing {
         let place = self.count % GROUP;
         let under = place & place.wrapping_sub(1);
         let base = self.bases.iter().find(|(at, _)| !alone && *at == under);
-        model.save_beside(&self.written, base.map(|(_, base)| base), &mut bytes);
+        let base = base.map(|(_, base)| base);
+        let this = model.save_beside(&self.written, base, end, &mut bytes);
         if place.is_multiple_of(2) {
             self.bases.retain(|(at, _)| *at < place && !alone);
-            self.bases.push((place, Base::of(model, end)));
+            self.bases.push((place, this));
         }
         self.appender
             .derived(CHECKPOINT, Model::VERSION, self.at..end, &bytes)?;
@@ -204,7 +208,10 @@ impl Writing {
         self.sizes[usize::from(!alone)] = size;
         self.total += size;
         self.count += 1;
-        (self.at, self.since) = (end, 0);
+        self.at = end;
+        // A place is the end of a page: what one is late, the next is early, but for what lies far behind.
+        let worth = self.worth();
+        self.due = self.due.max(self.weight.saturating_sub(worth)) + worth;
         Ok(())
     }
 }

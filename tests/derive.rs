@@ -208,6 +208,34 @@ fn an_iteration_is_found_from_a_checkpoint() {
 }
 
 #[test]
+fn a_window_is_exported_from_a_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("long.lscope");
+    recording(&path, EVENTS);
+    let last = folded(&mut Reader::open(&path).unwrap(), u64::MAX).loops()[0].turns;
+    let lines = |from: &str, until: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_loopscope"));
+        command.arg("export").arg(&path).args(["--to", "ndjson"]);
+        let made = command.args(["--from", from, "--until", until]).output();
+        let made = made.unwrap();
+        assert!(made.status.success(), "{made:?}");
+        String::from_utf8(made.stdout).unwrap()
+    };
+    let windows = || {
+        let turn = |n: u64| format!("iteration:0:{n}");
+        [last / 40, last * 3 / 4, last - 9].map(|n| lines(&turn(n), &turn(n + 7)))
+    };
+    let plain = windows();
+    derive::ensure(&path, &mut |_, _| true).unwrap();
+    assert_eq!(windows(), plain);
+    assert!(
+        plain
+            .iter()
+            .all(|lines| lines.matches("\"turn\"").count() > 50)
+    );
+}
+
+#[test]
 fn a_short_recording_needs_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("short.lscope");

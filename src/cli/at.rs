@@ -2,6 +2,7 @@
 
 use super::error::Failure;
 use super::progress::Progress;
+use crate::derive::{self, Store};
 use crate::model::{Model, Sink, Turn};
 use crate::record::event::{Kind, Space};
 use crate::trace::{Error, Events, Reader};
@@ -32,13 +33,29 @@ fn look_up(reader: &mut Reader, question: Question<'_>) -> Result<Option<u64>, E
                 number,
                 start: None,
             };
-            scan(reader, &mut turns, |_, turns, _| turns.start)
+            let mut store = Store::of(reader);
+            let before = store.before_turn(reader, loop_id, number);
+            let from = store.load(reader, before).unwrap_or_default();
+            scan(reader, from, &mut turns, |_, turns, _| turns.start)
         }
-        Question::Mark(name) => scan(reader, &mut (), |model, (), (process, kind, id, t)| {
-            let named = matches!(kind, Kind::Mark | Kind::SpanBegin)
-                && model.name(process, Space::Mark, id) == name;
-            named.then_some(t)
-        }),
+        Question::Mark(name) => {
+            // A recording that is still written to may get more than what is stored.
+            let stored = derive::marks(reader).filter(|_| reader.complete());
+            if let Some(found) = stored.and_then(|marks| marks.find(name)) {
+                return Ok(found);
+            }
+            let from = Default::default();
+            scan(
+                reader,
+                from,
+                &mut (),
+                |model, (), (process, kind, id, t)| {
+                    let named = matches!(kind, Kind::Mark | Kind::SpanBegin)
+                        && model.name(process, Space::Mark, id) == name;
+                    named.then_some(t)
+                },
+            )
+        }
     }
 }
 
@@ -69,20 +86,20 @@ impl Sink for Turns {
     }
 }
 
-/// Folds from the start until `found` says where.
+/// Folds on from a model that has seen everything before an event, until `found` says where.
 fn scan<S: Sink>(
     reader: &mut Reader,
+    (mut model, next): (Model, u64),
     sink: &mut S,
     mut found: impl FnMut(&Model, &mut S, (u32, Kind, u32, u64)) -> Option<u64>,
 ) -> Result<Option<u64>, Error> {
-    let mut model = Model::default();
     let mut events = Events::default();
     let mut progress = Progress::new("searching");
     let pages = reader.pages().len();
     let mut process_of = Vec::new();
-    for page in 0..pages {
+    for page in reader.page_of(next)..pages {
         reader.read_page(page, &mut events)?;
-        for (number, e, text) in events.iter() {
+        for (number, e, text) in events.iter().filter(|(number, ..)| *number >= next) {
             model.apply(number, e, text, sink);
             let process = process_of_thread(&model, e.thread, &mut process_of);
             if let Some(t) = found(&model, sink, (process, e.kind, e.x as u32, e.t)) {

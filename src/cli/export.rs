@@ -6,6 +6,7 @@ use super::open::{note, open, warn};
 use super::output::{Output, is_stream, stdout_is_tty};
 use super::progress::Progress;
 use super::{Exit, Failure, Outcome};
+use crate::derive::Store;
 use crate::export::ndjson;
 use crate::report::words;
 use crate::trace::{self, Reader, Summary};
@@ -50,8 +51,11 @@ pub(super) fn run(args: Args) -> Outcome {
         Format::Ndjson => {
             let mut out = Output::create(args.output.as_deref(), args.force)?;
             let mut progress = Progress::new("exporting");
+            let early = ndjson::first(&reader, from);
+            let stored = Store::of(&reader).load(&mut reader, early);
             ndjson::lines(
                 &mut reader,
+                stored.unwrap_or_default(),
                 from..until,
                 &mut |done| progress.show(done),
                 &mut |line| out.text(line),

@@ -1,5 +1,7 @@
 //! The checkpoints of a recording: which there are, and loading one. Step: trace → **model** → view.
 
+use std::ops::Range;
+
 use super::{CHECKPOINT, ENDED};
 use crate::model::{Base, Ended, Id, Model};
 use crate::trace::{Derived, Reader};
@@ -9,8 +11,10 @@ use crate::trace::{Derived, Reader};
 pub struct Store {
     /// In the order of the places they are for.
     checkpoints: Vec<Derived>,
-    pages: Vec<Page>,
+    pages: Vec<Derived>,
     ended: Ended,
+    /// Which of the pages stand in it.
+    read: Range<usize>,
     /// The bases last used, the latest at the end.
     bases: Vec<Base>,
     first: u64,
@@ -18,14 +22,10 @@ pub struct Store {
 
 /// Registrations all bases that are kept may hold together; each is about a kilobyte.
 const MOST_ROWS: usize = 20_000;
+/// Ended registrations are read ahead as far as their pages weigh no more bytes than this: some tens of milliseconds.
+const AHEAD: u64 = 2 << 20;
 /// A base has a base that has a base, and so on, at most so often.
 const DEEPEST: u32 = 8;
-
-#[derive(Debug)]
-struct Page {
-    derived: Derived,
-    read: bool,
-}
 
 impl Store {
     /// What a recording has; nothing is read yet.
@@ -37,16 +37,11 @@ impl Store {
             all.dedup_by_key(|d| d.events.end);
             all
         };
-        let pages = sorted(ENDED).into_iter();
         Self {
             checkpoints: sorted(CHECKPOINT),
-            pages: pages
-                .map(|derived| Page {
-                    derived,
-                    read: false,
-                })
-                .collect(),
+            pages: sorted(ENDED),
             ended: Ended::default(),
+            read: 0..0,
             bases: Vec::new(),
             first: reader.first(),
         }
@@ -129,18 +124,27 @@ impl Store {
         }
     }
 
-    /// Reads the ended registrations that checkpoint `end` may name.
+    /// Reads the ended registrations that checkpoint `end` may name, and those written a little later: who looks at a
+    /// recording goes there too. Those of another time, from before all were written again, are forgotten.
     fn read_ended(&mut self, reader: &mut Reader, end: u64) {
-        let until = self.pages.partition_point(|p| p.derived.events.end <= end);
-        let whole = |p: &Page| p.derived.events.start == self.first;
+        let until = self.pages.partition_point(|p| p.events.end <= end);
+        let whole = |p: &Derived| p.events.start == self.first;
         let from = self.pages[..until].iter().rposition(whole).unwrap_or(0);
-        for page in &mut self.pages[from..until] {
-            if !std::mem::replace(&mut page.read, true)
-                && let Ok(bytes) = reader.read_derived(&page.derived)
-            {
-                // What is missing is missed by the checkpoints that name it.
-                let _ = self.ended.add(&bytes, page.derived.events.end);
+        if from != self.read.start || self.read.is_empty() {
+            (self.ended, self.read) = (Ended::default(), from..from);
+        }
+        let mut size = 0;
+        for at in self.read.end..self.pages.len() {
+            let page = &self.pages[at];
+            size += page.size;
+            if at >= until && (whole(page) || size > AHEAD) {
+                break;
             }
+            if let Ok(bytes) = reader.read_derived(page) {
+                // What is missing is missed by the checkpoints that name it.
+                let _ = self.ended.add(&bytes, page.events.end);
+            }
+            self.read.end = at + 1;
         }
     }
 }

@@ -12,18 +12,19 @@ use std::ops::Range;
 
 /// Hands one line after the other, line feed included, to `emit` until it fails; `progress` hears how much is done.
 ///
-/// The fold starts at the recording's start whatever the window, so that names and states are right in it.
+/// `from` is a model that has seen everything before an event before [`first`], with that event's number: the fold goes on
+/// from there, so that names and states are right in the window.
 ///
 /// # Errors
 /// When the file cannot be read, or what `emit` returns.
 pub fn lines<E: From<Error>>(
     reader: &mut Reader,
+    (mut model, next): (Model, u64),
     window: Range<u64>,
     progress: &mut dyn FnMut(f64),
     emit: &mut dyn FnMut(&str) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut model = Model::default();
-    let mut places = Places::default();
+    let mut places = Places::before(next, &model, reader)?;
     let mut events = Events::default();
     let mut json = Json::new();
     let mut line = String::new();
@@ -32,9 +33,9 @@ pub fn lines<E: From<Error>>(
     let pages = (reader.pages().iter())
         .rposition(reaches)
         .map_or(0, |last| last + 1);
-    for page in 0..pages {
+    for page in reader.page_of(next)..pages {
         reader.read_page(page, &mut events)?;
-        for (number, event, text) in events.iter() {
+        for (number, event, text) in events.iter().filter(|(number, ..)| *number >= next) {
             model.apply(number, event, text, &mut ());
             places.see(&model, event, text);
             if window.contains(&event.t) {
@@ -49,6 +50,13 @@ pub fn lines<E: From<Error>>(
         progress((page + 1) as f64 / pages as f64);
     }
     Ok(())
+}
+
+/// The first event of the first page that reaches to this instant.
+pub fn first(reader: &Reader, t: u64) -> u64 {
+    let mut pages = reader.pages().iter();
+    let page = pages.find(|p| p.t_end >= t);
+    page.map_or(0, |p| p.first_event)
 }
 
 fn one(j: &mut Json, number: u64, e: &Event, text: &[u8], model: &Model, places: &Places) {
@@ -120,11 +128,41 @@ struct Places {
 }
 
 impl Places {
-    fn see(&mut self, model: &Model, e: &Event, text: &[u8]) {
-        while let Some(thread) = model.threads().get(self.known) {
-            self.threads.insert(thread.number, thread.id);
-            self.known += 1;
+    /// What [`see`](Self::see) would know at event `next`, where `model` stands.
+    fn before(next: u64, model: &Model, reader: &mut Reader) -> Result<Self, Error> {
+        let mut places = Self::default();
+        let threads = model.threads();
+        places.threads = threads.iter().map(|t| (t.number, t.id)).collect();
+        places.known = threads.len();
+        // The last waits by each descriptor, in their order.
+        let mut entered: HashMap<(u32, i32), (u64, u64)> = HashMap::new();
+        let mut cursor = reader.events_from(0);
+        while let Some((number, e, text)) = cursor.next()?.filter(|(number, ..)| *number < next) {
+            match e.kind {
+                Kind::Name => places.pair(model, e, text),
+                Kind::WaitEnter => {
+                    entered.insert((e.thread, e.fd), (number, e.t));
+                }
+                _ => {}
+            }
         }
+        let mut entered: Vec<_> = entered.into_iter().collect();
+        entered.sort_unstable_by_key(|(_, (number, _))| *number);
+        for (key, (_, t)) in entered {
+            let thread = places.threads.get(&key.0);
+            let here = |seat: &ThreadState| Some(&seat.thread) == thread && seat.entered == t;
+            let find = |l: &Loop| l.threads.iter().position(here);
+            let mut all = model.loops().iter().enumerate();
+            if let Some(place) = all.find_map(|(at, l)| Some((at, find(l)?))) {
+                places.seats.insert(key, place);
+                places.last.insert(key.0, place);
+            }
+        }
+        Ok(places)
+    }
+
+    /// Keeps the name of a pair.
+    fn pair(&mut self, model: &Model, e: &Event, text: &[u8]) {
         if e.kind == Kind::Name && e.aux == Space::Pair.code() {
             let thread = self
                 .threads
@@ -136,6 +174,14 @@ impl Places {
                 String::from_utf8_lossy(text).into_owned(),
             );
         }
+    }
+
+    fn see(&mut self, model: &Model, e: &Event, text: &[u8]) {
+        while let Some(thread) = model.threads().get(self.known) {
+            self.threads.insert(thread.number, thread.id);
+            self.known += 1;
+        }
+        self.pair(model, e, text);
         if e.kind != Kind::WaitEnter {
             return;
         }

@@ -16,8 +16,7 @@ pub use ended::{Ended, Written};
 use std::sync::Arc;
 
 use super::codec::{Codec, Cursor, put};
-use super::columns::{Near, TextRows, Texts};
-use super::entropy::{pack, unpack};
+use super::columns::{self, Columns, Near, Raw, TextRows, Texts};
 use super::facts::Id;
 use super::registration::{Link, Registration, State};
 use super::regs::{Place, Regs};
@@ -61,15 +60,14 @@ fn head(c: &mut Cursor<'_>) -> Option<Head> {
 /// Writes and reads what there are few of, field by field.
 macro_rules! few {
     ($($field:ident),* $(,)?) => {
-        fn put_few(&self, out: &mut Vec<u8>) {
+        fn put_few(&self, out: &mut Raw) {
             let mut bytes = Vec::new();
             $(self.$field.put(&mut bytes);)*
-            pack(&bytes, out);
+            out.push(bytes);
         }
 
-        fn get_few(&mut self, c: &mut Cursor<'_>) -> Option<()> {
-            let bytes = unpack(c)?;
-            let mut c = Cursor::new(&bytes);
+        fn get_few(&mut self, c: &mut Columns<'_>) -> Option<()> {
+            let mut c = Cursor::new(c.next()?);
             $(self.$field = Codec::get(&mut c)?;)*
             c.is_empty().then_some(())
         }
@@ -110,12 +108,18 @@ impl Model {
 
     /// Appends a checkpoint: everything needed to fold on from here.
     pub fn save(&self, out: &mut Vec<u8>) {
-        self.save_beside(&Written::default(), None, out);
+        self.save_beside(&Written::default(), None, 0, out);
     }
 
     /// The same without the ended registrations that have been written already, and, with a base, without what that
-    /// knows of histograms.
-    pub fn save_beside(&self, written: &Written, base: Option<&Base>, out: &mut Vec<u8>) {
+    /// knows; what this checkpoint, which stands at the place `at` of the recording, is a base with.
+    pub fn save_beside(
+        &self,
+        written: &Written,
+        base: Option<&Base>,
+        at: u64,
+        out: &mut Vec<u8>,
+    ) -> Base {
         put(out, u64::from(Self::VERSION));
         put(out, self.now);
         put(out, self.applied);
@@ -134,13 +138,21 @@ impl Model {
                 here.push(reg);
             }
         }
-        put_places(&kinds, self.regs.free(), out);
-        let (mut texts, mut rows) = (Texts::default(), Vec::new());
+        let (mut texts, mut rows, mut raw) = (Texts::default(), Raw::new(), Raw::new());
         put_regs(&here, self.near(), base, &mut texts, &mut rows);
-        put_descs(&self.descs, &self.accounts, &mut texts, &mut rows);
-        texts.finish(out);
-        out.extend(rows);
-        self.put_few(out);
+        put_descs(
+            &self.descs,
+            &self.accounts,
+            &self.regs,
+            &mut texts,
+            &mut rows,
+        );
+        put_places(&kinds, self.regs.free(), &mut raw);
+        texts.finish(&mut raw);
+        raw.extend(rows);
+        self.put_few(&mut raw);
+        columns::write(&raw, base.map_or(&[], Base::columns), out);
+        Base::of(self, at, raw)
     }
 
     /// How many turns of a loop have begun at a checkpoint, without reading all of it.
@@ -185,6 +197,8 @@ impl Model {
             applied: head.applied,
             ..Self::default()
         };
+        let raw = columns::read(&mut c, base.map_or(&[], Base::columns))?;
+        let mut c = raw.iter();
         let (kinds, free) = get_places(&mut c)?;
         let mut texts = TextRows::get(&mut c)?;
         let mut here = get_regs(&mut c, model.near(), base, &mut texts)?.into_iter();
@@ -202,9 +216,9 @@ impl Model {
             return None;
         }
         model.regs = Regs::from_parts(places, free);
-        (model.descs, model.accounts) = get_descs(&mut c, &mut texts)?;
+        (model.descs, model.accounts) = get_descs(&mut c, &model.regs, &mut texts)?;
         model.get_few(&mut c)?;
-        let whole = c.is_empty() && texts.is_empty();
+        let whole = c.next().is_none() && texts.is_empty();
         (whole && model.index() && model.is_sound()).then_some(model)
     }
 

@@ -38,6 +38,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// One byte.
+    #[inline]
     pub fn u8(&mut self) -> Option<u8> {
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;
@@ -45,7 +46,19 @@ impl<'a> Cursor<'a> {
     }
 
     /// A number written by [`put`].
+    #[inline]
     pub fn u64(&mut self) -> Option<u64> {
+        // Most are small.
+        match self.rest.split_first()? {
+            (first, rest) if *first < 0x80 => {
+                self.rest = rest;
+                Some(u64::from(*first))
+            }
+            _ => self.long(),
+        }
+    }
+
+    fn long(&mut self) -> Option<u64> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.u8()?;

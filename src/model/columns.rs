@@ -11,6 +11,33 @@ use super::facts::Range;
 /// The most rows of one table.
 pub(super) const MOST_ROWS: usize = 1 << 20;
 
+/// The most bytes that all columns of a page may have.
+const MOST: usize = 64 << 20;
+
+/// Columns one after the other, as their values are put into them.
+pub(super) type Raw = Vec<Vec<u8>>;
+/// The columns that have not been read.
+pub(super) type Columns<'a> = std::slice::Iter<'a, Vec<u8>>;
+
+/// Appends columns; those of a base, in the same order, are what they may be told by.
+pub(super) fn write(raw: &[Vec<u8>], base: &[Vec<u8>], out: &mut Vec<u8>) {
+    for (at, column) in raw.iter().enumerate() {
+        pack(column, base.get(at).map_or(&[], |base| base), out);
+    }
+}
+
+/// Reads what [`write()`] wrote, to the end.
+pub(super) fn read(c: &mut Cursor<'_>, base: &[Vec<u8>]) -> Option<Raw> {
+    let (mut raw, mut most) = (Vec::new(), MOST);
+    while !c.is_empty() {
+        let base = base.get(raw.len()).map_or(&[][..], |base| base);
+        let column = unpack(c, base, most)?;
+        most -= column.len();
+        raw.push(column);
+    }
+    Some(raw)
+}
+
 /// What times and event numbers of a row lie near.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Near {
@@ -143,15 +170,14 @@ macro_rules! columns {
             #[allow(unused_variables)] // not every kind of column is in every struct
             pub(super) fn put_columns(
                 rows: &[(&Self, $crate::model::columns::Near)],
-                out: &mut Vec<u8>,
+                out: &mut $crate::model::columns::Raw,
             ) {
                 #[allow(unused_imports)]
-                use $crate::model::{codec::Codec, columns::{Step, Time, put_step}, entropy::pack};
+                use $crate::model::{codec::Codec, columns::{Step, Time, put_step}};
                 let mut column = Vec::new();
                 $(
                     rows.iter().for_each(|(row, _)| Codec::put(&row.$plain, &mut column));
-                    pack(&column, out);
-                    column.clear();
+                    out.push(std::mem::take(&mut column));
                 )*
                 $(
                     let mut last = 0;
@@ -160,40 +186,37 @@ macro_rules! columns {
                         put_step(&mut column, last, value);
                         last = value;
                     }
-                    pack(&column, out);
-                    column.clear();
+                    out.push(std::mem::take(&mut column));
                 )*
                 $(
                     rows.iter().for_each(|(row, near)| row.$time.put_near(near.time, &mut column));
-                    pack(&column, out);
-                    column.clear();
+                    out.push(std::mem::take(&mut column));
                 )*
                 $(
                     rows.iter().for_each(|(row, near)| row.$number.put_near(near.number, &mut column));
-                    pack(&column, out);
-                    column.clear();
+                    out.push(std::mem::take(&mut column));
                 )*
                 $(
                     rows.iter().for_each(|(row, near)| row.$birth.put_near(near.birth, &mut column));
-                    pack(&column, out);
-                    column.clear();
+                    out.push(std::mem::take(&mut column));
                 )*
             }
 
             #[allow(unused_variables, unused_mut)]
             pub(super) fn get_columns(
-                c: &mut $crate::model::codec::Cursor<'_>,
+                c: &mut $crate::model::columns::Columns<'_>,
                 near: &[$crate::model::columns::Near],
                 mut rest: impl FnMut(usize) -> Option<$rest>,
             ) -> Option<Vec<Self>> {
                 #[allow(unused_imports)]
-                use $crate::model::{codec::{Codec, Cursor}, columns::{Step, Time, get_step}, entropy::unpack};
-                $(let $plain = unpack(c)?; let mut $plain = Cursor::new(&$plain);)*
-                $(let $step = unpack(c)?; let mut $step = (Cursor::new(&$step), 0);)*
-                $(let $time = unpack(c)?; let mut $time = Cursor::new(&$time);)*
-                $(let $number = unpack(c)?; let mut $number = Cursor::new(&$number);)*
-                $(let $birth = unpack(c)?; let mut $birth = Cursor::new(&$birth);)*
-                let mut rows = Vec::new();
+                use $crate::model::{codec::{Codec, Cursor}, columns::{Step, Time, get_step}};
+                $(let mut $plain = Cursor::new(c.next()?);)*
+                $(let mut $step = (Cursor::new(c.next()?), 0);)*
+                $(let mut $time = Cursor::new(c.next()?);)*
+                $(let mut $number = Cursor::new(c.next()?);)*
+                $(let mut $birth = Cursor::new(c.next()?);)*
+                // Rows are large: what a hostile column claims is not made room for.
+                let mut rows = Vec::with_capacity(near.len().min(4_096));
                 for (at, near) in near.iter().enumerate() {
                     let $rest { $($given),* } = rest(at)?;
                     rows.push(Self {
@@ -252,10 +275,8 @@ impl Texts {
         }
     }
 
-    pub fn finish(self, out: &mut Vec<u8>) {
-        for column in [&self.refs, &self.shared, &self.own, &self.bytes] {
-            pack(column, out);
-        }
+    pub fn finish(self, out: &mut Raw) {
+        out.extend([self.refs, self.shared, self.own, self.bytes]);
     }
 }
 
@@ -267,10 +288,10 @@ pub(super) struct TextRows {
 }
 
 impl TextRows {
-    pub fn get(c: &mut Cursor<'_>) -> Option<Self> {
-        let [refs, shared, own, bytes] = [unpack(c)?, unpack(c)?, unpack(c)?, unpack(c)?];
-        let (mut shared, mut own) = (Cursor::new(&shared), Cursor::new(&own));
-        let mut bytes = Cursor::new(&bytes);
+    pub fn get(c: &mut Columns<'_>) -> Option<Self> {
+        let [refs, shared, own, bytes] = [c.next()?, c.next()?, c.next()?, c.next()?];
+        let (mut shared, mut own) = (Cursor::new(shared), Cursor::new(own));
+        let mut bytes = Cursor::new(bytes);
         let mut all: Vec<Arc<str>> = Vec::new();
         while !shared.is_empty() {
             let (keep, more) = (usize::get(&mut shared)?, usize::get(&mut own)?);
@@ -281,7 +302,7 @@ impl TextRows {
             let more = std::str::from_utf8(bytes.bytes(more)?).ok()?;
             all.push(format!("{}{more}", last.get(..keep)?).into());
         }
-        let mut c = Cursor::new(&refs);
+        let mut c = Cursor::new(refs);
         let mut refs = Vec::new();
         while !c.is_empty() {
             refs.push(c.u64()?);

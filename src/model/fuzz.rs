@@ -208,7 +208,8 @@ mod tests {
             let mut stream = Stream { bytes: &data, t: 0 };
             let mut whole = Model::new(Config { keep_closed: 5 });
             let mut resumed = whole.clone();
-            let (mut base, mut read) = (Base::of(&whole, 0), Base::of(&whole, 0));
+            let nothing = |model: &Model| model.save_beside(&Written::default(), None, 0, &mut Vec::new());
+            let (mut base, mut read) = (nothing(&whole), nothing(&whole));
             let mut after = Checks { keep: true, ..Checks::default() };
             let mut resumed_after = Checks { keep: true, ..Checks::default() };
             let mut number = 0;
@@ -219,10 +220,11 @@ mod tests {
                         if number == at {
                             let (mut saved, n) = (Vec::new(), number as u64);
                             let written = Written::default();
-                            let on = |known| Some(known).filter(|_| stands_on);
-                            whole.save_beside(&written, on(&base), &mut saved);
-                            read = Base::read(&saved, n, on(&read)).expect("our own base");
-                            base = Base::of(&whole, n);
+                            fn on(known: &Base, stands_on: bool) -> Option<&Base> {
+                                Some(known).filter(|_| stands_on)
+                            }
+                            base = whole.save_beside(&written, on(&base, stands_on), n, &mut saved);
+                            read = Base::read(&saved, n, on(&read, stands_on)).expect("our own base");
                         }
                     }
                     whole.apply(number as u64, &e, &text, &mut ());
@@ -241,7 +243,7 @@ mod tests {
                             0 => (Some(&base), Some(&read)),
                             _ => (None, None),
                         };
-                        whole.save_beside(&written, base, &mut saved);
+                        whole.save_beside(&written, base, number as u64, &mut saved);
                         resumed = Model::load_beside(&saved, read, |slot| ended.get(slot, 1))
                             .expect("our own checkpoint");
                     }

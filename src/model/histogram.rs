@@ -5,8 +5,7 @@
 //! registration, 1.6% with the 6 bits of a loop. Only the span of buckets in use is stored. Step: **model**.
 
 use super::codec::{Codec, Cursor, put};
-use super::columns::{get_step, put_step};
-use super::entropy::{pack, unpack};
+use super::columns::{Columns, Raw, get_step, put_step};
 
 /// Bits of precision of a registration's histograms: quantiles at most 12.5% too high.
 pub const COARSE: u8 = 3;
@@ -287,7 +286,7 @@ fn size(before: u64) -> usize {
 /// a base, which it must have [grown from](Histogram::added), only what was added is written.
 pub(super) fn put_columns<'a>(
     rows: impl Iterator<Item = (&'a Histogram, Option<&'a Histogram>)>,
-    out: &mut Vec<u8>,
+    out: &mut Raw,
 ) {
     let mut columns: [Vec<u8>; 6] = Default::default();
     let mut counts: [Vec<u8>; SIZES] = Default::default();
@@ -313,19 +312,20 @@ pub(super) fn put_columns<'a>(
         put_step(sum, told.1, h.sum);
         put_step(max, base.map_or(told.2, |base| base.max), h.max);
     }
-    columns.iter().chain(&counts).for_each(|c| pack(c, out));
+    out.extend(columns.into_iter().chain(counts));
 }
 
 /// Reads what [`put_columns`] wrote of as many histograms as there are bases or none.
 pub(super) fn get_columns(
-    c: &mut Cursor<'_>,
+    c: &mut Columns<'_>,
     bases: &[Option<&Histogram>],
 ) -> Option<Vec<Histogram>> {
     let mut columns = Vec::new();
     for _ in 0..6 + SIZES {
-        columns.push(unpack(c)?);
+        columns.push(Cursor::new(c.next()?));
     }
-    let mut columns: Vec<Cursor<'_>> = columns.iter().map(|c| Cursor::new(c)).collect();
+    // Every count takes a byte.
+    let mut most: usize = columns[6..].iter().map(Cursor::left).sum();
     let mut last = 0;
     let mut all = Vec::new();
     for base in bases {
@@ -344,6 +344,8 @@ pub(super) fn get_columns(
                 return None;
             }
         }
+        most = most.checked_sub(len)?;
+        h.counts.reserve_exact(len);
         let mut before = 0;
         for at in 0..len {
             let hint = base.map_or(before, |base| base.at(usize::from(h.first) + at));
@@ -425,11 +427,11 @@ mod tests {
                 values.iter().for_each(|v| h.record(*v));
                 h
             }).collect();
-            let mut bytes = Vec::new();
-            put_columns(rows.iter().map(|h| (h, None)), &mut bytes);
-            let mut cursor = Cursor::new(&bytes);
-            prop_assert_eq!(get_columns(&mut cursor, &vec![None; rows.len()]), Some(rows));
-            prop_assert!(cursor.is_empty());
+            let mut raw = Raw::new();
+            put_columns(rows.iter().map(|h| (h, None)), &mut raw);
+            let mut columns = raw.iter();
+            prop_assert_eq!(get_columns(&mut columns, &vec![None; rows.len()]), Some(rows));
+            prop_assert!(columns.next().is_none());
         }
 
         #[test]
@@ -444,20 +446,21 @@ mod tests {
             // Every third stands alone.
             let bases: Vec<_> = before.iter().enumerate().map(|(at, b)| (at % 3 > 0).then_some(b)).collect();
             let bases: Vec<_> = bases.into_iter().zip(&whole).map(|(b, h)| b.filter(|b| h.added(b).is_some())).collect();
-            let mut bytes = Vec::new();
-            put_columns(whole.iter().zip(bases.iter().copied()), &mut bytes);
-            let mut cursor = Cursor::new(&bytes);
-            prop_assert_eq!(get_columns(&mut cursor, &bases), Some(whole));
-            prop_assert!(cursor.is_empty());
+            let mut raw = Raw::new();
+            put_columns(whole.iter().zip(bases.iter().copied()), &mut raw);
+            let mut columns = raw.iter();
+            prop_assert_eq!(get_columns(&mut columns, &bases), Some(whole));
+            prop_assert!(columns.next().is_none());
         }
 
         #[test]
         fn hostile_encodings_never_panic(bytes: Vec<u8>, n in 0usize..9) {
             let _ = Histogram::decode(&mut Cursor::new(&bytes));
-            let _ = get_columns(&mut Cursor::new(&bytes), &vec![None; n]);
+            let raw: Raw = bytes.chunks(bytes.len() / (6 + SIZES) + 1).map(<[u8]>::to_vec).collect();
+            let _ = get_columns(&mut raw.iter(), &vec![None; n]);
             let mut base = Histogram::default();
             base.record(7);
-            let _ = get_columns(&mut Cursor::new(&bytes), &vec![Some(&base); n]);
+            let _ = get_columns(&mut raw.iter(), &vec![Some(&base); n]);
         }
 
         #[test]

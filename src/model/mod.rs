@@ -11,6 +11,7 @@ mod apply;
 mod batch;
 pub mod blame;
 mod chains;
+mod change;
 mod checkpoint;
 pub mod codec;
 mod columns;

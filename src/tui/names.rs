@@ -3,7 +3,7 @@
 use crate::model::{Id, Registration};
 use crate::record::event::FdKind;
 use crate::text::visible;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Letters there are.
 const LETTERS: usize = 52;
@@ -13,6 +13,8 @@ const LETTERS: usize = 52;
 pub struct Names {
     of: HashMap<Id, (char, String)>,
     taken: HashMap<char, Id>,
+    /// Those that had ended when they were last looked at: their names stay.
+    ended: HashSet<Id>,
 }
 
 impl Names {
@@ -22,6 +24,11 @@ impl Names {
         let mut by_age = regs.to_vec();
         by_age.sort_by_key(|r| r.id);
         for reg in by_age {
+            if reg.is_live() {
+                self.ended.remove(&reg.id);
+            } else if !self.ended.insert(reg.id) {
+                continue;
+            }
             let name = name(reg);
             match self.of.get_mut(&reg.id) {
                 Some(known) if known.1 == name => {}

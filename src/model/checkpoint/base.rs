@@ -1,10 +1,10 @@
-//! Histograms only grow. A checkpoint may have a base, an earlier one: of the registrations that are in both only what
-//! their histograms have got since is written, which takes a fraction of it. Step: **model**.
+//! A checkpoint may have a base, an earlier one: its columns are written as what has changed. Histograms only grow: of the
+//! registrations that are in both, what theirs have got since is written, which takes a fraction of it. Step: **model**.
 
 use super::rows::get_histograms;
 use super::{LIVE, head};
 use crate::model::codec::{Codec, Cursor};
-use crate::model::columns::{TextRows, get_step, put_step};
+use crate::model::columns::{self, Columns, Raw, TextRows, get_step, put_step};
 use crate::model::facts::Id;
 use crate::model::histogram::Histogram;
 use crate::model::registration::Registration;
@@ -22,11 +22,12 @@ pub(super) const HISTOGRAMS: [fn(&Registration) -> &Histogram; 5] = [
     |r| &r.tail,
 ];
 
-/// The live registrations' histograms at a checkpoint.
+/// A checkpoint's columns, and its live registrations' histograms.
 #[derive(Clone, Debug)]
 pub struct Base {
     /// The checkpoint's place in the recording.
     at: u64,
+    columns: Raw,
     /// In the order of their slots.
     rows: Vec<Histograms>,
     /// Where which registration's are; only the writer asks.
@@ -34,8 +35,8 @@ pub struct Base {
 }
 
 impl Base {
-    /// What a model that is about to be written for the place `at` of the recording is a base with.
-    pub fn of(model: &Model, at: u64) -> Self {
+    /// What a model that was written as these columns for the place `at` of the recording is a base with.
+    pub(super) fn of(model: &Model, at: u64, columns: Raw) -> Self {
         let (mut rows, mut of) = (Vec::new(), Map::default());
         for (slot, reg) in model.regs.places() {
             if model.regs.ended(slot).is_none() {
@@ -43,7 +44,12 @@ impl Base {
                 rows.push(HISTOGRAMS.map(|of| of(reg).clone()));
             }
         }
-        Self { at, rows, of }
+        Self {
+            at,
+            columns,
+            rows,
+            of,
+        }
     }
 
     /// The same from a checkpoint's bytes, which may have a base in turn; nothing if it is damaged or that is another.
@@ -52,9 +58,12 @@ impl Base {
         if head(&mut c)?.base != base.map(Base::at) {
             return None;
         }
+        let columns = columns::read(&mut c, base.map_or(&[], Base::columns))?;
+        let mut c = columns.iter();
         let kinds = super::rows::get_places(&mut c)?.0;
         TextRows::get(&mut c)?;
-        let mut all = get_histograms(&mut c, base)?.into_iter();
+        let here = kinds.iter().filter(|kind| super::stands_here(**kind));
+        let mut all = get_histograms(&mut c, base, here.count())?.into_iter();
         let mut rows = Vec::new();
         for kind in kinds.into_iter().filter(|kind| super::stands_here(*kind)) {
             let row = all.next()?;
@@ -62,8 +71,17 @@ impl Base {
                 rows.push(row);
             }
         }
-        let of = Map::default();
-        all.next().is_none().then_some(Self { at, rows, of })
+        all.next().is_none().then_some(Self {
+            at,
+            columns,
+            rows,
+            of: Map::default(),
+        })
+    }
+
+    /// The checkpoint's columns.
+    pub(super) fn columns(&self) -> &[Vec<u8>] {
+        &self.columns
     }
 
     /// The checkpoint's place in the recording.
@@ -80,7 +98,7 @@ impl Base {
     pub(super) fn put_rows(
         &self,
         rows: &[&Registration],
-        out: &mut Vec<u8>,
+        out: &mut Raw,
     ) -> Vec<Option<&Histograms>> {
         let (mut column, mut next) = (Vec::new(), 0);
         let mut bases = Vec::new();
@@ -99,18 +117,17 @@ impl Base {
             }
             bases.push(base.map(|(_, base)| base));
         }
-        super::pack(&column, out);
+        out.push(column);
         bases
     }
 
     /// Reads what [`put_rows`](Self::put_rows) wrote of `n` rows.
     pub(super) fn get_rows(
         &self,
-        c: &mut Cursor<'_>,
+        c: &mut Columns<'_>,
         n: usize,
     ) -> Option<Vec<Option<&Histograms>>> {
-        let column = super::unpack(c)?;
-        let (mut c, mut next) = (Cursor::new(&column), 0);
+        let (mut c, mut next) = (Cursor::new(c.next()?), 0);
         let mut bases = Vec::new();
         for _ in 0..n {
             bases.push(match bool::get(&mut c)? {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::rows::{get_regs, put_regs};
 use crate::model::codec::{Cursor, put};
-use crate::model::columns::{Near, TextRows, Texts};
+use crate::model::columns::{self, Near, Raw, TextRows, Texts};
 use crate::model::facts::Id;
 use crate::model::registration::Registration;
 use crate::model::{Map, Model};
@@ -26,11 +26,12 @@ impl Written {
         let new: Vec<&Registration> = (ended().filter(|reg| !self.has(reg)))
             .map(|reg| &**reg)
             .collect();
-        let (mut texts, mut rows) = (Texts::default(), Vec::new());
+        let (mut texts, mut rows, mut raw) = (Texts::default(), Raw::new(), Raw::new());
         put_regs(&new, Near::default(), None, &mut texts, &mut rows);
+        texts.finish(&mut raw);
+        raw.extend(rows);
         put(out, u64::from(Model::VERSION));
-        texts.finish(out);
-        out.extend(rows);
+        columns::write(&raw, &[], out);
         self.regs = ended().map(|reg| (reg.id, reg.clone())).collect();
         new.len()
     }
@@ -56,9 +57,11 @@ impl Ended {
         if c.u64()? != u64::from(Model::VERSION) {
             return None;
         }
+        let raw = columns::read(&mut c, &[])?;
+        let mut c = raw.iter();
         let mut texts = TextRows::get(&mut c)?;
         let rows = get_regs(&mut c, Near::default(), None, &mut texts)?;
-        if !c.is_empty() || !texts.is_empty() {
+        if c.next().is_some() || !texts.is_empty() {
             return None;
         }
         for reg in rows {

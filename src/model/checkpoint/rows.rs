@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use super::base::{Base, HISTOGRAMS, Histograms};
 use crate::model::codec::{Codec, Cursor, put};
-use crate::model::columns::{MOST_ROWS, Near, TextRows, Texts, Time, columns, get_step, put_step};
-use crate::model::entropy::{pack, unpack};
+use crate::model::columns::{
+    Columns, MOST_ROWS, Near, Raw, TextRows, Texts, Time, columns, get_step, put_step,
+};
 use crate::model::fds::Desc;
 use crate::model::histogram::{self, Histogram};
 use crate::model::registration::{Registration, State};
+use crate::model::regs::Regs;
 use crate::model::slab::Slab;
 use crate::model::supply::{Account, AccountKey};
 use crate::model::{NONE, names};
@@ -124,13 +126,12 @@ pub(super) fn put_regs(
     near: Near,
     base: Option<&Base>,
     texts: &mut Texts,
-    out: &mut Vec<u8>,
+    out: &mut Raw,
 ) {
-    put(out, rows.len() as u64);
-    let [mut times, mut ready, mut caused, mut own]: [Vec<u8>; 4] = Default::default();
+    let [mut times, mut births, mut ready, mut caused, mut own]: [Vec<u8>; 5] = Default::default();
     for reg in rows {
         reg.since.put_near(near.time, &mut times);
-        reg.registered_ns.put_near(near.time, &mut times);
+        put(&mut births, reg.registered_ns);
         put_step(&mut ready, reg.run.count(), reg.ready);
         put(&mut caused, reg.caused_lo);
         put_step(&mut caused, reg.caused_lo, reg.caused_hi);
@@ -140,10 +141,14 @@ pub(super) fn put_regs(
             reg.kind.put(&mut own);
         }
     }
-    [&times, &ready, &caused, &own]
-        .iter()
-        .for_each(|c| pack(c, out));
-    let bases = base.map_or_else(|| vec![None; rows.len()], |base| base.put_rows(rows, out));
+    out.extend([times, births, ready, caused, own]);
+    let bases = match base {
+        Some(base) => base.put_rows(rows, out),
+        None => {
+            out.push(vec![0; rows.len()]);
+            vec![None; rows.len()]
+        }
+    };
     for (at, of) in HISTOGRAMS.into_iter().enumerate() {
         let bases = bases.iter().map(|base| base.map(|base| &base[at]));
         histogram::put_columns(rows.iter().map(|r| of(r)).zip(bases), out);
@@ -160,14 +165,13 @@ pub(super) fn put_regs(
 }
 
 /// Reads only the histograms of what [`put_regs`] wrote.
-pub(super) fn get_histograms(c: &mut Cursor<'_>, base: Option<&Base>) -> Option<Vec<Histograms>> {
-    let n = usize::get(c)?;
-    let times = unpack(c)?;
-    if n > times.len().min(MOST_ROWS) {
-        return None;
-    }
-    for _ in 0..3 {
-        unpack(c)?;
+pub(super) fn get_histograms(
+    c: &mut Columns<'_>,
+    base: Option<&Base>,
+    n: usize,
+) -> Option<Vec<Histograms>> {
+    for _ in 0..5 {
+        c.next()?;
     }
     let mut columns = histogram_columns(c, base, n)?;
     let mut row = || {
@@ -182,13 +186,13 @@ pub(super) fn get_histograms(c: &mut Cursor<'_>, base: Option<&Base>) -> Option<
 
 /// The histograms of `n` registrations.
 fn histogram_columns(
-    c: &mut Cursor<'_>,
+    c: &mut Columns<'_>,
     base: Option<&Base>,
     n: usize,
 ) -> Option<Vec<std::vec::IntoIter<Histogram>>> {
     let bases = match base {
         Some(base) => base.get_rows(c, n)?,
-        None => vec![None; n],
+        None => c.next().map(|_| vec![None; n])?,
     };
     let mut columns = Vec::new();
     for at in 0..HISTOGRAMS.len() {
@@ -203,31 +207,27 @@ fn histogram_columns(
 
 /// Reads what [`put_regs`] wrote; names of those that have a description are still missing.
 pub(super) fn get_regs(
-    c: &mut Cursor<'_>,
+    c: &mut Columns<'_>,
     near: Near,
     base: Option<&Base>,
     texts: &mut TextRows,
 ) -> Option<Vec<Registration>> {
-    let n = usize::get(c)?;
-    let [times, ready, caused, own] = [unpack(c)?, unpack(c)?, unpack(c)?, unpack(c)?];
-    // Every row has at least a byte for each of its two times.
-    if n > times.len().min(MOST_ROWS) {
-        return None;
-    }
-    let mut histograms = histogram_columns(c, base, n)?;
-    let mut times = Cursor::new(&times);
+    let mut column = || c.next().map(|column| Cursor::new(column));
+    let [mut times, mut births] = [column()?, column()?];
+    let [mut ready, mut caused, mut own] = [column()?, column()?, column()?];
     let mut nears = Vec::new();
-    for _ in 0..n {
+    while !times.is_empty() && nears.len() < MOST_ROWS {
         let time = u64::get_near(near.time, &mut times)?;
-        let birth = u64::get_near(near.time, &mut times)?;
+        let birth = births.u64()?;
         nears.push(Near {
             time,
             birth,
             ..near
         });
     }
+    let n = nears.len();
+    let mut histograms = histogram_columns(c, base, n)?;
     let mut states = State::get_columns(c, &nears, |_| Some(Nothing {}))?.into_iter();
-    let [mut ready, mut caused, mut own] = [&ready, &caused, &own].map(|c| Cursor::new(c));
     let rows = Registration::get_columns(c, &vec![near; n], |at| {
         let s = states.next()?;
         let [notice_lo, notice_hi, queue, run, tail] = histograms.as_mut_slice() else {
@@ -261,7 +261,8 @@ pub(super) fn get_regs(
             s,
         })
     })?;
-    let whole = times.is_empty() && ready.is_empty() && caused.is_empty() && own.is_empty();
+    let whole = [times, births, ready, caused, own];
+    let whole = whole.iter().all(Cursor::is_empty);
     whole.then_some(rows)
 }
 
@@ -285,12 +286,12 @@ pub(super) struct DescTexts {
     name: Arc<str>,
     addr: Arc<str>,
     listener: Arc<str>,
+    read: u64,
+    read_at: u64,
 }
 
 columns!(Desc {
-    plain: [
-        kind, refs, silent, loop_id, io_seen, read, read_at, sampled, held
-    ],
+    plain: [kind, refs, silent, loop_id, io_seen, sampled, held],
     steps: [account, head, inode],
     times: [],
     numbers: [],
@@ -298,27 +299,41 @@ columns!(Desc {
     rest: DescTexts {
         name,
         addr,
-        listener
+        listener,
+        read,
+        read_at
     },
 });
+
+/// What its first registration tells of the bytes read from a description, and when they last were: mostly all.
+fn read_near(regs: &Regs, head: u32) -> (u64, u64) {
+    let reg = regs.get(head);
+    reg.map_or((0, 0), |reg| {
+        (reg.bytes_in, reg.s.emptied.unwrap_or(reg.since))
+    })
+}
 
 /// Appends descriptions and accounts.
 pub(super) fn put_descs(
     descs: &Slab<Desc>,
     accounts: &Slab<Account>,
+    regs: &Regs,
     texts: &mut Texts,
-    out: &mut Vec<u8>,
+    out: &mut Raw,
 ) {
-    let mut made = Vec::new();
+    let [mut made, mut reads]: [Vec<u8>; 2] = Default::default();
     for desc in descs.iter() {
         texts.put(&desc.addr);
         put_name(&desc.name, &desc.addr, texts, &mut made);
         texts.put(&desc.listener);
+        let (read, read_at) = read_near(regs, desc.head);
+        put_step(&mut reads, read, desc.read);
+        put_step(&mut reads, read_at, desc.read_at);
     }
     accounts.iter().for_each(|a| texts.put(&a.key));
     put_places(&descs.taken(), descs.free(), out);
     put_places(&accounts.taken(), accounts.free(), out);
-    pack(&made, out);
+    out.extend([made, reads]);
     let rows: Vec<_> = descs.iter().map(|d| (d, Near::default())).collect();
     Desc::put_columns(&rows, out);
     let rows: Vec<_> = accounts.iter().map(|a| (a, Near::default())).collect();
@@ -327,46 +342,53 @@ pub(super) fn put_descs(
 
 /// Reads what [`put_descs`] wrote.
 pub(super) fn get_descs(
-    c: &mut Cursor<'_>,
+    c: &mut Columns<'_>,
+    regs: &Regs,
     texts: &mut TextRows,
 ) -> Option<(Slab<Desc>, Slab<Account>)> {
     let (descs, accounts) = (get_places(c)?, get_places(c)?);
-    let made = unpack(c)?;
-    let mut made = Cursor::new(&made);
+    let [mut made, mut reads] = [Cursor::new(c.next()?), Cursor::new(c.next()?)];
     let taken = |kinds: &[u8]| vec![Near::default(); kinds.iter().filter(|k| **k != 0).count()];
-    let rows = Desc::get_columns(c, &taken(&descs.0), |_| {
+    let mut rows = Desc::get_columns(c, &taken(&descs.0), |_| {
         let addr = texts.next()?;
         let name = get_name(&addr, texts, &mut made)?;
         Some(DescTexts {
             name,
             addr,
             listener: texts.next()?,
+            read: get_step(&mut reads, 0)?,
+            read_at: get_step(&mut reads, 0)?,
         })
     })?;
+    for desc in &mut rows {
+        let (read, read_at) = read_near(regs, desc.head);
+        desc.read = desc.read.wrapping_add(read);
+        desc.read_at = desc.read_at.wrapping_add(read_at);
+    }
     let descs = Slab::from_parts(&descs.0, descs.1, rows)?;
     let rows = Account::get_columns(c, &taken(&accounts.0), |_| {
         Some(AccountKey { key: texts.next()? })
     })?;
     let accounts = Slab::from_parts(&accounts.0, accounts.1, rows)?;
-    made.is_empty().then_some((descs, accounts))
+    let whole = made.is_empty() && reads.is_empty();
+    whole.then_some((descs, accounts))
 }
 
 /// What stands in each place (0 nothing), and the free places in the order in which they are taken again.
-pub(super) fn put_places(kinds: &[u8], free: &[u32], out: &mut Vec<u8>) {
-    pack(kinds, out);
+pub(super) fn put_places(kinds: &[u8], free: &[u32], out: &mut Raw) {
     let (mut column, mut last) = (Vec::new(), 0);
     for at in free {
         put_step(&mut column, last, u64::from(*at));
         last = u64::from(*at);
     }
-    pack(&column, out);
+    out.extend([kinds.to_vec(), column]);
 }
 
 /// Reads what [`put_places`] wrote. A free list that names a taken place, or one twice, is refused.
-pub(super) fn get_places(c: &mut Cursor<'_>) -> Option<(Vec<u8>, Vec<u32>)> {
-    let (kinds, column) = (unpack(c)?, unpack(c)?);
+pub(super) fn get_places(c: &mut Columns<'_>) -> Option<(Vec<u8>, Vec<u32>)> {
+    let (kinds, column) = (c.next()?.clone(), c.next()?);
     let mut is_free: Vec<bool> = kinds.iter().map(|k| *k == 0).collect();
-    let (mut column, mut last) = (Cursor::new(&column), 0);
+    let (mut column, mut last) = (Cursor::new(column), 0);
     let mut free = Vec::new();
     while !column.is_empty() {
         last = get_step(&mut column, last)?;

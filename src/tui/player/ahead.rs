@@ -18,7 +18,9 @@ impl Player {
         if self.at_end() || self.ahead.as_ref().is_some_and(fresh) {
             return Ok(());
         }
-        let mut folder = self.folder.clone();
+        // The buffer of the last time is used again.
+        let mut folder = self.ahead.take().map_or_else(Folder::start, |(_, f)| f);
+        folder.go_on_from(&self.folder, &self.reader);
         let until = Until::event(next.saturating_add(AHEAD));
         while !folder.run(&mut self.reader, until, AHEAD, &mut ())? {}
         self.ahead = Some((next, folder));

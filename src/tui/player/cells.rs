@@ -76,6 +76,8 @@ pub struct Cells {
     /// Timers and tasks, once there are any.
     sides: [Vec<Cell>; 2],
     worst: Option<Run>,
+    /// Time in handlers of all fds, once all is painted.
+    total: Option<u64>,
     pub(super) summary: Option<Summary>,
 }
 
@@ -92,6 +94,7 @@ impl Cells {
             who: vec![(Id::MAX, 0); cols],
             sides: [Vec::new(), Vec::new()],
             worst: None,
+            total: None,
             summary: None,
         }
     }
@@ -158,7 +161,15 @@ impl Cells {
         if let Some(summary) = &self.summary {
             return summary.run_ns;
         }
+        if let Some(total) = self.total {
+            return total;
+        }
         self.rows.values().flatten().map(|c| c.run_ns).sum()
+    }
+
+    /// Nothing more will be painted.
+    pub(super) fn settle(&mut self) {
+        self.total = Some(self.total_run_ns());
     }
 
     /// The share of all run time that went to an fd; nothing when there was none.

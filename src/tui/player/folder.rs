@@ -68,6 +68,13 @@ impl Folder {
         folder
     }
 
+    /// Stands where another one stands.
+    pub fn go_on_from(&mut self, other: &Folder, reader: &Reader) {
+        self.model = other.model.clone();
+        (self.next, self.page, self.index) = (other.next, other.page, other.index);
+        self.rebase(reader);
+    }
+
     /// The page table has changed.
     pub fn rebase(&mut self, reader: &Reader) {
         self.loaded = None;

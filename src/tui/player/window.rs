@@ -142,6 +142,11 @@ impl Window {
         Ok(self.done)
     }
 
+    /// The first instant of its columns and the one after their last.
+    pub fn span(&self) -> (u64, u64) {
+        (self.cells.from(), self.cells.to())
+    }
+
     /// The columns, with what was still going on at the window's end painted in.
     pub fn painted(&self) -> Cells {
         let mut cells = self.cells.clone();
@@ -186,6 +191,7 @@ impl Window {
                 }
             }
         }
+        cells.settle();
         cells
     }
 }

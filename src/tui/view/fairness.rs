@@ -206,8 +206,9 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     draw_table(&mut pen.part(1, 1, w - 2, table), app, &regs);
     boxes::across(pen, table + 1, theme::quiet());
     let when = app.player.window().map_or(String::new(), |win| {
-        let to = win.painted().to().min(app.player.duration());
-        format!(", {} to {}", time(win.painted().from()), time(to))
+        let (from, to) = win.span();
+        let to = to.min(app.player.duration());
+        format!(", {} to {}", time(from), time(to))
     });
     let summed = app.player.window().is_some_and(|w| w.is_summary());
     let of = if summed {
