@@ -34,6 +34,8 @@ fn start(program: &Path, file: &Path, page: &Path) -> Child {
         .arg(file)
         .arg("--")
         .args([program, page])
+        // What a killed recorder leaves behind goes with the test.
+        .env("XDG_RUNTIME_DIR", file.parent().unwrap())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -60,6 +60,8 @@ fn moment(round: u32) -> Duration {
 fn start(file: &Path, page: &Path) -> Child {
     let mut record = loopscope();
     record.args(["record", "-o"]).arg(file);
+    // What a killed recorder leaves behind goes with the test.
+    record.env("XDG_RUNTIME_DIR", file.parent().unwrap());
     as_program(&mut record, "pusher", page);
     record
         .stdout(Stdio::piped())

@@ -52,4 +52,6 @@ pub mod session;
 #[cfg(feature = "cli")]
 mod sockdiag;
 #[cfg(feature = "cli")]
+mod stale;
+#[cfg(feature = "cli")]
 mod stragglers;

@@ -2,6 +2,7 @@
 //! messages over it ([`handshake`] has the bytes). Step: event → **ring**.
 
 use super::memory::Memory;
+use super::stale;
 use crate::record::handshake::{self, Hello, Reply, Status};
 use crate::record::wire;
 use std::fs::{DirBuilder, File};
@@ -56,39 +57,45 @@ pub struct Rendezvous {
 }
 
 impl Rendezvous {
-    /// Makes one below XDG_RUNTIME_DIR, else below TMPDIR, else below /tmp.
+    /// Makes one below XDG_RUNTIME_DIR, else below TMPDIR, else below /tmp, and removes what dead recorders left there.
     pub fn create(nonce: u64) -> Result<Rendezvous, Error> {
-        let name = format!("loopscope-{}-{nonce:016x}", std::process::id());
         let mut last = None;
         for base in bases() {
-            let directory = base.join(&name);
-            let path = directory.join("s");
-            if path.as_os_str().len() > PATH_MAX {
-                let error = io::Error::new(io::ErrorKind::InvalidFilename, "the path is too long");
-                last = last.or(Some((base, error)));
-                continue;
-            }
-            match DirBuilder::new().mode(0o700).create(&directory) {
-                Ok(()) => {
-                    let made = listen(&path);
-                    if made.is_err() {
-                        // The directory is empty and ours; leaving it behind would be all that can go wrong.
-                        let _ = std::fs::remove_dir(&directory);
-                    }
-                    let listener =
-                        made.map_err(|e| Error::Socket(path.display().to_string(), e))?;
-                    return Ok(Rendezvous {
-                        listener,
-                        directory,
-                        path,
-                    });
+            match Self::create_in(&base, nonce) {
+                Err(Error::Directory(..)) if last.is_some() => {}
+                Err(error @ Error::Directory(..)) => last = Some(error),
+                made => {
+                    stale::sweep(&base);
+                    return made;
                 }
-                Err(error) => last = last.or(Some((base, error))),
             }
         }
-        let (base, error) =
-            last.unwrap_or_else(|| (PathBuf::from("/tmp"), io::ErrorKind::NotFound.into()));
-        Err(Error::Directory(base.display().to_string(), error))
+        Err(last
+            .unwrap_or_else(|| Error::Directory("/tmp".to_owned(), io::ErrorKind::NotFound.into())))
+    }
+
+    /// Makes one in this folder.
+    pub(super) fn create_in(base: &Path, nonce: u64) -> Result<Rendezvous, Error> {
+        let refused = |error| Error::Directory(base.display().to_string(), error);
+        let name = format!("loopscope-{}-{nonce:016x}", std::process::id());
+        let directory = base.join(&name);
+        let path = directory.join("s");
+        if path.as_os_str().len() > PATH_MAX {
+            let kind = io::ErrorKind::InvalidFilename;
+            return Err(refused(io::Error::new(kind, "the path is too long")));
+        }
+        (DirBuilder::new().mode(0o700).create(&directory)).map_err(refused)?;
+        let made = listen(&path);
+        if made.is_err() {
+            // The directory is empty and ours; leaving it behind would be all that can go wrong.
+            let _ = std::fs::remove_dir(&directory);
+        }
+        let listener = made.map_err(|e| Error::Socket(path.display().to_string(), e))?;
+        Ok(Rendezvous {
+            listener,
+            directory,
+            path,
+        })
     }
 
     /// The socket's path, for [`handshake::ENV`].
