@@ -80,6 +80,8 @@ fn recorder() {
         title: String::new(),
         stamped: false,
         preload: false,
+        blind: false,
+        warn: None,
         attachments: Vec::new(),
     };
     let live = Live::start(plan, &argv, Streams::Inherit, false).unwrap();

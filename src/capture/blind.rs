@@ -60,7 +60,8 @@ pub fn before(name: &OsStr) -> Option<Blind> {
     of_file(&fs::read(&program).ok()?)
 }
 
-fn of_file(bytes: &[u8]) -> Option<Blind> {
+/// Why the program of this file is invisible; nothing if it tells of no reason.
+pub fn of_file(bytes: &[u8]) -> Option<Blind> {
     let elf = Elf::parse(bytes)?;
     let linker = elf.interpreter();
     let linker = linker.and_then(|path| path.rsplit(|b| *b == b'/').next());

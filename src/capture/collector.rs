@@ -2,9 +2,10 @@
 //! processes that joined. Step: **ring → trace**.
 
 use super::drain::Drain;
-use super::look::{Look, Request};
+use super::look::Look;
 use super::looks::Looks;
 use super::rendezvous::{Joined, Refused};
+use super::sight::Unseen;
 use super::stragglers::{Found, SOON, Stragglers};
 use super::{bell, drain, launch, procfs};
 use crate::record::event::{Kind, MAX_TEXT};
@@ -15,7 +16,7 @@ use crate::trace::{self, Writer};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::ExitStatus;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 /// What the collector is told.
@@ -46,6 +47,10 @@ pub struct Outcome {
     pub counts: Counts,
     /// Bytes of the recording.
     pub bytes: u64,
+    /// What was found last not to be seen.
+    pub unseen: Option<Unseen>,
+    /// Where a program listens to which nobody has come.
+    pub lonely: Option<String>,
     /// Why not everything could be written. What is in the file can be read.
     pub failure: Option<trace::Error>,
 }
@@ -80,13 +85,7 @@ pub(super) struct Collector<G> {
 }
 
 impl<G: Fn(Option<&trace::Error>)> Collector<G> {
-    /// `requests` go to whoever looks at processes and tells what was seen.
-    pub(super) fn new(
-        drain: Drain,
-        writer: Writer,
-        grown: G,
-        requests: SyncSender<Request>,
-    ) -> Self {
+    pub(super) fn new(drain: Drain, writer: Writer, grown: G, looks: Looks) -> Self {
         Collector {
             drain,
             writer,
@@ -100,7 +99,7 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
             looked: Instant::now(),
             rung: false,
             rung_for_nothing: false,
-            looks: Looks::new(requests),
+            looks,
             outcome: Outcome::default(),
         }
     }
@@ -203,7 +202,10 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
                 self.watch(pid);
             }
             Message::Refused(refused) => self.outcome.refused = Some(refused),
-            Message::Launched(pid) => self.child = Some(pid),
+            Message::Launched(pid) => {
+                self.child = Some(pid);
+                self.looks.launched(pid);
+            }
             Message::Child(pid, status) => {
                 // Its children may have joined in its last moments, by what still lies in their rings.
                 self.pass();
@@ -302,7 +304,13 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
 
     fn end(mut self) -> Outcome {
         let writer = &mut self.writer;
-        self.outcome.counts = self.drain.finish(|event, text| writer.write(event, text));
+        let known = &mut self.looks.known;
+        self.outcome.counts = self.drain.finish(|event, text| {
+            known.see(event, text);
+            writer.write(event, text);
+        });
+        self.outcome.lonely = self.looks.known.lonely();
+        self.outcome.unseen = self.looks.last.take();
         match self.writer.finish() {
             Ok(summary) => self.outcome.bytes = summary.bytes,
             Err(error) => self.outcome.failure = Some(error),

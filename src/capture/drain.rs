@@ -19,29 +19,16 @@ use super::modules::Modules;
 pub use super::pass::Pass;
 use super::pass::{HOLDING, SHORTEST};
 use super::procfs::Proc;
+use super::ring::Ring;
 use crate::record::clock::{Anchor, Clock, Converter};
 use crate::record::event::{Cause, Event};
 use crate::record::handshake::Source;
-use crate::record::ring::{Consumer, Drained, Stop};
+use crate::record::ring::{Drained, Stop};
 use crate::record::segment::Segment;
 use crate::record::wire::Rec;
 use crate::trace::merge::{Counts, Merge};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
-
-/// What the collector knows of one ring.
-struct Ring {
-    consumer: Consumer,
-    /// Its thread, `tid | pid << 32`, as it calls itself; 0 free.
-    owner: u64,
-    /// The same by our numbers.
-    who: u64,
-    /// Its count of lost records at the last pass, if that is more than its markers have told.
-    untold: Option<u64>,
-    quiet: bool,
-    /// Its thread has claimed another since: it was exec'd, or joined another recording of ours.
-    stale: bool,
-}
 
 /// The collector's state.
 pub struct Drain {
@@ -84,17 +71,7 @@ impl Drain {
         let clock = segment.clock();
         let start = Anchor::take(clock);
         let converter = Converter::new(clock, start, later(clock, start));
-        let rings: Vec<Ring> = segment
-            .consumers()
-            .map(|consumer| Ring {
-                consumer,
-                owner: 0,
-                who: 0,
-                untold: None,
-                quiet: true,
-                stale: false,
-            })
-            .collect();
+        let rings: Vec<Ring> = segment.consumers().map(Ring::new).collect();
         let mut merge = Merge::new(rings.len(), converter);
         merge.anchor(start);
         Drain {
@@ -371,6 +348,12 @@ impl Drain {
         };
         pass.add(&done, ring.consumer.capacity());
         ring.quiet = done.slots == 0;
+        if !dead {
+            ring.inside = match ring.quiet {
+                true => merge.lasts(who, ring.consumer.call(), ring.inside, reading, &mut names),
+                false => 0,
+            };
+        }
         tell_damage(&mut self.merge, at, Some(who), &done, self.clock.now());
         // Loss that no marker has told: in place once the ring is drained and the thread has not pushed for a pass.
         let untold = self.merge.untold(at, lost);

@@ -50,6 +50,22 @@ pub(super) struct Process {
     pub surprised: bool,
     /// Something was opened that has no name yet.
     pub unnamed: bool,
+    /// It told that it is there; a forked child only pushes.
+    pub joined: bool,
+    /// An epoll_ctl of its was seen.
+    pub ctl: bool,
+}
+
+/// Whether the waits of a process are seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Waits {
+    /// A thread is in one.
+    pub now: bool,
+    /// When one last began or ended.
+    pub last: Option<u64>,
+    pub joined: bool,
+    pub ctl: bool,
+    pub registrations: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,8 +73,11 @@ struct Thread {
     process: u32,
     /// It came out of a wait then and has not gone back; 0 if it waits.
     busy: u64,
+    /// When it last went into one or came out; 0 never.
+    waited: u64,
     /// A stall of its has been told already.
     told: bool,
+    ended: bool,
 }
 
 /// See the [module](self).
@@ -67,6 +86,10 @@ pub(super) struct Known {
     threads: Vec<Thread>,
     processes: HashMap<u32, Process>,
     numbers: HashMap<u32, u32>,
+    /// The first address somebody listens on, as [`address`] writes it.
+    listens: Option<Vec<u8>>,
+    /// A connection was accepted.
+    talked: bool,
     /// epoll_ctl calls under way: the thread, then fd, epfd, mask and data word.
     ctls: HashMap<u32, (i32, i32, u32, u64)>,
 }
@@ -81,6 +104,7 @@ impl Known {
             Kind::WaitEnter | Kind::WaitExit => {
                 if let Some(thread) = self.threads.get_mut(e.thread as usize) {
                     thread.busy = if e.kind == Kind::WaitExit { e.t } else { 0 };
+                    thread.waited = e.t.max(1);
                     thread.told = false;
                 }
             }
@@ -112,7 +136,7 @@ impl Known {
             }
             Kind::ThreadEnd => {
                 if let Some(thread) = self.threads.get_mut(e.thread as usize) {
-                    thread.busy = 0;
+                    (thread.busy, thread.ended) = (0, true);
                 }
                 self.ctls.remove(&e.thread);
                 return;
@@ -128,6 +152,7 @@ impl Known {
             }
             _ => {}
         }
+        self.company(e, text);
         let number = self.threads.get(e.thread as usize).map(|t| t.process);
         let Some(process) = number.and_then(|n| self.processes.get_mut(&n)) else {
             return;
@@ -138,6 +163,7 @@ impl Known {
                 process.ctl(e, call.filter(|c| (c.0, c.1) == (e.fd, e.y as i32)));
             }
             Kind::Exec => {
+                (process.joined, process.ctl) = (true, false);
                 process.shim = e.aux == Source::Preload as u16 || process.shim && e.aux == 0;
                 process.surprised = true;
             }
@@ -148,6 +174,8 @@ impl Known {
 
     fn start(&mut self, e: &Event) {
         let parent = (self.numbers.get(&(e.y as u32))).and_then(|n| self.processes.get(n));
+        // The first comes by joining, all others as copies of their parents, until they become another program.
+        let joined = parent.is_none();
         let copy = parent.map(|p| (p.fds.clone(), p.regs.clone()));
         let (fds, regs) = copy.unwrap_or_default();
         let process = Process {
@@ -157,6 +185,8 @@ impl Known {
             regs,
             surprised: true,
             unnamed: false,
+            joined,
+            ctl: false,
         };
         self.numbers.insert(e.x as u32, e.arg as u32);
         self.processes.insert(e.arg as u32, process);
@@ -164,6 +194,47 @@ impl Known {
 
     pub fn process(&mut self, pid: u32) -> Option<&mut Process> {
         self.processes.get_mut(self.numbers.get(&pid)?)
+    }
+
+    /// Who listens, and whether anybody came.
+    fn company(&mut self, e: &Event, text: &[u8]) {
+        let kind = FdKind::from_code(e.aux);
+        match e.kind {
+            Kind::FdOpen => {
+                self.talked |= e.x >= 0 && matches!(kind, Some(FdKind::Tcp | FdKind::Unix))
+            }
+            Kind::FdAddr | Kind::FdSeen if self.listens.is_none() => {
+                let listener = matches!(kind, Some(FdKind::TcpListener | FdKind::UnixListener));
+                let sides = address::sides(text).filter(|_| listener);
+                self.listens = sides
+                    .map(|[_, local, _]| local.to_vec())
+                    .filter(|l| !l.is_empty());
+            }
+            _ => {}
+        }
+    }
+
+    /// The address somebody listens on to which nobody has come.
+    pub fn lonely(&self) -> Option<String> {
+        let listens = self.listens.as_ref().filter(|_| !self.talked)?;
+        Some(String::from_utf8_lossy(listens).into_owned())
+    }
+
+    /// Whether its waits are seen; nothing of a process that has not shown itself.
+    pub fn waits(&self, pid: u32) -> Option<Waits> {
+        let number = self.numbers.get(&pid)?;
+        let process = self.processes.get(number)?;
+        let mut waits = Waits {
+            joined: process.joined,
+            ctl: process.ctl,
+            registrations: !process.regs.is_empty(),
+            ..Waits::default()
+        };
+        for thread in self.threads.iter().filter(|t| t.process == *number) {
+            waits.now |= thread.waited != 0 && thread.busy == 0 && !thread.ended;
+            waits.last = waits.last.max(Some(thread.waited).filter(|t| *t != 0));
+        }
+        Some(waits)
     }
 
     /// Processes of which a thread has stalled since this was last asked.
@@ -249,6 +320,7 @@ impl Process {
 
     fn ctl(&mut self, e: &Event, call: Option<(i32, i32, u32, u64)>) {
         let key = (e.fd, e.y as i32);
+        self.ctl = true;
         match (Ctl::from_code(e.aux), e.x < 0) {
             (_, true) => self.surprised = true,
             (Some(Ctl::Del), false) => {

@@ -10,6 +10,7 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::procfs::{self, Tfd};
+use super::sight::{Sight, Surveyor};
 use super::sockdiag::{self, Sockets};
 use crate::record::event::{FdKind, MAX_TEXT};
 use crate::record::wire;
@@ -22,11 +23,16 @@ const MOST_REGS: usize = 65_536;
 const FRESH: Duration = Duration::from_millis(50);
 
 /// What to look at.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Request {
-    pub pid: u32,
-    /// Also if the process has not run since the last look.
-    pub anyway: bool,
+#[derive(Clone, Debug)]
+pub(super) enum Request {
+    /// A process.
+    Process {
+        pid: u32,
+        /// Also if it has not run since the last look.
+        anyway: bool,
+    },
+    /// Processes and all they have started: who among them is not seen.
+    Tree(Vec<u32>),
 }
 
 /// A descriptor.
@@ -44,6 +50,7 @@ pub(super) struct SeenFd {
 /// What was seen.
 #[derive(Clone, Debug)]
 pub(super) struct Look {
+    /// 0 of a tree.
     pub pid: u32,
     /// When it began; what happened since may or may not be in it.
     pub began: Instant,
@@ -68,25 +75,43 @@ pub(super) enum Seen {
         /// By epoll descriptor.
         regs: Vec<(i32, Vec<Tfd>)>,
     },
+    /// A tree of processes.
+    Tree(Vec<Sight>),
 }
 
 /// Looks as long as it is asked to; `tell` is false once nobody wants to know any more.
 pub(super) fn watch(requests: &Receiver<Request>, mut tell: impl FnMut(Look) -> bool) {
     let mut cpu: HashMap<u32, (u64, u64)> = HashMap::new();
     let mut sockets: Option<(Instant, Arc<Sockets>)> = None;
+    let mut surveyor = Surveyor::default();
     let own = procfs::net_namespace(std::process::id() as i32);
     while let Ok(request) = requests.recv() {
         let began = Instant::now();
-        let pid = request.pid as i32;
+        let (process, anyway) = match request {
+            Request::Process { pid, anyway } => (pid, anyway),
+            Request::Tree(roots) => {
+                let look = Look {
+                    pid: 0,
+                    began,
+                    seen: Seen::Tree(surveyor.survey(&roots)),
+                    took: began.elapsed(),
+                };
+                if !tell(look) {
+                    return;
+                }
+                continue;
+            }
+        };
+        let pid = process as i32;
         let used = procfs::ran(pid);
-        let idle = used.is_some() && cpu.get(&request.pid) == used.as_ref();
-        let seen = if idle && !request.anyway {
+        let idle = used.is_some() && cpu.get(&process) == used.as_ref();
+        let seen = if idle && !anyway {
             Seen::Idle
         } else {
             // Read before the look: what it does during it is for the next.
             match used {
-                Some(used) => cpu.insert(request.pid, used),
-                None => cpu.remove(&request.pid),
+                Some(used) => cpu.insert(process, used),
+                None => cpu.remove(&process),
             };
             let abroad = own.is_none() || procfs::net_namespace(pid) != own;
             look(pid, |inodes| {
@@ -107,7 +132,7 @@ pub(super) fn watch(requests: &Receiver<Request>, mut tell: impl FnMut(Look) -> 
             })
         };
         let look = Look {
-            pid: request.pid,
+            pid: process,
             began,
             took: began.elapsed(),
             seen,

@@ -13,9 +13,13 @@ use super::drain::Drain;
 use super::known::Known;
 use super::look::{Look, Request, Seen};
 use super::reconcile::{self, When};
+use super::sight::{Judge, Sight, Unseen};
 use crate::record::event::{Kind, MAX_TEXT};
 use crate::record::wire::{self, Rec};
 
+/// Between two looks at the tree, and between its first ones: what is not seen is to be told within a second.
+const SURVEY: Duration = Duration::from_secs(1);
+const FIRST_SURVEYS: Duration = Duration::from_millis(250);
 /// Between two looks at a process that runs.
 const REGULAR: Duration = Duration::from_secs(1);
 /// The same after a surprise.
@@ -24,6 +28,8 @@ const SOON: Duration = Duration::from_millis(100);
 const SHARE: u32 = 50;
 /// But no longer: on a busy machine it may have taken long for having had to wait.
 const LONGEST: Duration = Duration::from_secs(3);
+/// Processes from which a look at the tree starts.
+const MOST_ROOTS: usize = 256;
 /// Passes until everything pushed before a look ended has been written.
 const SETTLED: u64 = 3;
 
@@ -45,10 +51,20 @@ pub(super) struct Looks {
     came: Vec<(Look, u64)>,
     passes: u64,
     denied: HashSet<u32>,
+    /// Who is not seen; nothing where only what joins by itself is recorded.
+    judge: Option<Judge>,
+    /// When the tree was last looked at, how often, and that the last look has not come back.
+    surveyed: (Instant, u32, bool),
+    warn: Option<Warn>,
+    /// What was told last.
+    pub last: Option<Unseen>,
 }
 
+/// Takes what the capture cannot see, why, and what to do about it, as soon as that is known.
+pub type Warn = fn(missing: &str, because: &str, advice: &str);
+
 impl Looks {
-    pub fn new(requests: SyncSender<Request>) -> Self {
+    pub fn new(requests: SyncSender<Request>, judge: Option<Judge>, warn: Option<Warn>) -> Self {
         Looks {
             known: Known::default(),
             requests,
@@ -56,6 +72,17 @@ impl Looks {
             came: Vec::new(),
             passes: 0,
             denied: HashSet::new(),
+            judge,
+            surveyed: (Instant::now(), 0, false),
+            warn,
+            last: None,
+        }
+    }
+
+    /// This process has been launched.
+    pub fn launched(&mut self, pid: u32) {
+        if let Some(judge) = &mut self.judge {
+            judge.launched = Some(pid);
         }
     }
 
@@ -70,7 +97,9 @@ impl Looks {
         while let Some(at) = (self.came.iter()).position(|(_, came)| self.passes - came >= SETTLED)
         {
             let (look, _) = self.came.swap_remove(at);
-            if alive(look.pid) {
+            if let Seen::Tree(sights) = &look.seen {
+                self.judge(sights, drain);
+            } else if alive(look.pid) {
                 self.take(&look, drain);
             } else {
                 self.plans.remove(&look.pid);
@@ -87,7 +116,7 @@ impl Looks {
         let (numbers, fds, regs) = match &look.seen {
             Seen::Open { numbers, fds, regs } => (numbers, fds, regs),
             Seen::Denied(why) => return self.denied(look.pid, why, drain),
-            Seen::Idle | Seen::Gone => return,
+            Seen::Idle | Seen::Gone | Seen::Tree(_) => return,
         };
         let Some(process) = self.known.process(look.pid) else {
             return;
@@ -107,10 +136,31 @@ impl Looks {
         if !self.denied.insert(pid) {
             return;
         }
-        let text = format!(
-            "names and addresses of what process {pid} has open\0/proc/{pid}/fd: {why}\0record as the user who runs it, or \
-             as root"
+        self.say(
+            &format!("names and addresses of what process {pid} has open"),
+            &format!("/proc/{pid}/fd: {why}"),
+            "record as the user who runs it, or as root",
+            drain,
         );
+    }
+
+    /// Who of the tree is not seen.
+    fn judge(&mut self, sights: &[Sight], drain: &mut Drain) {
+        self.surveyed.1 += 1;
+        self.surveyed.2 = false;
+        let judge = self.judge.as_mut();
+        let unseen = judge.map(|judge| judge.judge(sights, &self.known, drain.now()));
+        for u in unseen.unwrap_or_default() {
+            self.say(&u.missing, &u.because, &u.advice, drain);
+            self.last = Some(u);
+        }
+    }
+
+    fn say(&self, missing: &str, because: &str, advice: &str, drain: &mut Drain) {
+        if let Some(warn) = self.warn {
+            warn(missing, because, advice);
+        }
+        let text = format!("{missing}\0{because}\0{advice}");
         let rec = Rec {
             kind: Kind::Setup,
             fd: -1,
@@ -121,7 +171,8 @@ impl Looks {
     }
 
     /// Asks for the looks that are due; `alive` are the processes that have not ended.
-    pub fn plan(&mut self, alive: impl Iterator<Item = u32>, now: u64) {
+    pub fn plan(&mut self, alive: impl Iterator<Item = u32> + Clone, now: u64) {
+        self.plan_survey(alive.clone());
         let stalled = self.known.stalled(now);
         let mut plans = std::mem::take(&mut self.plans);
         for pid in alive {
@@ -142,7 +193,7 @@ impl Looks {
             let pause = if surprise { SOON } else { REGULAR };
             let due = !plan.asked && since >= pause.max(plan.least);
             if first || due || (stalls && !plan.asked) {
-                let request = Request {
+                let request = Request::Process {
                     pid,
                     anyway: surprise || plan.looks == 0,
                 };
@@ -155,5 +206,23 @@ impl Looks {
             }
             self.plans.insert(pid, plan);
         }
+    }
+
+    fn plan_survey(&mut self, alive: impl Iterator<Item = u32>) {
+        let (last, surveys, asked) = self.surveyed;
+        let pause = if surveys < 4 { FIRST_SURVEYS } else { SURVEY };
+        let Some(judge) = self
+            .judge
+            .as_ref()
+            .filter(|_| !asked && last.elapsed() >= pause)
+        else {
+            return;
+        };
+        let roots = judge.launched.into_iter().chain(alive).take(MOST_ROOTS);
+        let asked = self
+            .requests
+            .try_send(Request::Tree(roots.collect()))
+            .is_ok();
+        self.surveyed = (Instant::now(), surveys, asked);
     }
 }

@@ -10,6 +10,7 @@ pub mod machine;
 mod modules;
 mod pass;
 pub mod procfs;
+mod ring;
 
 #[cfg(feature = "cli")]
 mod bell;
@@ -49,6 +50,8 @@ mod reconcile;
 pub mod rendezvous;
 #[cfg(feature = "cli")]
 pub mod session;
+#[cfg(feature = "cli")]
+mod sight;
 #[cfg(feature = "cli")]
 mod sockdiag;
 #[cfg(feature = "cli")]

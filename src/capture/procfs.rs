@@ -161,7 +161,7 @@ pub fn own_number(pid: u32, tid: u32) -> Option<u32> {
 
 /// The thread of a process that calls itself `own`.
 pub fn thread_called(pid: u32, own: u32) -> Option<u32> {
-    numbers(&format!("/proc/{pid}/task")).find(|tid| own_number(pid, *tid) == Some(own))
+    threads(pid).find(|tid| own_number(pid, *tid) == Some(own))
 }
 
 /// Whether the process has a session's rings mapped; nothing where we may not look.
@@ -197,6 +197,34 @@ pub fn descends(pid: u32, of: impl Fn(u32) -> bool) -> bool {
         }
     }
     false
+}
+
+/// The threads of a process.
+pub fn threads(pid: u32) -> impl Iterator<Item = u32> {
+    numbers(&format!("/proc/{pid}/task"))
+}
+
+/// What this thread has forked or cloned and is still there; nothing where the kernel does not say.
+pub fn children(pid: u32, tid: u32) -> Vec<u32> {
+    let all = read(pid as i32, &format!("task/{tid}/children")).unwrap_or_default();
+    let all = String::from_utf8_lossy(&all);
+    let numbers = all.split_ascii_whitespace();
+    numbers.filter_map(|n| n.parse().ok()).collect()
+}
+
+/// The system call a thread sleeps in; nothing if it runs, or where we may not look.
+pub fn system_call(pid: u32, tid: u32) -> Option<i64> {
+    let line = read(pid as i32, &format!("task/{tid}/syscall"))?;
+    let line = std::str::from_utf8(&line).ok()?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// The process's seccomp mode: 1 is strict, 2 a filter.
+pub fn seccomp(pid: u32) -> Option<u8> {
+    let status = read(pid as i32, "status")?;
+    let mut lines = status.split(|b| *b == b'\n');
+    let mode = lines.find_map(|l| l.strip_prefix(b"Seccomp:"))?;
+    std::str::from_utf8(mode).ok()?.trim().parse().ok()
 }
 
 /// How the rings' memory stands in /proc/PID/maps.

@@ -63,7 +63,10 @@ impl std::fmt::Debug for Master {
 }
 
 /// Starts a command in a new session whose controlling terminal is a new pty.
-pub(super) fn spawn(command: Command, size: Size) -> io::Result<(Child, Pty)> {
+pub(super) fn spawn(mut command: Command, size: Size) -> io::Result<(Child, Pty)> {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: the closure runs between fork and exec and only calls signal(2), which is async-signal-safe.
+    unsafe { command.pre_exec(own_signals) };
     let (pty, pts) = pty_process::blocking::open().map_err(plain)?;
     pty.resize(pty_process::Size::new(size.rows, size.cols))
         .map_err(plain)?;
@@ -80,6 +83,15 @@ pub(super) fn spawn(command: Command, size: Size) -> io::Result<(Child, Pty)> {
         .name("keys".to_owned())
         .spawn(move || type_keys(&typist, &queued))?;
     Ok((child, Pty { master, keys }))
+}
+
+/// A terminal of its own begins without what ours, a script's or nohup's, has the keys and the hang-up ignored for.
+fn own_signals() -> io::Result<()> {
+    for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGHUP] {
+        // SAFETY: sets the default action of a signal that has one.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    Ok(())
 }
 
 fn plain(error: pty_process::Error) -> io::Error {
@@ -218,7 +230,8 @@ mod tests {
 
     #[test]
     fn control_c_typed_interrupts_the_child() {
-        let (mut child, pty) = start("echo ready; sleep 100");
+        // exec: a shell that is about to fork keeps the signal to itself.
+        let (mut child, pty) = start("echo ready; exec sleep 100");
         let mut seen = Vec::new();
         let keys = pty.handle();
         pty.pump(|bytes, _| {

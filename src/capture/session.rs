@@ -14,9 +14,12 @@ use super::bell::Outbox;
 use super::collector::{Collector, Message, Outcome};
 use super::drain::Drain;
 use super::look;
+use super::looks::Looks;
+pub use super::looks::Warn;
 use super::machine;
 use super::memory::{self, Memory};
 use super::rendezvous::{self, Rendezvous};
+use super::sight::Judge;
 use crate::record::clock::{Anchor, Clock};
 use crate::record::event::MAX_TEXT;
 use crate::record::segment::Layout;
@@ -83,6 +86,10 @@ pub struct Plan {
     /// Preload the shim: record the calls of a program that need not know of us. Without it, only what programs that link
     /// the library say is recorded.
     pub preload: bool,
+    /// With the shim: what was said before the start of why the program will not be seen.
+    pub blind: bool,
+    /// Takes what is found not to be seen; it also stands in the recording.
+    pub warn: Option<Warn>,
     /// Named bytes to keep in the recording, such as a demo's source.
     pub attachments: Vec<(String, Vec<u8>)>,
 }
@@ -129,6 +136,8 @@ impl Session {
                 .map_err(Error::Start)?
         };
         let (requests, asked) = sync_channel(QUEUED);
+        let judge = plan.preload.then(|| Judge::new(plan.blind));
+        let looks = Looks::new(requests, judge, plan.warn);
         let told = messages.clone();
         std::thread::Builder::new()
             .name("look".to_owned())
@@ -137,7 +146,7 @@ impl Session {
             .map_err(Error::Start)?;
         let collector = std::thread::Builder::new()
             .name("collector".to_owned())
-            .spawn(move || Collector::new(drain, writer, grown, requests).run(&inbox))
+            .spawn(move || Collector::new(drain, writer, grown, looks).run(&inbox))
             .map_err(Error::Start)?;
         Ok(Session {
             rendezvous,

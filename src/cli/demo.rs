@@ -339,6 +339,8 @@ fn start(
         title: title(demo, fixed),
         // A demo says of itself all that its lesson is about, and shall show nothing else.
         preload: false,
+        blind: false,
+        warn: None,
         stamped: true,
         attachments: vec![
             (demo.file.to_owned(), demo.source.as_bytes().to_vec()),

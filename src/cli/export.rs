@@ -8,7 +8,6 @@ use super::progress::Progress;
 use super::{Exit, Failure, Outcome};
 use crate::derive::Store;
 use crate::export::ndjson;
-use crate::report::words;
 use crate::trace::{self, Reader, Summary};
 use crate::when::When;
 use std::io::{self, Seek};
@@ -79,7 +78,7 @@ fn lscope(reader: &mut Reader, args: &Args, from: u64, until: u64) -> anyhow::Re
         note(&format!(
             "{} events; look: loopscope replay {}",
             made.events,
-            words::quoted(&path)
+            crate::text::visit::quoted(&path)
         ));
         return Ok(());
     }

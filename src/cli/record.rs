@@ -12,6 +12,7 @@ use crate::capture::rendezvous::Refused;
 use crate::capture::session::{self, Plan, Target};
 use crate::record::handshake::Status;
 use crate::report::words::grouped;
+use crate::text::visit::{self, quoted};
 use crate::text::{visible, wallclock};
 use crate::trace;
 use crate::when;
@@ -107,7 +108,11 @@ pub(super) fn run(args: Args) -> Outcome {
     } else {
         Streams::Inherit
     };
-    let live = start(plan(target, &args.command), &args.command, streams, false)?;
+    let plan = Plan {
+        warn: Some(warn),
+        ..plan(target, &args.command)
+    };
+    let live = start(plan, &args.command, streams, false)?;
     let handle = signals::handle(live.control().clone(), live.teller())?;
     if let Some(time) = args.duration {
         live::finish_after(time, live.control().clone(), live.teller())?;
@@ -156,6 +161,8 @@ pub(super) fn plan(target: Target, command: &[OsString]) -> Plan {
         title: String::new(),
         stamped: false,
         preload: true,
+        blind: false,
+        warn: None,
         attachments: Vec::new(),
     }
 }
@@ -170,7 +177,7 @@ fn shell_words(argv: &[OsString]) -> String {
 
 /// Starts recorder and program; the exit codes 126 and 127 are the program's.
 pub(super) fn start(
-    plan: Plan,
+    mut plan: Plan,
     argv: &[OsString],
     streams: Streams,
     output: bool,
@@ -179,6 +186,8 @@ pub(super) fn start(
         && let Some(name) = argv.first()
         && let Some(blind) = blind::before(name)
     {
+        // A screen has its own way to say it.
+        plan.blind = plan.warn.is_some();
         // Said before the program's own words. Nobody is left to tell when stderr fails.
         let _ = writeln!(
             std::io::stderr(),
@@ -189,6 +198,18 @@ pub(super) fn start(
         );
     }
     Live::start(plan, argv, streams, output).map_err(explain)
+}
+
+/// What is found not to be seen while the program runs.
+fn warn(missing: &str, because: &str, advice: &str) {
+    // Nobody is left to tell when stderr fails.
+    let _ = writeln!(
+        std::io::stderr(),
+        "warning: {} cannot be seen: {}\nhint: {}",
+        visible(missing),
+        visible(because),
+        visible(advice)
+    );
 }
 
 /// The exit code and advice that belong to a failure.
@@ -275,6 +296,14 @@ fn nothing_because(outcome: &Recorded, program: &str) -> (String, String) {
             format!("{program} records what it shows by itself, so nothing was left to record"),
             "`loopscope demo NAME --no-ui -o F` keeps a demo's recording".to_owned(),
         ),
+        _ if let Some(unseen) = &outcome.unseen => (
+            format!("nothing was recorded of a loop: {} cannot be seen: {}", unseen.missing, unseen.because),
+            unseen.advice.clone(),
+        ),
+        _ if let Some(address) = &outcome.lonely => (
+            format!("{program} listened on {address} and nobody came, so nothing was recorded of a loop"),
+            format!("from another terminal, while it runs: {}", visit::command(address)),
+        ),
         _ if outcome.joined > 0 => (
             format!("{program} waited in no epoll, poll or select call, so nothing was recorded of a loop"),
             "a program that makes these calls without libc (Go, rustix) must link the loopscope crate; a server may \
@@ -307,17 +336,8 @@ pub(super) fn tell(outcome: &Recorded, path: &Path, next: &str) {
         "recorded {} events{lost} in {}\nnext: loopscope {next} {}",
         grouped(outcome.counts.events),
         visible(&name),
-        visible(&quoted(&name)),
+        quoted(&name),
     );
-}
-
-/// A word as a shell reads it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@,=".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// The last part of the program's path.
@@ -407,12 +427,5 @@ mod tests {
         ] {
             assert!(parse_size(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn the_next_command_survives_a_shell() {
-        assert_eq!(quoted("a/b-1.lscope"), "a/b-1.lscope");
-        assert_eq!(quoted("it's"), "'it'\\''s'");
-        assert_eq!(quoted(""), "''");
     }
 }

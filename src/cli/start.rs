@@ -74,7 +74,7 @@ fn entry(
 ) -> (Entry, Vec<String>) {
     let quoted: Vec<String> = arguments
         .iter()
-        .map(|a| crate::report::words::quoted(a))
+        .map(|a| crate::text::visit::quoted(a))
         .collect();
     let command = quoted.join(" ");
     (

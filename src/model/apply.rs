@@ -49,6 +49,9 @@ impl Model {
             t: t.work.clock,
             number,
         };
+        if t.in_call.is_some() && !says_nothing_of_a_call(e.kind) {
+            t.in_call = None;
+        }
         match e.kind {
             Kind::WaitEnter => self.wait_enter(thread, process, e, at, sink),
             Kind::WaitExit => self.wait_exit(thread, process, e, at, sink),
@@ -136,6 +139,7 @@ impl Model {
                         fd: e.fd,
                         name: e.x as u32,
                         since: e.t.saturating_sub(e.y),
+                        site: e.site,
                     });
                 }
             }
@@ -206,6 +210,7 @@ impl Model {
             status: None,
             execs: 0,
             silent: false,
+            visited: false,
             infers: false,
             fds: FdTable::default(),
             loops: Vec::new(),
@@ -434,4 +439,13 @@ impl Model {
             self.name_from_desc(slot);
         }
     }
+}
+
+/// What is told of a thread while it is inside of a call: by the collector, and its end.
+fn says_nothing_of_a_call(kind: Kind) -> bool {
+    use Kind::{FdGone, FdSeen, InCall, RegGone, RegSeen, ThreadEnd, Unread};
+    matches!(
+        kind,
+        InCall | ThreadEnd | FdSeen | FdGone | RegSeen | RegGone | Unread
+    )
 }

@@ -31,6 +31,7 @@ pub mod histogram;
 mod infer;
 mod io;
 mod left;
+mod lonely;
 pub mod loops;
 mod lost;
 pub mod marks;

@@ -28,6 +28,8 @@ pub struct Process {
     /// How often it has called execve.
     pub execs: u32,
     pub(super) silent: bool,
+    /// It has accepted a connection.
+    pub(super) visited: bool,
     /// The preload shim pushes for it: what no thread of its marks is inferred.
     pub(super) infers: bool,
     pub(super) fds: FdTable,
@@ -63,7 +65,7 @@ pub struct Thread {
     pub started: u64,
     /// When it ended.
     pub ended: Option<u64>,
-    /// At its end or the recording's: the call it was still inside of, on which fd, and for how long.
+    /// The call it is inside of: of one that takes long, at its end, or at the recording's.
     pub in_call: Option<InCall>,
     pub(super) work: Work,
 }
@@ -79,6 +81,8 @@ pub struct InCall {
     pub name: u32,
     /// When it was entered.
     pub since: u64,
+    /// Where it was made: an id of [`Space::Site`](crate::record::event::Space::Site), 0 unknown.
+    pub site: u16,
 }
 
 /// Where a thread's state on a loop lives: `loops[loop_id].threads[at]`.

@@ -124,6 +124,9 @@ impl Model {
             let listens = matches!(from.kind, FdKind::TcpListener | FdKind::UnixListener);
             let local =
                 names::taken_from(&from.addr).filter(|_| listens && e.flags & flags::AGAIN == 0);
+            if let Some(p) = self.processes.get_mut(process as usize) {
+                p.visited |= listens;
+            }
             if let Some(desc) = self.descs.get_mut(desc) {
                 desc.listener = listener;
                 // A name it gets with its other side.

@@ -91,8 +91,11 @@ impl Model {
         let Some((desc, _)) = self.desc_at(process, e.fd) else {
             return;
         };
-        if let Some(d) = self.descs.get_mut(desc) {
+        if let Some(d) = (self.descs.get_mut(desc)).filter(|d| d.kind == FdKind::Unknown) {
             d.kind = FdKind::Timerfd;
+            for slot in self.regs_of(desc) {
+                self.name_from_desc(slot);
+            }
         }
         if self.timerfds.len() >= MAX_TIMERFDS && !self.timerfds.contains_key(&desc) {
             self.ignored += 1;

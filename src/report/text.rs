@@ -2,7 +2,8 @@
 //! wait told as a sentence. 80 columns; what is not known is said so. Step: model → **view**.
 
 use super::summary::{Behind, Bounds, Fd, Loop, Summary, Times, Worst};
-use super::words::{brief, cell, grouped, known, percent, program, quoted, short};
+use super::words::{brief, cell, grouped, known, percent, program, short};
+use crate::text::visit::quoted;
 use crate::text::{visible, wallclock};
 use crate::when::Duration;
 use std::fmt::Write;

@@ -79,15 +79,6 @@ pub(crate) fn cell(text: &str, width: usize) -> String {
     text + &" ".repeat(blanks)
 }
 
-/// A file name as a shell takes it.
-pub(crate) fn quoted(file: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+:,@%".contains(c);
-    match !file.is_empty() && file.chars().all(plain) {
-        true => file.to_owned(),
-        false => format!("'{}'", visible(file).replace('\'', "'\\''")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,12 +119,5 @@ mod tests {
         assert_eq!(cell("ab", 4), "ab  ");
         assert_eq!(cell("漢字漢", 5), "漢字…");
         assert_eq!(cell("漢字漢", 4), "漢… ");
-    }
-
-    #[test]
-    fn a_file_name_can_be_pasted() {
-        assert_eq!(quoted("a/b-1.lscope"), "a/b-1.lscope");
-        assert_eq!(quoted("my file's"), "'my file'\\''s'");
-        assert_eq!(quoted(""), "''");
     }
 }

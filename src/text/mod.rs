@@ -6,6 +6,7 @@
 //! Step: model → **view**, for every view.
 
 pub mod names;
+pub mod visit;
 pub mod wallclock;
 
 use std::borrow::Cow;

@@ -16,9 +16,8 @@
 pub use super::roster::Names;
 use super::roster::{Place, Roster, tells};
 use crate::record::clock::{Anchor, Converter};
-use crate::record::event::{Cause, Event, Kind, MAX_TEXT, Op, Space, Text, flags};
+use crate::record::event::{Cause, Event, Kind, MAX_TEXT, Space, Text, flags};
 use crate::record::handshake::Source;
-use crate::record::ring::Call;
 use crate::record::wire::{self, Rec};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -81,9 +80,9 @@ impl Counts {
 pub struct Merge {
     /// One a ring, then the collector's own, then that of arrivals, which are stamped before they are told.
     queues: Vec<Queue>,
-    rings: usize,
-    roster: Roster,
-    converter: Converter,
+    pub(super) rings: usize,
+    pub(super) roster: Roster,
+    pub(super) converter: Converter,
     /// Everything with a smaller key has been released.
     released_to: u64,
     heap: BinaryHeap<Reverse<(u64, usize)>>,
@@ -301,26 +300,6 @@ impl Merge {
         }
     }
 
-    /// A thread has ended, or the recording does, inside this call; it may be all that is heard of the thread.
-    pub fn in_call(&mut self, who: u64, call: Call, now: u64, names: &mut dyn Names) {
-        let Some((op, name, fd, entered)) = call.parts().filter(|_| who != 0) else {
-            return;
-        };
-        let place = self.roster.thread(who, names);
-        let rec = Rec {
-            kind: Kind::InCall,
-            aux: op.code(),
-            x: if op == Op::Named { name as i32 } else { 0 },
-            // The other calls say in its place where they were made.
-            site: if op == Op::Named { 0 } else { name as u16 },
-            fd,
-            y: Some(now.saturating_sub(entered)),
-            ticks: now,
-            ..Rec::default()
-        };
-        self.put(self.rings, place, rec, &[], now);
-    }
-
     /// A process has ended, with a wait status if it is known, after all its threads. Those that only the overflow
     /// ring knows end with it.
     pub fn process_ended(&mut self, pid: u32, status: i32, now: u64) {
@@ -409,7 +388,7 @@ impl Merge {
         self.put(queue, NOBODY, rec, &[], now);
     }
 
-    fn put(&mut self, ring: usize, who: Place, rec: Rec, text: &[u8], latest: u64) {
+    pub(super) fn put(&mut self, ring: usize, who: Place, rec: Rec, text: &[u8], latest: u64) {
         let Some(queue) = self.queues.get_mut(ring) else {
             return;
         };

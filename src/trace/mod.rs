@@ -19,6 +19,7 @@ mod filter;
 mod follow;
 mod header;
 mod index;
+mod inside;
 pub mod merge;
 mod meta;
 mod page;

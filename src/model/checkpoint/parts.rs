@@ -40,7 +40,8 @@ codec!(InCall {
     op,
     fd,
     name,
-    since
+    since,
+    site
 });
 codec!(Call { name, fd, since });
 codec!(CtlCounts {
@@ -198,6 +199,7 @@ codec!(Process {
     status,
     execs,
     silent,
+    visited,
     infers,
     fds,
     loops,

@@ -1,7 +1,9 @@
 //! The program's side of the Loop screen: the batch it was told of, or what it sleeps on. Step: model → **view**.
 
 use super::{blame, kernel, strip, which};
-use crate::model::{Item, ItemState, Part, Phase, Run, ThreadState, Word};
+use crate::model::{Item, ItemState, Part, Phase, Run, Thread, ThreadState, Word};
+use crate::record::event::Space;
+use crate::text::visible;
 use crate::tui::app::App;
 use crate::tui::app::known::mark_of;
 use crate::tui::theme::{self, GO};
@@ -192,7 +194,9 @@ pub fn next_timer(app: &App, wide: bool) -> Option<String> {
 
 /// A call that the running handler is inside of.
 pub fn in_call(app: &App, thread: &ThreadState) -> Option<String> {
-    let call = thread.call?;
+    let Some(call) = thread.call else {
+        return inside(app, app.model().threads().get(thread.thread as usize)?);
+    };
     let known = app.model().threads().get(thread.thread as usize)?;
     let name = app.word(known.process, crate::record::event::Space::Call, call.name);
     let on = if call.fd >= 0 {
@@ -212,6 +216,24 @@ fn elsewhere(app: &App, thread: &ThreadState) -> Option<String> {
     let kind = app.model().loops().get(id as usize)?.kind.name();
     let slept = time(app.t().saturating_sub(since));
     Some(format!("in {kind} of loop {} for {slept}", id + 1))
+}
+
+/// A call that has lasted for so long that it was told of while it does.
+pub fn inside(app: &App, thread: &Thread) -> Option<String> {
+    let call = thread.in_call.filter(|_| thread.ended.is_none())?;
+    let op = call.op?.name();
+    let place = match app
+        .model()
+        .name(thread.process, Space::Site, u32::from(call.site))
+    {
+        "" => String::new(),
+        place => format!(", made at {}", visible(place)),
+    };
+    let length = time(app.t().saturating_sub(call.since));
+    Some(format!(
+        "in call {op} on fd {} for {length}{place}",
+        call.fd
+    ))
 }
 
 /// The timer or task that runs instead of a handler.

@@ -1,12 +1,13 @@
 //! "What you see": the Loop screen in sentences, each from a fact the model holds, the most telling first.
 //! What is inferred says so, what is bounded says "at most", what is not known is not told. Step: model → **view**.
 
-use super::program::{in_call, late_ones};
+use super::program::{in_call, inside, late_ones};
 use super::theatre::age;
 use super::{fairness, kernel, marks, which};
 use crate::model::{ItemState, LoopKind, Phase, Registration, ThreadState, Word};
 use crate::record::event::FdKind;
 use crate::record::event::Space;
+use crate::text::{visible, visit};
 use crate::tui::app::App;
 use crate::tui::app::known::mark_of;
 use crate::tui::widget::text::{self, bytes, count, list, plural, time};
@@ -49,6 +50,15 @@ pub fn tell(app: &App) -> Vec<String> {
                     .to_owned()
             }
         });
+        let threads = app.model().threads().iter();
+        out.extend(
+            threads
+                .filter_map(|t| inside(app, t))
+                .take(3)
+                .map(|call| format!("It is {call}.")),
+        );
+        lonely(app, &mut out);
+        unseen(app, &mut out);
         return out;
     };
     let sleeps = matches!(thread.phase, Phase::Waiting { .. });
@@ -80,6 +90,7 @@ pub fn tell(app: &App) -> Vec<String> {
     if !sleeps {
         left_over(app, &mut out);
     }
+    unseen(app, &mut out);
     outlook(app, thread, &mut out);
     out
 }
@@ -90,6 +101,32 @@ fn waiting_for_events(app: &App) -> String {
                  it must be built with loopscope and call Recorder::from_env."
             .to_owned(),
         false => "This recording holds no event.".to_owned(),
+    }
+}
+
+/// A server without a client waits for its first one.
+fn lonely(app: &App, out: &mut Vec<String>) {
+    if !(app.is_live() && app.player.at_end()) {
+        return;
+    }
+    if let Some(address) = app.model().lonely() {
+        out.push(format!(
+            "It listens on {} and nobody has connected yet. From another terminal: {}",
+            visible(&address),
+            visit::command(&address)
+        ));
+    }
+}
+
+/// What the capture cannot see; the newest says it for all.
+fn unseen(app: &App, out: &mut Vec<String>) {
+    if let Some(said) = app.model().setup().last() {
+        let mut parts = said.splitn(3, '\0').map(visible);
+        let mut part = || parts.next().unwrap_or_default();
+        let (missing, because, advice) = (part(), part(), part());
+        out.push(format!(
+            "Not seen: {missing}: {because}. To see it: {advice}."
+        ));
     }
 }
 
@@ -198,6 +235,7 @@ fn asleep(app: &App, since: u64, timeout: i64, out: &mut Vec<String>) {
                 .replace("and no", "with no")
         ),
     });
+    lonely(app, out);
     if let Some(timer) = app.the_loop().and_then(|l| l.timers.next()) {
         let name = app.word(timer.process, Space::Timer, timer.name);
         out.push(match timer.due.checked_sub(app.t()) {

@@ -1,0 +1,34 @@
+//! What the collector knows of one ring besides what lies in it. Step: **ring** → trace.
+
+use crate::record::ring::Consumer;
+
+/// What the collector knows of one ring.
+pub(super) struct Ring {
+    pub consumer: Consumer,
+    /// Its thread, `tid | pid << 32`, as it calls itself; 0 free.
+    pub owner: u64,
+    /// The same by our numbers.
+    pub who: u64,
+    /// Its count of lost records at the last pass, if that is more than its markers have told.
+    pub untold: Option<u64>,
+    /// When the call was entered of which it was told that it lasts; 0 of none.
+    pub inside: u64,
+    pub quiet: bool,
+    /// Its thread has claimed another since: it was exec'd, or joined another recording of ours.
+    pub stale: bool,
+}
+
+impl Ring {
+    /// Of nobody so far.
+    pub fn new(consumer: Consumer) -> Self {
+        Ring {
+            consumer,
+            owner: 0,
+            who: 0,
+            untold: None,
+            inside: 0,
+            quiet: true,
+            stale: false,
+        }
+    }
+}

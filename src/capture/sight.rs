@@ -1,0 +1,270 @@
+//! Which processes of the tree run without our seeing what they do, found while they run: one look at the tree, and what
+//! follows from two of them. Step: none of the pipeline; it says why nothing, or not all, will enter the rings.
+//!
+//! What its file tells before a program starts is [`blind`]'s.
+#![forbid(unsafe_code)]
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+
+use super::blind::{self, Blind};
+use super::known::Known;
+use super::procfs;
+use crate::text::visible;
+
+/// Processes looked at, and threads of each.
+const MOST: usize = 256;
+const MOST_THREADS: usize = 64;
+/// A process that has waited so recently is seen.
+const LATELY_NS: u64 = 500_000_000;
+
+/// What a thread sleeps in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Sleep {
+    Epoll,
+    IoUring,
+    /// poll(2) or select(2), which libc also uses by itself.
+    Poll,
+}
+
+/// How one process looked.
+#[derive(Clone, Debug)]
+pub(super) struct Sight {
+    pub pid: u32,
+    /// With the pid its identity, until it becomes another program.
+    pub start: u64,
+    pub name: String,
+    /// It has the session's rings mapped; nothing where we may not look.
+    pub rings: Option<bool>,
+    /// Why it has none, if its file tells.
+    pub blind: Option<Blind>,
+    /// It may only read, write and exit.
+    pub strict: bool,
+    /// What its threads sleep in.
+    pub asleep: Vec<Sleep>,
+    /// It has an epoll descriptor or an io_uring.
+    pub polls: bool,
+}
+
+/// Looks at processes; remembers what does not change.
+#[derive(Default)]
+pub(super) struct Surveyor {
+    /// Programs without rings by process, start and name, and what their files tell.
+    files: HashMap<(u32, u64, String), Option<Blind>>,
+}
+
+impl Surveyor {
+    /// The processes and all their descendants.
+    pub fn survey(&mut self, roots: &[u32]) -> Vec<Sight> {
+        let mut seen: HashSet<u32> = HashSet::new();
+        let mut next: Vec<u32> = roots.to_vec();
+        let mut all = Vec::new();
+        while let Some(pid) = next.pop() {
+            if all.len() >= MOST || !seen.insert(pid) {
+                continue;
+            }
+            let threads: Vec<u32> = procfs::threads(pid).take(MOST_THREADS).collect();
+            next.extend(threads.iter().flat_map(|tid| procfs::children(pid, *tid)));
+            all.extend(self.sight(pid, &threads));
+        }
+        if self.files.len() > MOST * 4 {
+            self.files.clear();
+        }
+        all
+    }
+
+    fn sight(&mut self, pid: u32, threads: &[u32]) -> Option<Sight> {
+        let stat = procfs::stat(pid as i32).filter(|s| !matches!(s.state, b'Z' | b'X'))?;
+        let name = visible(&String::from_utf8_lossy(&procfs::comm(pid as i32)?)).into_owned();
+        let rings = procfs::has_rings(pid);
+        let blind = match rings {
+            Some(false) => *(self.files)
+                .entry((pid, stat.start, name.clone()))
+                .or_insert_with(|| blind::of_file(&fs::read(format!("/proc/{pid}/exe")).ok()?)),
+            _ => None,
+        };
+        let links = procfs::fds(pid as i32).unwrap_or_default();
+        let polls = (links.iter().take(4096)).any(|fd| {
+            procfs::fd_link(pid as i32, *fd).is_some_and(|link| {
+                link == b"anon_inode:[eventpoll]" || link == b"anon_inode:[io_uring]"
+            })
+        });
+        Some(Sight {
+            pid,
+            start: stat.start,
+            name,
+            rings,
+            blind,
+            strict: procfs::seccomp(pid) == Some(1),
+            asleep: (threads.iter())
+                .filter_map(|tid| sleep(procfs::system_call(pid, *tid)?))
+                .collect(),
+            polls,
+        })
+    }
+}
+
+fn sleep(call: i64) -> Option<Sleep> {
+    match call {
+        libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => Some(Sleep::Epoll),
+        libc::SYS_io_uring_enter => Some(Sleep::IoUring),
+        libc::SYS_ppoll | libc::SYS_pselect6 => Some(Sleep::Poll),
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_epoll_wait => Some(Sleep::Epoll),
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_poll | libc::SYS_select => Some(Sleep::Poll),
+        _ => None,
+    }
+}
+
+/// Why a process is not, or not wholly, seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Why {
+    /// The shim is not in it.
+    NoShim,
+    /// It may not be looked at, and nothing of it comes.
+    Hidden,
+    /// Strict seccomp mode takes the clock away.
+    Strict,
+    /// It waits in calls that do not pass through libc.
+    Waits,
+    /// It waits for an io_uring.
+    IoUring,
+    /// Its registrations are there, and no call that made them was seen, nor any wait.
+    Registrations,
+}
+
+/// What cannot be seen, why, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unseen {
+    /// What.
+    pub missing: String,
+    /// Why.
+    pub because: String,
+    /// What to do about it.
+    pub advice: String,
+}
+
+/// Tells each thing once, when two looks in a row have shown it: a program that has just been started, and a thread
+/// whose wait is about to be drained, look the same for a moment.
+#[derive(Default)]
+pub(super) struct Judge {
+    /// The launched process, whose file has been judged already before its start.
+    pub launched: Option<u32>,
+    announced: bool,
+    before: HashSet<(u32, u64, String, Why)>,
+    told: HashSet<(u32, u64, String, Why)>,
+}
+
+impl Judge {
+    /// `announced`: the launched program's file told why it will not be seen, and so were people.
+    pub fn new(announced: bool) -> Self {
+        Judge {
+            announced,
+            ..Judge::default()
+        }
+    }
+
+    pub fn judge(&mut self, sights: &[Sight], known: &Known, now: u64) -> Vec<Unseen> {
+        let mut suspected = HashSet::new();
+        let mut all = Vec::new();
+        for sight in sights {
+            let Some(why) = self.why(sight, known, now) else {
+                continue;
+            };
+            let key = (sight.pid, sight.start, sight.name.clone(), why);
+            let sure = why == Why::Strict || self.before.contains(&key);
+            suspected.insert(key.clone());
+            if sure && self.told.insert(key) {
+                all.push(unseen(sight, why));
+            }
+        }
+        self.before = suspected;
+        all
+    }
+
+    fn why(&self, sight: &Sight, known: &Known, now: u64) -> Option<Why> {
+        if sight.strict {
+            return Some(Why::Strict);
+        }
+        let launched = self.launched == Some(sight.pid);
+        match sight.rings {
+            Some(false) if launched && self.announced && sight.blind.is_some() => return None,
+            Some(false) => return (launched || sight.loops()).then_some(Why::NoShim),
+            // A program that has joined and then changed its rights is seen all the same.
+            None => return (known.waits(sight.pid).is_none()).then_some(Why::Hidden),
+            Some(true) => {}
+        }
+        let waits = known.waits(sight.pid)?;
+        if waits.now
+            || waits
+                .last
+                .is_some_and(|t| now.saturating_sub(t) < LATELY_NS)
+        {
+            return None;
+        }
+        let sleeps = |what| sight.asleep.contains(&what);
+        if sleeps(Sleep::Epoll) {
+            return Some(Why::Waits);
+        }
+        if sleeps(Sleep::IoUring) {
+            return Some(Why::IoUring);
+        }
+        // A forked child has its parent's registrations, and may never look at them.
+        let by_itself = waits.joined && waits.registrations && !waits.ctl;
+        (by_itself && waits.last.is_none()).then_some(Why::Registrations)
+    }
+}
+
+impl Sight {
+    fn loops(&self) -> bool {
+        self.polls || !self.asleep.is_empty()
+    }
+}
+
+fn unseen(sight: &Sight, why: Why) -> Unseen {
+    let who = format!("process {} ({})", sight.pid, sight.name);
+    let crate_or = "link the loopscope crate";
+    let strace = format!("strace -f -e trace=desc,network,process -p {}", sight.pid);
+    let (missing, because, advice) = match why {
+        Why::NoShim => {
+            let because = match sight.blind {
+                Some(blind) => format!("it {blind}"),
+                None => "the preload shim was not loaded into it: its environment was cleaned on the way".to_owned(),
+            };
+            (format!("what {who} does"), because, format!("{crate_or}, or see its calls: {strace}"))
+        }
+        Why::Hidden => (
+            format!("what {who} does"),
+            "it runs with other rights (setuid, or another user), so that nothing is preloaded and /proc tells nothing"
+                .to_owned(),
+            "record as the user it runs as, or as root".to_owned(),
+        ),
+        Why::Strict => (
+            format!("what {who} does from now on"),
+            "it has entered strict seccomp mode, which takes the clock away; recording it has ended".to_owned(),
+            "run it without strict mode to see more; a seccomp filter does not disturb".to_owned(),
+        ),
+        Why::Waits => (
+            format!("the waits of {who}"),
+            "it calls epoll_wait without libc (rustix, or system calls of its own)".to_owned(),
+            format!("{crate_or}, or see its calls: {strace}"),
+        ),
+        Why::IoUring => (
+            format!("the waits of {who}"),
+            "it waits for an io_uring, whose completions are no calls".to_owned(),
+            format!("{crate_or}, or see its calls: perf trace -e io_uring:* -p {}", sight.pid),
+        ),
+        Why::Registrations => (
+            format!("the waits and registrations of {who}"),
+            "its epoll descriptor has registrations that no seen call has made (rustix, or system calls of its own)"
+                .to_owned(),
+            format!("{crate_or}, or see its calls: {strace}"),
+        ),
+    };
+    Unseen {
+        missing,
+        because,
+        advice,
+    }
+}

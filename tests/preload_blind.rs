@@ -1,0 +1,138 @@
+//! Programs whose calls the shim cannot see are named as such while they run, those that only look like it are not, and a
+//! recording that holds nothing says which reason it has.
+#![cfg(feature = "cli")]
+
+mod common;
+#[path = "common/preload.rs"]
+mod preload;
+
+use preload::{compiled, record};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The lines of warning on stderr, and all of it.
+fn warned(output: &Output) -> (Vec<String>, String) {
+    let all = text(&output.stderr);
+    let lines = all.lines().filter(|line| line.starts_with("warning: "));
+    (lines.map(str::to_owned).collect(), all)
+}
+
+#[test]
+fn what_is_not_seen_is_named_once_while_it_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = compiled(dir.path(), "blind", &[]);
+    for (how, why) in [
+        ("raw", "calls epoll_wait without libc"),
+        ("ring", "waits for an io_uring"),
+        ("strict", "strict seccomp mode"),
+        ("cleaned", "its environment was cleaned"),
+    ] {
+        let output = record(&dir.path().join(how), &program, &[how]);
+        assert_eq!(
+            text(&output.stdout),
+            "",
+            "{how}: the kernel lets nobody do it here"
+        );
+        let (lines, all) = warned(&output);
+        assert_eq!(lines.len(), 1, "{how}: {all}");
+        assert!(
+            lines[0].contains(why) && lines[0].contains("(blind)"),
+            "{all}"
+        );
+        // It is why there is nothing, too.
+        let error = all
+            .lines()
+            .find(|line| line.starts_with("error: "))
+            .unwrap();
+        assert!(error.contains(why), "{all}");
+    }
+}
+
+#[test]
+fn a_child_that_is_not_seen_is_named_and_its_parent_is_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let seen = compiled(dir.path(), "blind", &[]);
+    let fixed = dir.path().join("fixed");
+    std::fs::create_dir(&fixed).unwrap();
+    let fixed = compiled(&fixed, "blind", &["-static"]);
+    let script = format!("{} waits & {} waits; wait", fixed.display(), seen.display());
+    let file = dir.path().join("x.lscope");
+    let output = common::loopscope()
+        .args(["record", "-o"])
+        .arg(&file)
+        .args(["--", "sh", "-c", &script])
+        .output()
+        .unwrap();
+    let (lines, all) = warned(&output);
+    assert_eq!(output.status.code(), Some(0), "{all}");
+    assert!(
+        matches!(&lines[..], [one] if one.contains("statically linked")),
+        "{all}"
+    );
+    // It stands in the recording as well.
+    let report = common::loopscope()
+        .arg("report")
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(
+        text(&report.stdout).contains("statically linked"),
+        "{}",
+        text(&report.stdout)
+    );
+}
+
+#[test]
+fn what_only_looks_like_it_raises_no_alarm() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = compiled(dir.path(), "blind", &[]);
+    for how in ["waits", "forked", "asleep"] {
+        let output = record(&dir.path().join(how), &program, &[how]);
+        let (lines, all) = warned(&output);
+        assert!(lines.is_empty() && output.status.success(), "{how}: {all}");
+    }
+}
+
+#[test]
+fn a_server_nobody_talked_to_is_told_as_that() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = compiled(dir.path(), "lonely", &[]);
+    let mut child = common::loopscope()
+        .args(["record", "-o"])
+        .arg(dir.path().join("x.lscope"))
+        .arg("--")
+        .arg(&program)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let port = first_line(&mut child);
+    // It is inside of accept by now, or will be: it does nothing else.
+    Command::new("kill")
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let (lines, all) = warned(&output);
+    assert!(lines.is_empty(), "{all}");
+    assert!(
+        all.contains(&format!("listened on 127.0.0.1:{port} and nobody came")),
+        "{all}"
+    );
+    assert!(all.contains(&format!("nc 127.0.0.1 {port}")), "{all}");
+    assert!(!Path::new(&dir.path().join("x.lscope")).exists());
+}
+
+fn first_line(child: &mut std::process::Child) -> String {
+    use std::io::BufRead;
+    let mut line = String::new();
+    let stdout = child.stdout.as_mut().unwrap();
+    std::io::BufReader::new(stdout)
+        .read_line(&mut line)
+        .unwrap();
+    line.trim().to_owned()
+}
