@@ -291,7 +291,11 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
         }
     }
 
+    /// Whose end somebody waits for tells its status: until we have heard who that is, nobody is found to have ended.
     fn look_for_ended(&mut self) {
+        if self.child.is_none() {
+            return;
+        }
         let gone: Vec<u32> = (self.alive.iter())
             .filter(|(pid, _)| Some(**pid) != self.child)
             .filter(|(_, pidfd)| pidfd.as_ref().is_none_or(|fd| is_readable(fd.as_fd())))
