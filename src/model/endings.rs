@@ -37,6 +37,7 @@ impl Model {
             .processes
             .get(process as usize)
             .is_some_and(|p| p.is_silent());
+        let infers = self.process_infers(process);
         let desc = self.descs.get_mut(slot.desc)?;
         if silent {
             desc.silent = desc.silent.saturating_sub(1);
@@ -53,7 +54,8 @@ impl Model {
         } else {
             Fidelity::Measured
         };
-        let sure = desc.silent == 0;
+        // The shim sees no copy that was passed through a socket: it may be in flight, or somebody else's by now.
+        let sure = desc.silent == 0 && !infers;
         let mut walked = 0usize;
         // Aliases are looked for among the newest only; a last close ends every one.
         while let Some(r) = self.regs.get(reg)
