@@ -29,10 +29,12 @@ pub const MARKS: u16 = 4;
 
 /// Checkpoints stand at least this many events apart: what some hundredths of a second fold.
 const APART: u64 = 3 * 65_536;
+/// And not much more than this many, whatever they weigh: who goes to the last event before one folds all of these.
+const FAR: u64 = 8 * 65_536;
 /// All derived pages together weigh about this many thousandths of what the events do, and never more than so many: less
 /// than a tenth of the file.
-const SHARE: u64 = 106;
-const MOST_SHARE: u64 = 110;
+const SHARE: u64 = 107;
+const MOST_SHARE: u64 = 111;
 /// One checkpoint in so many stands alone, the others tell what has changed since an earlier one of their group
 /// ([`Base`]): the nearest from which the way to the first takes at most three steps.
 const GROUP: u64 = 8;
@@ -158,9 +160,13 @@ impl Writing {
             0 => alone,
             _ => based,
         };
-        end.saturating_sub(self.at) >= APART
-            && self.weight >= self.due
-            && self.weight * MOST_SHARE >= 1_000 * (self.total + next)
+        let (apart, room) = (
+            end.saturating_sub(self.at),
+            self.weight * MOST_SHARE / 1_000,
+        );
+        let in_turn = apart >= APART && self.weight >= self.due && room >= self.total + next;
+        // The next ones make up for what this one is too heavy.
+        in_turn || apart >= FAR && room >= self.total
     }
 
     /// The events a checkpoint of mean weight is worth.
