@@ -132,6 +132,9 @@ pub mod json;
 pub mod report;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
+pub mod symbols;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod text;
 
 #[cfg(feature = "cli")]

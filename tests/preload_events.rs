@@ -5,7 +5,7 @@ mod common;
 #[path = "common/preload.rs"]
 mod preload;
 
-use loopscope::record::event::Kind;
+use loopscope::record::event::{Kind, Space};
 use preload::{compiled, events, lines, record};
 
 fn recorded(name: &str, arguments: &[&str]) -> Vec<preload::Seen> {
@@ -79,6 +79,10 @@ close(3)
     for seen in &all {
         let e = seen.event;
         match e.kind {
+            Kind::Name if e.aux == Space::Module.code() => {
+                let text = String::from_utf8_lossy(&seen.text);
+                assert!(told.is_empty() && text.ends_with("/loop"), "{text}");
+            }
             Kind::Name => {
                 told.insert(e.x);
                 let text = String::from_utf8_lossy(&seen.text);

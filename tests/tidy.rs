@@ -18,29 +18,32 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("text", &["record"]),
     ("json", &["text"]),
     ("when", &[]),
+    ("symbols", &[]),
     ("instrument", &["record", "trace", "capture"]),
     ("mio", &["record", "instrument"]),
     (
         "capture",
-        &["record", "trace", "model", "query", "findings", "text"],
+        &[
+            "record", "trace", "model", "query", "findings", "symbols", "text",
+        ],
     ),
     (
         "export",
         &[
-            "record", "trace", "model", "query", "findings", "text", "json", "when",
+            "record", "trace", "model", "query", "findings", "symbols", "text", "json", "when",
         ],
     ),
     (
         "report",
         &[
-            "record", "trace", "model", "query", "findings", "text", "json", "when",
+            "record", "trace", "model", "query", "findings", "symbols", "text", "json", "when",
         ],
     ),
     (
         "tui",
         &[
-            "record", "trace", "derive", "model", "query", "findings", "capture", "text", "json",
-            "when",
+            "record", "trace", "derive", "model", "query", "findings", "capture", "symbols",
+            "text", "json", "when",
         ],
     ),
     ("demos", &["instrument", "mio"]),
@@ -53,6 +56,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "model",
             "query",
             "findings",
+            "symbols",
             "instrument",
             "mio",
             "capture",

@@ -11,18 +11,19 @@ use super::{bell, drain, launch, procfs};
 use crate::record::event::{Kind, MAX_TEXT};
 use crate::record::handshake::Source;
 use crate::record::wire::Rec;
+use crate::symbols;
 use crate::trace::merge::Counts;
 use crate::trace::{self, Writer};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::ExitStatus;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 /// What the collector is told.
 pub(super) enum Message {
     /// A program is being let in, at this reading of the clock; it goes on when this has been sent.
-    Joined(Joined, u64),
+    Joined(Joined, u64, Vec<u8>),
     Refused(Refused),
     /// A child has been launched: its end will be told.
     Launched(u32),
@@ -186,8 +187,8 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
     fn take(&mut self, message: Message) {
         match message {
             // The shim has joined in its place.
-            Message::Joined(Joined { hello, .. }, _) if hello.source == Source::Beside => {}
-            Message::Joined(Joined { pid, hello }, at) => {
+            Message::Joined(Joined { hello, .. }, ..) if hello.source == Source::Beside => {}
+            Message::Joined(Joined { pid, hello }, at, maps) => {
                 let pid = pid as u32;
                 self.drain.foreign.joined(pid, hello.pid as u32);
                 self.outcome.joined += 1;
@@ -198,7 +199,7 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
                 if known || hello.source == Source::Preload && self.outcome.joined > 1 {
                     self.exec(pid, hello.source, at);
                 }
-                self.drain.process_arrived(pid, true, at);
+                self.drain.process_arrived(pid, true, at, &maps);
                 self.watch(pid);
             }
             Message::Refused(refused) => self.outcome.refused = Some(refused),
@@ -307,6 +308,7 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
     }
 
     fn end(mut self) -> Outcome {
+        let found = find_places(self.drain.modules.places());
         let writer = &mut self.writer;
         let known = &mut self.looks.known;
         self.outcome.counts = self.drain.finish(|event, text| {
@@ -315,6 +317,12 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
         });
         self.outcome.lonely = self.looks.known.lonely();
         self.outcome.unseen = self.looks.last.take();
+        if let Some(found) = found
+            && let Ok(Some(bytes)) = found.recv_timeout(PLACES)
+        {
+            // A recording that is kept small may have no room for it.
+            let _ = self.writer.attach(symbols::ATTACHMENT, &bytes);
+        }
         match self.writer.finish() {
             Ok(summary) => self.outcome.bytes = summary.bytes,
             Err(error) => self.outcome.failure = Some(error),
@@ -322,6 +330,24 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
         (self.grown)(self.outcome.failure.as_ref());
         self.outcome
     }
+}
+
+/// How long the end of a recording may be held up by what its call sites are; they can be looked up later too.
+const PLACES: Duration = Duration::from_millis(500);
+
+/// Looks up what the call sites are, so that they are known wherever the recording is read; somebody else does, in time
+/// or not.
+fn find_places(sites: BTreeMap<symbols::Module, Vec<u64>>) -> Option<Receiver<Option<Vec<u8>>>> {
+    if sites.is_empty() {
+        return None;
+    }
+    let (to, found) = channel();
+    let look = move || {
+        // Too late is as good as not at all.
+        let _ = to.send(symbols::attachment(&sites));
+    };
+    let thread = std::thread::Builder::new().name("symbols".to_owned());
+    thread.spawn(look).ok().map(|_| found)
 }
 
 /// A ring holds what a program pushes in some 20 ms at its fastest, and a busy machine lets others wait for longer. Who

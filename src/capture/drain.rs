@@ -15,7 +15,7 @@
 
 use super::foreign::Foreign;
 use super::liveness;
-use super::modules::Modules;
+use super::modules::{self, Modules};
 pub use super::pass::Pass;
 use super::pass::{HOLDING, SHORTEST};
 use super::procfs::Proc;
@@ -50,7 +50,7 @@ pub struct Drain {
     /// Processes whose end the caller will tell.
     awaited: HashSet<u32>,
     pub(super) foreign: Foreign,
-    modules: Modules,
+    pub(super) modules: Modules,
     pause: Duration,
 }
 
@@ -117,15 +117,15 @@ impl Drain {
     /// A process has joined: its start is written now rather than at its first event. `awaited`: its end will be told
     /// by [`Drain::process_ended`]; otherwise it is noticed, without a status.
     pub fn process_joined(&mut self, pid: u32, awaited: bool) {
-        self.process_arrived(pid, awaited, self.clock.now());
+        self.process_arrived(pid, awaited, self.clock.now(), &modules::maps(pid));
     }
 
     /// The same for one that came at this reading of the clock and has pushed nothing before.
-    pub(super) fn process_arrived(&mut self, pid: u32, awaited: bool, at: u64) {
+    pub(super) fn process_arrived(&mut self, pid: u32, awaited: bool, at: u64, maps: &[u8]) {
         if awaited {
             self.awaited.insert(pid);
         }
-        self.modules.joined(pid);
+        self.modules.joined(pid, maps);
         self.merge.process_seen(pid, at, &mut Proc::default());
     }
 

@@ -1,19 +1,47 @@
 //! What is mapped where in the recorded processes: a caller's address becomes a module and an offset in it.
 //! Step: **event → ring** (names for the shim's call sites).
 //!
-//! A process is looked at when it joins, and again when it calls from where nothing was then (a library loaded since). A
+//! A process is looked at while it joins, and again when it calls from where nothing was then (a library loaded since). A
 //! forked child that is gone before anybody looks calls from where its parent does.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
 use std::fs;
 
+#[cfg(feature = "cli")]
+use crate::record::event::MAX_TEXT;
+
 /// Processes remembered; beyond, all are forgotten and looked at again.
 const MOST: usize = 4096;
+/// Modules named in one process; calls from more are not told to be in a file.
+#[cfg(feature = "cli")]
+const MOST_NAMED: usize = 1024;
+/// Places remembered until the end of the recording.
+#[cfg(feature = "cli")]
+const MOST_PLACES: usize = 16_384;
 
 /// Executable mappings by process.
 #[derive(Default)]
-pub(super) struct Modules(HashMap<u32, Vec<Part>>);
+pub(super) struct Modules {
+    processes: HashMap<u32, Process>,
+    /// A module nobody has been told of yet, by its number in its process.
+    fresh: Option<(i32, Vec<u8>)>,
+    /// What the headers of a file tell, by what the mapping says of it.
+    #[cfg(feature = "cli")]
+    images: HashMap<Vec<u8>, Option<crate::symbols::Image>>,
+    /// Where calls have come from.
+    #[cfg(feature = "cli")]
+    places: std::collections::BTreeSet<(crate::symbols::Module, u64)>,
+}
+
+#[derive(Default)]
+struct Process {
+    parts: Vec<Part>,
+    /// The modules named so far, by path.
+    #[cfg_attr(not(feature = "cli"), allow(dead_code))]
+    // only a session has unmodified programs
+    named: Vec<Vec<u8>>,
+}
 
 /// An executable part of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,79 +50,167 @@ struct Part {
     end: u64,
     /// Where the file's first byte is mapped, or would be.
     base: u64,
+    /// The last part of the path, or all of it where another file is called the same.
     name: Vec<u8>,
+    path: Vec<u8>,
+    /// The file behind the path is this one no longer.
+    deleted: bool,
+    /// Device and inode.
+    file: Vec<u8>,
 }
 
 impl Modules {
-    /// A process has joined, perhaps as another program than before.
-    pub(super) fn joined(&mut self, pid: u32) {
-        self.keep(pid, look(pid).unwrap_or_default());
+    /// A process has joined, perhaps as another program than before; what was mapped then.
+    pub(super) fn joined(&mut self, pid: u32, maps: &[u8]) {
+        self.keep(pid, parse(maps), Vec::new());
     }
 
-    fn keep(&mut self, pid: u32, parts: Vec<Part>) {
-        if self.0.len() >= MOST {
-            self.0.clear();
+    fn keep(&mut self, pid: u32, parts: Vec<Part>, named: Vec<Vec<u8>>) {
+        if self.processes.len() >= MOST {
+            self.processes.clear();
         }
-        self.0.insert(pid, parts);
+        self.processes.insert(pid, Process { parts, named });
     }
 
-    /// `module+0x…` of the call that returns to this address; the address itself where nothing is known of it. The
-    /// offset is that of the byte before, which the call ends with: what it belongs to is the call's line.
+    /// `module+0x…` of the call that returns to this address; the address itself where nothing is known of it. The number
+    /// is the address that the module's file gives the byte before, which the call ends with: what it belongs to is the
+    /// call's line. Of a file that cannot be read it is the offset in it.
     pub(super) fn name(&mut self, pid: u32, parent: u32, address: u64) -> Vec<u8> {
         let at = address.saturating_sub(1);
+        self.fresh = None;
         if self.find(pid, at).is_none()
             && let Some(parts) = look(pid)
         {
-            self.keep(pid, parts);
+            let named = self.processes.remove(&pid).map(|p| p.named);
+            self.keep(pid, parts, named.unwrap_or_default());
         }
         let found = self.find(pid, at).or_else(|| self.find(parent, at));
-        match found {
-            Some(part) => {
-                let mut name = part.name.clone();
-                name.extend(format!("+{:#x}", at - part.base).bytes());
-                name
-            }
-            None => format!("{address:#x}").into_bytes(),
+        let Some(part) = found.cloned() else {
+            return format!("{address:#x}").into_bytes();
+        };
+        let offset = at - part.base;
+        let place = self.tell(pid, &part, offset).unwrap_or(offset);
+        let mut name = part.name;
+        name.extend(format!("+{place:#x}").bytes());
+        name
+    }
+
+    /// The module that the last address lies in, if this process was not told of it before.
+    pub(super) fn told(&mut self) -> Option<(i32, Vec<u8>)> {
+        self.fresh.take()
+    }
+
+    /// Where calls have come from, by module.
+    #[cfg(feature = "cli")]
+    pub(super) fn places(&self) -> std::collections::BTreeMap<crate::symbols::Module, Vec<u64>> {
+        let mut all = std::collections::BTreeMap::<_, Vec<u64>>::new();
+        for (module, offset) in &self.places {
+            all.entry(module.clone()).or_default().push(*offset);
         }
+        all
+    }
+
+    /// The address that the file gives this byte of it, the module told if need be.
+    #[cfg(feature = "cli")]
+    fn tell(&mut self, pid: u32, part: &Part, offset: u64) -> Option<u64> {
+        if part.deleted {
+            return None;
+        }
+        if self.images.len() >= MOST {
+            self.images.clear();
+        }
+        let known = self
+            .images
+            .entry([&part.file, &b" "[..], &part.path].concat());
+        let image = known.or_insert_with(|| image(pid, &part.path)).as_ref()?;
+        let address = image.address(offset)?;
+        let name = [image.identity.as_bytes(), b" ", &part.path].concat();
+        let module = crate::symbols::Module::parse(&String::from_utf8_lossy(&name));
+        if let Some(module) = module.filter(|_| name.len() <= MAX_TEXT) {
+            if self.places.len() < MOST_PLACES {
+                self.places.insert((module, address));
+            }
+            let named = &mut self.processes.entry(pid).or_default().named;
+            if named.len() < MOST_NAMED && !named.contains(&part.path) {
+                named.push(part.path.clone());
+                self.fresh = Some((named.len() as i32, name));
+            }
+        }
+        Some(address)
+    }
+
+    #[cfg(not(feature = "cli"))]
+    fn tell(&mut self, _: u32, _: &Part, _: u64) -> Option<u64> {
+        None
     }
 
     fn find(&self, pid: u32, at: u64) -> Option<&Part> {
-        let parts = self.0.get(&pid)?;
+        let parts = &self.processes.get(&pid)?.parts;
         parts.iter().find(|p| (p.start..p.end).contains(&at))
     }
 }
 
-fn look(pid: u32) -> Option<Vec<Part>> {
-    Some(parse(&fs::read(format!("/proc/{pid}/maps")).ok()?))
+/// As the process sees the file, which may live in a container.
+#[cfg(feature = "cli")]
+fn image(pid: u32, path: &[u8]) -> Option<crate::symbols::Image> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
+    let below = path.strip_prefix("/").unwrap_or(path);
+    let theirs = std::path::PathBuf::from(format!("/proc/{pid}/root")).join(below);
+    crate::symbols::Image::of(&theirs).or_else(|| crate::symbols::Image::of(path))
 }
 
-/// The executable mappings of files; their names are the last part of the path, without what ends one that is deleted.
+/// What is mapped in a process; nothing of one that is gone.
+pub(super) fn maps(pid: u32) -> Vec<u8> {
+    fs::read(format!("/proc/{pid}/maps")).unwrap_or_default()
+}
+
+fn look(pid: u32) -> Option<Vec<Part>> {
+    Some(parse(&maps(pid))).filter(|parts| !parts.is_empty())
+}
+
+/// The executable mappings of files, named without what ends the path of one that is deleted.
 fn parse(maps: &[u8]) -> Vec<Part> {
-    maps.split(|b| *b == b'\n')
-        .filter_map(|line| {
-            // 7f00-7f10 r-xp 00001000 fe:00 1234     /usr/lib/x.so
-            let mut fields = line.splitn(6, |b| *b == b' ');
-            let range = std::str::from_utf8(fields.next()?).ok()?;
-            let (start, end) = range.split_once('-')?;
-            let access = fields.next()?;
-            let offset = std::str::from_utf8(fields.next()?).ok()?;
-            let path = fields.nth(2)?.trim_ascii();
-            let (start, end) = (
-                u64::from_str_radix(start, 16).ok()?,
-                u64::from_str_radix(end, 16).ok()?,
-            );
-            if access.get(2) != Some(&b'x') || path.first() != Some(&b'/') {
-                return None;
-            }
-            let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
-            Some(Part {
-                start,
-                end,
-                base: start.saturating_sub(u64::from_str_radix(offset, 16).ok()?),
-                name: path.rsplit(|b| *b == b'/').next()?.to_vec(),
-            })
-        })
-        .collect()
+    let mut parts: Vec<Part> = maps.split(|b| *b == b'\n').filter_map(part).collect();
+    let mut first: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
+    for part in &mut parts {
+        let of = first
+            .entry(part.name.clone())
+            .or_insert_with(|| part.path.clone());
+        if *of != part.path {
+            part.name = part.path.clone();
+        }
+    }
+    parts
+}
+
+fn part(line: &[u8]) -> Option<Part> {
+    // 7f00-7f10 r-xp 00001000 fe:00 1234     /usr/lib/x.so
+    let mut fields = line.splitn(6, |b| *b == b' ');
+    let range = std::str::from_utf8(fields.next()?).ok()?;
+    let (start, end) = range.split_once('-')?;
+    let access = fields.next()?;
+    let offset = std::str::from_utf8(fields.next()?).ok()?;
+    let (device, inode) = (fields.next()?, fields.next()?);
+    let path = fields.next()?.trim_ascii();
+    let (start, end) = (
+        u64::from_str_radix(start, 16).ok()?,
+        u64::from_str_radix(end, 16).ok()?,
+    );
+    if access.get(2) != Some(&b'x') || path.first() != Some(&b'/') {
+        return None;
+    }
+    let alive = path.strip_suffix(b" (deleted)");
+    let (deleted, path) = (alive.is_some(), alive.unwrap_or(path));
+    Some(Part {
+        start,
+        end,
+        base: start.saturating_sub(u64::from_str_radix(offset, 16).ok()?),
+        name: path.rsplit(|b| *b == b'/').next()?.to_vec(),
+        path: path.to_vec(),
+        deleted,
+        file: [device, b" ", inode].concat(),
+    })
 }
 
 #[cfg(test)]
@@ -105,25 +221,37 @@ mod tests {
     fn an_address_is_found_in_its_module() {
         let maps = b"55e0-55f0 r--p 00000000 fe:00 1  /bin/a b (deleted)\n\
             55f0-5600 r-xp 00000010 fe:00 1  /bin/a b (deleted)\n\
+            6000-6100 r-xp 00000000 fe:00 2  /no/where/x.so\n\
+            6200-6300 r-xp 00000000 fe:00 3  /else/where/x.so\n\
             7000-7100 r-xp 00000000 00:00 0\n\
             7ff0-7fff r-xp 00000000 00:00 0  [vdso]\nnonsense\n";
         let mut modules = Modules::default();
-        modules.0.insert(1, parse(maps));
+        modules.keep(1, parse(maps), Vec::new());
         let mut name = |pid, parent, at| {
             let name = modules.name(pid, parent, at);
-            String::from_utf8(name).unwrap()
+            let told = modules
+                .told()
+                .map(|(id, text)| (id, String::from_utf8(text).unwrap()));
+            (String::from_utf8(name).unwrap(), told)
         };
         // Neither is there to be looked at.
         let gone = u32::MAX;
-        assert_eq!(name(gone, 1, 0x55f5), "a b+0x14");
-        assert_eq!(name(gone, 1, 0x55f0), "0x55f0");
-        assert_eq!(name(gone, 1, 0x7050), "0x7050");
+        assert_eq!(name(gone, 1, 0x55f5), ("a b+0x14".to_owned(), None));
+        assert_eq!(name(gone, 1, 0x55f0), ("0x55f0".to_owned(), None));
+        assert_eq!(name(gone, 1, 0x7050), ("0x7050".to_owned(), None));
+        // Two of one name are told apart.
+        assert_eq!(name(gone, 1, 0x6011), ("x.so+0x10".to_owned(), None));
+        assert_eq!(
+            name(gone, 1, 0x6201),
+            ("/else/where/x.so+0x0".to_owned(), None)
+        );
     }
 
     #[test]
     fn we_find_ourselves() {
         let here = we_find_ourselves as fn() as usize as u64 + 1;
-        let name = Modules::default().name(std::process::id(), 0, here);
+        let mut modules = Modules::default();
+        let name = modules.name(std::process::id(), 0, here);
         let exe = std::env::current_exe().unwrap();
         let own = exe.file_name().unwrap().to_string_lossy().into_owned();
         assert!(
@@ -131,5 +259,15 @@ mod tests {
                 .unwrap()
                 .starts_with(&format!("{own}+0x"))
         );
+        // The file is told of once.
+        #[cfg(feature = "cli")]
+        {
+            let (id, told) = modules.told().unwrap();
+            let told = String::from_utf8(told).unwrap();
+            assert!(id == 1 && told.ends_with(exe.to_str().unwrap()), "{told}");
+            modules.name(std::process::id(), 0, here + 1);
+            assert_eq!(modules.told(), None);
+            assert_eq!(modules.places().values().map(Vec::len).sum::<usize>(), 2);
+        }
     }
 }

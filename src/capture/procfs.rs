@@ -258,6 +258,9 @@ impl Names for Proc<'_> {
         let parent = self.parent;
         (self.modules.as_mut()).map_or(Vec::new(), |m| m.name(pid, parent, address))
     }
+    fn module(&mut self) -> Option<(i32, Vec<u8>)> {
+        self.modules.as_mut()?.told()
+    }
     fn thread(&mut self, pid: u32, tid: u32) -> Vec<u8> {
         clip(thread_name(pid as i32, tid as i32))
     }

@@ -18,6 +18,7 @@ use super::looks::Looks;
 pub use super::looks::Warn;
 use super::machine;
 use super::memory::{self, Memory};
+use super::modules;
 use super::rendezvous::{self, Rendezvous};
 use super::sight::Judge;
 use crate::record::clock::{Anchor, Clock};
@@ -259,7 +260,12 @@ fn welcome(
 ) {
     while wait_for(rendezvous.listener(), stop.as_fd()) {
         // Told before the program goes on: nothing it pushes can stand before its coming, however late we are served.
-        let told = |joined| messages.send(Message::Joined(joined, clock.now())).is_ok();
+        // What is mapped in it is looked at while it waits for our answer: it may be gone when its events are read.
+        let told = |joined: rendezvous::Joined| {
+            let maps = modules::maps(joined.pid as u32);
+            let message = Message::Joined(joined, clock.now(), maps);
+            messages.send(message).is_ok()
+        };
         match rendezvous.meet(memory, told) {
             Ok(Ok(_)) => {}
             Ok(Err(refused)) => {

@@ -27,7 +27,11 @@ impl Model {
         }
         self.applied += 1;
         self.now = self.now.max(e.t);
-        let at = At { t: e.t, number };
+        let at = At {
+            t: e.t,
+            number,
+            site: e.site,
+        };
         match e.kind {
             Kind::Lost => return self.events_lost(e, at, sink),
             Kind::Anchor | Kind::Output => return,
@@ -48,6 +52,7 @@ impl Model {
         let at = At {
             t: t.work.clock,
             number,
+            site: e.site,
         };
         if t.in_call.is_some() && !says_nothing_of_a_call(e.kind) {
             t.in_call = None;

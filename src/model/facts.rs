@@ -289,6 +289,8 @@ pub struct Transition {
     pub why: Why,
     /// How well the new word is known.
     pub fidelity: Fidelity,
+    /// Where the program called what changed it, 0 not known.
+    pub site: u16,
 }
 
 /// How fair a loop was in a window of one second (see [`WINDOW_NS`](super::fairness::WINDOW_NS)).

@@ -351,7 +351,7 @@ pub struct ThreadState {
     /// What it does now.
     pub phase: Phase,
     /// A call the program named that it is inside of.
-    pub call: Option<Call>,
+    pub call: Option<super::Call>,
     /// The last ready batch, in kernel order.
     pub batch: Vec<Item>,
     /// Size the last wait reported; `batch` may be shorter while its events arrive.
@@ -429,17 +429,6 @@ impl ThreadState {
             served: Vec::new(),
         }
     }
-}
-
-/// A call the program named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// Name id.
-    pub name: u32,
-    /// Its descriptor, −1 none.
-    pub fd: i32,
-    /// When it was entered.
-    pub since: u64,
 }
 
 /// The turn so far.

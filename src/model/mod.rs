@@ -65,12 +65,13 @@ pub use facts::{
 #[doc(hidden)]
 pub use fuzz::fuzz_model;
 pub use histogram::Histogram;
-pub use loops::{Call, Caused, CtlCounts, Item, ItemState, Loop, LoopKind, Phase, ThreadState};
+pub use loops::{Caused, CtlCounts, Item, ItemState, Loop, LoopKind, Phase, ThreadState};
 pub use marks::Span;
 pub use process::{InCall, Process, Thread};
 pub use pyramid::Pyramid;
 pub use registration::{Drain, Kernel, Registration};
 pub use roles::{Role, RoleKind};
+pub use side::Call;
 pub use tasks::{Task, Tasks};
 pub use timerfds::{Expiry, Timerfd};
 pub use timers::{Timer, Timers};
@@ -156,7 +157,7 @@ impl Default for Model {
 
 impl Model {
     /// The version of the fold's rules: derived data of another version is rebuilt.
-    pub const VERSION: u32 = 18;
+    pub const VERSION: u32 = 19;
 
     /// A model that has seen nothing.
     pub fn new(config: Config) -> Self {

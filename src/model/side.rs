@@ -1,11 +1,24 @@
 //! Timers, tasks and named calls: what a turn holds besides handler runs. Step: **model**.
 
 use super::facts::{Id, Part, Sink};
-use super::loops::{Call, OpenRun, Phase};
+use super::loops::{OpenRun, Phase};
 use super::process::Seat;
 use super::states::At;
 use super::{Model, NONE};
 use crate::record::event::{Event, Kind};
+
+/// A call the program named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Name id.
+    pub name: u32,
+    /// Its descriptor, −1 none.
+    pub fd: i32,
+    /// Where it was made, 0 not known.
+    pub site: u16,
+    /// When it was entered.
+    pub since: u64,
+}
 
 impl Model {
     /// The seat of a timer or task: of its loop, or of the loop the thread waited on last.
@@ -124,6 +137,7 @@ impl Model {
             ts.call = Some(Call {
                 name: e.x as u32,
                 fd: e.fd,
+                site: e.site,
                 since: at.t,
             });
         }

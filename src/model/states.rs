@@ -16,6 +16,8 @@ pub(super) const MAX_CHAIN: usize = 64;
 pub(super) struct At {
     pub t: u64,
     pub number: u64,
+    /// The call site of the event.
+    pub site: u16,
 }
 
 /// What a new registration is made from.
@@ -63,6 +65,7 @@ impl Model {
             to,
             why,
             fidelity: reg.fidelity,
+            site: at.site,
         };
         sink.transition(&transition);
     }

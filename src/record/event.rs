@@ -59,7 +59,8 @@
 //! ² clipped to ±2³¹; bytes moved when positive. ³ bit 0 non-blocking, bit 1 close-on-exec, bit 2 both known.
 //! ⁴ `tcp 127.0.0.1:51234>127.0.0.1:7001`; the pair as its own side sees it; a side left empty
 //! says nothing: what was told of it before stands. ⁵ the code address a call
-//! returns to, of a [`Space::Site`] that the preload shim told; its text is the collector's: `module+0x…`. ⁶ the send call lasted from t0 to t. ⁷ the recording's own
+//! returns to, of a [`Space::Site`] that the preload shim told; its text is the collector's: `module+0x…`, as the file
+//! of the module numbers its addresses; the module was named before ([`Space::Module`]). ⁶ the send call lasted from t0 to t. ⁷ the recording's own
 //! process number. ⁸ wait status as waitpid(2) gives it, −1 unknown. ⁹ nanoseconds back to the previous intact record.
 //! ᵃ 0: a terminal of the size in `x`. ᵇ who pushes, [`Source`](super::handshake::Source)'s code, 0 not said: where the
 //! preload shim does, handlers are inferred on every thread that marks none. ᶜ 0: said by the child itself, or by a
@@ -418,6 +419,8 @@ coded! {
         Pair = 7 "pair",
         /// A loop: `x` is the epfd.
         Loop = 8 "loop",
+        /// A file that sites lie in, told by the collector: what identifies it, a blank, its path.
+        Module = 9 "module",
     }
 }
 

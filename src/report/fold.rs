@@ -1,6 +1,7 @@
 //! From a recording to a [`Summary`]: one pass of the model over every event, with one listener for the longest wait.
 //! Step: trace → model → **view**.
 
+use super::places::{self, Longest};
 use super::summary::{
     Behind, Bounds, Fd, Loop, Process, Recording, Setup, Summary, Tasks, Timers, Times, Worst,
 };
@@ -47,7 +48,8 @@ pub fn fold(reader: &mut Reader, progress: &mut dyn FnMut(f64)) -> Result<Summar
     }
     model.settle();
     reader.verify_rest()?;
-    Ok(summarise(reader, &model, &ear, worst))
+    let places = places::told(reader, &model, &ear.places)?;
+    Ok(summarise(reader, &model, &ear, worst, &places))
 }
 
 /// Listens to every run, for the longest wait and what ran before it.
@@ -57,6 +59,7 @@ struct Ear {
     segments: Map<(Id, Id), VecDeque<Segment>>,
     longest: Option<u64>,
     found: Option<Run>,
+    places: Longest,
     /// Runs whose instant of readiness is measured, and all of those where something is known of it.
     measured: u64,
     known: u64,
@@ -67,6 +70,7 @@ type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 impl Ear {
     /// Lets go of what the model has let go of, so that memory stays constant however long the recording is.
     fn forget(&mut self, model: &Model) {
+        self.places.forget(model);
         if self.segments.len() > 64 {
             let lives =
                 |id: &Id| (model.threads().get(*id as usize)).is_some_and(|t| t.ended.is_none());
@@ -79,6 +83,7 @@ impl Sink for Ear {
     fn run(&mut self, run: &Run) {
         self.known += u64::from(run.notice.is_some());
         self.measured += u64::from(run.notice_fidelity == Fidelity::Measured);
+        self.places.note(run);
         let wait = run.waited().hi;
         if self.longest.is_none_or(|longest| wait > longest) {
             self.longest = Some(wait);
@@ -168,7 +173,13 @@ fn named(what: &str, name: &str) -> String {
     }
 }
 
-fn summarise(reader: &Reader, model: &Model, ear: &Ear, worst: Option<Worst>) -> Summary {
+fn summarise(
+    reader: &Reader,
+    model: &Model,
+    ear: &Ear,
+    worst: Option<Worst>,
+    places: &HashMap<Id, String>,
+) -> Summary {
     let meta = reader.meta();
     let recording = Recording {
         title: meta.title.clone(),
@@ -201,7 +212,9 @@ fn summarise(reader: &Reader, model: &Model, ear: &Ear, worst: Option<Worst>) ->
             _ => meta.handlers.clone(),
         },
     };
-    let mut fds: Vec<Fd> = model.regs().map(|r| an_fd(model, r)).collect();
+    let place = |r: &Registration| places.get(&r.id).cloned().unwrap_or_default();
+    let fds = model.regs().map(|r| an_fd(model, r, place(r)));
+    let mut fds: Vec<Fd> = fds.collect();
     fds.sort_by(|a, b| {
         let place = |f: &Fd| (f.loop_id, f.fd, f.generation, f.registered_ns);
         b.waited
@@ -321,7 +334,7 @@ fn a_loop(model: &Model, l: &model::Loop) -> Loop {
     }
 }
 
-fn an_fd(model: &Model, r: &Registration) -> Fd {
+fn an_fd(model: &Model, r: &Registration, longest_at: String) -> Fd {
     let of_loop = model.loops().get(r.loop_id as usize);
     let handlers = of_loop.is_some_and(model::Loop::has_handlers);
     let all = of_loop.map_or(0, |l| l.run_ns);
@@ -334,6 +347,7 @@ fn an_fd(model: &Model, r: &Registration) -> Fd {
         handler: model
             .name(r.handler_process, Space::Handler, r.handler)
             .to_owned(),
+        longest_at,
         interest: r.interest,
         state: word(r.word),
         fidelity: fidelity(r.fidelity),

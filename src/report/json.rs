@@ -184,7 +184,8 @@ fn an_fd(j: &mut Json, f: &Fd) {
         j.object("behind_ns", |j| {
             j.field("sum", f.waited).field("max", f.waited_max);
         });
-        j.field("handler", known(&f.handler));
+        j.field("handler", known(&f.handler))
+            .field("longest_run_at", known(&f.longest_at));
     });
 }
 

@@ -2,6 +2,7 @@
 
 mod fold;
 mod json;
+mod places;
 pub mod summary;
 pub mod text;
 pub mod words;

@@ -215,6 +215,8 @@ pub struct Fd {
     pub name: String,
     /// What serves it, as the program calls it.
     pub handler: String,
+    /// Where in the program its longest run began, of those that cost others most.
+    pub longest_at: String,
     /// The interest mask.
     pub interest: u32,
     /// Its state at the end.

@@ -2,7 +2,7 @@
 //! wait told as a sentence. 80 columns; what is not known is said so. Step: model → **view**.
 
 use super::summary::{Behind, Bounds, Fd, Loop, Summary, Times, Worst};
-use super::words::{brief, cell, grouped, known, percent, program, short};
+use super::words::{began, brief, cell, grouped, known, percent, program, reads_alike, short};
 use crate::text::visit::quoted;
 use crate::text::{visible, wallclock};
 use crate::when::Duration;
@@ -117,11 +117,6 @@ fn at_most(worst: &Worst) -> &'static str {
         Some((lo, hi)) if !reads_alike(lo, hi) => "at most ",
         _ => "",
     }
-}
-
-/// Two bounds that three figures do not tell apart.
-fn reads_alike(lo: u64, hi: u64) -> bool {
-    Duration(lo).to_string() == Duration(hi).to_string()
 }
 
 /// The longest wait as sentences; its parts add up.
@@ -417,6 +412,9 @@ impl Page {
                 cell(&brief(&f.name), 21),
                 grouped(f.dispatched)
             ));
+            began(&f.longest_at)
+                .iter()
+                .for_each(|told| self.wrapped("         ", told));
         }
     }
 

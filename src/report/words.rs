@@ -2,6 +2,7 @@
 //! Step: model → **view**.
 
 use crate::text::visible;
+use crate::when::Duration;
 
 pub(crate) fn known(word: &str) -> String {
     match word.is_empty() {
@@ -16,6 +17,16 @@ pub(crate) fn percent(part: f64) -> String {
         p if (9.95..98.5).contains(&p) => format!("{p:.0} %"),
         p => format!("{p:.1} %"),
     }
+}
+
+/// Two bounds that three figures do not tell apart.
+pub(crate) fn reads_alike(lo: u64, hi: u64) -> bool {
+    Duration(lo).to_string() == Duration(hi).to_string()
+}
+
+/// Where a run began, if that is known.
+pub(crate) fn began(at: &str) -> Option<String> {
+    (!at.is_empty()).then(|| format!("its longest run began at {}", visible(at)))
 }
 
 /// A descriptor's name as tables have room for it: of a connection only the far end, of that no loopback host.

@@ -180,6 +180,15 @@ impl Merge {
                     // The shim tells of an address; only from outside can one see what lies there.
                     let mut name = names.code((who >> 32) as u32, rec.arg);
                     name.truncate(wire::cut(&name, MAX_TEXT));
+                    if let Some((id, module)) = names.module() {
+                        let told = Rec {
+                            aux: Space::Module.code(),
+                            x: id,
+                            arg: 0,
+                            ..rec
+                        };
+                        self.put(ring, place, told, &module, latest);
+                    }
                     return self.put(ring, place, rec, &name, latest);
                 }
                 self.put(ring, place, rec, text, latest);

@@ -21,6 +21,10 @@ pub trait Names {
     fn code(&mut self, _pid: u32, _address: u64) -> Vec<u8> {
         Vec::new()
     }
+    /// Number and name of the module that the last address lies in, if it was not asked for before.
+    fn module(&mut self) -> Option<(i32, Vec<u8>)> {
+        None
+    }
 }
 
 /// Knows nobody.

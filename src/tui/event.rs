@@ -29,6 +29,8 @@ pub enum Event {
     Resize,
     /// The recording has grown, or the program has ended.
     Data,
+    /// Places that the screen was drawn without have been found.
+    Places,
     /// We were stopped and run again: the terminal may look like anything.
     Resumed,
     /// Somebody asked us to stop (SIGTSTP from outside).

@@ -160,7 +160,13 @@ impl App {
 pub fn frame(app: &mut App, width: u16, height: u16) -> Result<Buffer, Error> {
     app.player.finish()?;
     while app.prepare(width, height)? {}
-    let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
-    view::draw(app, &mut buffer);
-    Ok(buffer)
+    loop {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
+        view::draw(app, &mut buffer);
+        // Nobody waits for a picture: what it would show is found first.
+        if !app.places.find() {
+            return Ok(buffer);
+        }
+        while app.prepare(width, height)? {}
+    }
 }

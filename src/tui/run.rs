@@ -207,6 +207,7 @@ impl Main {
             }
             Event::Resize => self.dirty = true,
             Event::Data => app_data(self)?,
+            Event::Places => self.dirty |= self.app.places.take(),
             Event::Resumed => {
                 self.terminal.resume()?;
                 self.dirty = true;
@@ -261,6 +262,7 @@ impl Main {
         let more = self.app.prepare(width, height)?;
         let app = &self.app;
         let shown = (self.terminal).show((width, height), |buffer| view::draw(app, buffer));
+        self.app.places.ask(|| event::send(Event::Places));
         self.drawn = Some(Instant::now());
         // Long work goes on with the next round: a key can interrupt it.
         self.dirty = more;

@@ -4,12 +4,12 @@ use crate::model::codec::{Codec, Cursor, codec, codec_enum, put};
 use crate::model::data::DataMap;
 use crate::model::facts::{Fidelity, Part, Range, Run, Word};
 use crate::model::loops::{
-    Call, Caused, CtlCounts, Item, ItemState, Loop, LoopKind, OpenRun, Phase, ThreadState,
-    TurnParts,
+    Caused, CtlCounts, Item, ItemState, Loop, LoopKind, OpenRun, Phase, ThreadState, TurnParts,
 };
 use crate::model::process::{InCall, Process, Seat, Thread, Work};
 use crate::model::registration::{Drain, Kernel, Link};
 use crate::model::roles::{Role, RoleKind};
+use crate::model::side::Call;
 use crate::model::{Config, Map};
 use crate::record::event::Op;
 
@@ -43,7 +43,12 @@ codec!(InCall {
     since,
     site
 });
-codec!(Call { name, fd, since });
+codec!(Call {
+    name,
+    fd,
+    site,
+    since
+});
 codec!(CtlCounts {
     add,
     modify,

@@ -2,9 +2,11 @@
 //! [`App::data`] (the recording has grown), and nowhere else; screens are drawn from `&App`.
 
 mod choose;
+pub mod code;
 pub mod known;
 mod later;
 mod line;
+mod places;
 mod prepare;
 mod rows;
 mod select;
@@ -21,6 +23,8 @@ use super::theme::Look;
 use super::{Options, keymap, live::Live, names::Names};
 use crate::model::{Id, Loop, Model, Registration};
 use crate::trace::Error;
+use code::{Files, Source};
+use places::Places;
 use tui_input::Input;
 
 /// What takes the keys.
@@ -142,11 +146,15 @@ pub struct App {
     /// Labels of the loop's fds.
     pub names: Names,
     /// The source a demo attached: name and lines.
-    pub source: Option<(String, Vec<String>)>,
+    pub source: Option<Source>,
     /// The recorded terminal at the cursor, when the child is not ours.
     pub output: super::live::Output,
-    /// The call site of the latest event at the cursor, for the source screen.
-    pub site: Option<u16>,
+    /// File and line that the latest event at the cursor was called from, for the source screen.
+    pub line: Option<(String, u32)>,
+    /// Source files of this machine.
+    pub files: Files,
+    /// What code the call sites are.
+    pub places: Places,
     /// Live: nanoseconds since the recording last grew; a sleep lasts though nothing is recorded.
     pub idle: u64,
     /// What the terminal can show.
@@ -203,7 +211,9 @@ impl App {
             names: Names::default(),
             source: None,
             output: super::live::Output::default(),
-            site: None,
+            line: None,
+            files: Files::default(),
+            places: Places::default(),
             idle: 0,
             look,
             options,
@@ -212,16 +222,20 @@ impl App {
             left_with: None,
             size: (80, 24),
         };
-        app.source =
-            app.player
-                .reader_mut()
-                .attachments()?
-                .into_iter()
-                .find_map(|(name, bytes)| {
-                    let text = String::from_utf8(bytes).ok()?;
-                    name.ends_with(".rs")
-                        .then(|| (name, text.lines().map(str::to_owned).collect()))
+        for (name, bytes) in app.player.reader_mut().attachments()? {
+            if name == crate::symbols::ATTACHMENT {
+                app.places.read(&bytes);
+            } else if name.ends_with(".rs")
+                && let Ok(text) = String::from_utf8(bytes)
+            {
+                let lines = text.lines().map(str::to_owned).collect();
+                app.source.get_or_insert(Source {
+                    name,
+                    lines,
+                    changed: false,
                 });
+            }
+        }
         if app.following {
             app.player.seek_end()?;
         }

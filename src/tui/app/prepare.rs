@@ -50,8 +50,7 @@ impl App {
         if self.view == View::Code {
             more |= self.output.prepare(&mut self.player, self.live.as_ref())?;
             let before = self.player.around(self.player.next(), 256, 0)?;
-            let site = before.iter().rev().map(|r| r.event.site).find(|s| *s != 0);
-            self.site = site;
+            self.find_line(&before);
         }
         Ok(more)
     }

@@ -1,9 +1,7 @@
 //! Screen 8, the program's own face: its terminal, or the demo's source at the line that runs. Step: trace → **view**.
 
-use crate::record::event::Space;
 use crate::tui::app::{App, Mode};
 use crate::tui::theme;
-use crate::tui::view::kernel;
 use crate::tui::widget::boxes;
 use crate::tui::widget::pen::Pen;
 use crate::tui::widget::text;
@@ -39,23 +37,21 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         pty.with_screen(|screen| terminal(&mut inside, screen, typing));
         return;
     }
-    match (&app.source, app.output.screen()) {
-        (Some((name, lines)), screen) => {
+    let carried = app.source.is_some();
+    match (app.source(), app.output.screen()) {
+        // Where both do not fit, what the program wrote is what only the recording knows.
+        (Some((shown, at)), screen) if carried || screen.is_none() || w >= 120 => {
             let split = screen.is_some() && w >= 120;
             let source_w = if split { w / 2 } else { w };
-            boxes::title(
-                pen,
-                1,
-                0,
-                source_w - 2,
-                &crate::text::visible(name),
-                theme::strong(),
-            );
+            let mut title = crate::text::visible(&shown.name).into_owned();
+            if shown.changed {
+                title.push_str(" (changed since the recording)");
+            }
+            boxes::title(pen, 1, 0, source_w - 2, &title, theme::strong());
             source(
                 &mut pen.part(1, 1, source_w - 2, h.saturating_sub(2)),
-                app,
-                name,
-                lines,
+                &shown.lines,
+                at,
             );
             if let (true, Some(screen)) = (split, screen) {
                 boxes::down(pen, source_w - 1, 0, h - 1, theme::quiet());
@@ -74,7 +70,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
                 );
             }
         }
-        (None, Some(screen)) => {
+        (_, Some(screen)) => {
             boxes::title(
                 pen,
                 1,
@@ -89,10 +85,11 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
                 false,
             );
         }
-        (None, None) => {
+        (_, None) => {
             boxes::title(pen, 1, 0, w - 2, "code", theme::strong());
-            let told = "This recording holds neither the program's output nor its source. \
-                        `loopscope run` records the output; demos carry their source.";
+            let told = "This recording holds neither the program's output nor its source, and no line is known here. \
+                        `loopscope run` records the output; a program built with -g, its source at hand, is shown at \
+                        the line that runs.";
             for (y, line) in text::wrap(told, w - 4).iter().enumerate() {
                 pen.put(2, 2 + y, line, theme::quiet());
             }
@@ -100,28 +97,8 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     }
 }
 
-/// The line (from 1) of a call site `file:line:column` if it lies in this file.
-fn line_in(site: &str, name: &str) -> Option<usize> {
-    let mut parts = site.rsplitn(3, ':');
-    let (_column, line, file) = (parts.next()?, parts.next()?, parts.next()?);
-    let base = |path: &str| path.rsplit('/').next().map(str::to_owned);
-    (base(file) == base(name)).then(|| line.parse().ok())?
-}
-
-/// The line that runs at the cursor: the call site of the latest event of the shown thread.
-fn current(app: &App, name: &str) -> Option<usize> {
-    let thread = kernel::thread(app)?;
-    let process = app.model().threads().get(thread.thread as usize)?.process;
-    let site = app.site?;
-    line_in(
-        app.model().name(process, Space::Site, u32::from(site)),
-        name,
-    )
-}
-
-fn source(pen: &mut Pen<'_>, app: &App, name: &str, lines: &[String]) {
+fn source(pen: &mut Pen<'_>, lines: &[String], at: Option<usize>) {
     let (w, h) = (pen.width(), pen.height());
-    let at = current(app, name);
     let first = at
         .map_or(0, |l| l.saturating_sub(1 + h / 2))
         .min(lines.len().saturating_sub(h));
@@ -211,17 +188,5 @@ fn terminal(pen: &mut Pen<'_>, screen: &vt100::Screen, focused: bool) {
         let (x, y) = (usize::from(cursor_col), usize::from(cursor_row) - first);
         let under = pen.at(x, y).chars().next().unwrap_or(' ');
         pen.glyph(x, y, under, theme::chosen());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_site_belongs_to_its_file() {
-        assert_eq!(line_in("demos/greedy_fd.rs:42:9", "greedy_fd.rs"), Some(42));
-        assert_eq!(line_in("src/other.rs:42:9", "greedy_fd.rs"), None);
-        assert_eq!(line_in("nonsense", "greedy_fd.rs"), None);
     }
 }

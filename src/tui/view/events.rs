@@ -98,7 +98,21 @@ fn one(pen: &mut Pen<'_>, app: &App, row: &Row, last: &mut Option<u64>, future: 
         style
     };
     let x = pen.put(x + 1, 0, &text::left(e.kind.name(), 12), style);
-    pen.put(x + 1, 0, &words(app, e, &row.text), base);
+    let x = pen.put(x + 1, 0, &words(app, e, &row.text), base);
+    if wide && let Some(from) = called_from(app, e) {
+        pen.put(x + 2, 0, &from, theme::quiet());
+    }
+}
+
+/// Where the program called from, in a few words.
+fn called_from(app: &App, e: &Event) -> Option<String> {
+    let thread = thread(app, e).and_then(|id| app.model().threads().get(id as usize))?;
+    if e.kind == Kind::Name && Space::from_code(e.aux) == Some(Space::Site) {
+        let site = u16::try_from(e.x).ok()?;
+        // The name itself stands there already.
+        return Some(app.place(thread.process, site)?.short());
+    }
+    Some(format!("at {}", app.site(thread.process, e.site)?))
 }
 
 fn thread(app: &App, e: &Event) -> Option<Id> {

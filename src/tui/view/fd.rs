@@ -324,7 +324,16 @@ fn history(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
             &text::left(&format!("for {stayed}"), 12),
             theme::plain(),
         );
-        pen.put(x, y, why(change.why), theme::quiet());
+        let x = pen.put(x, y, why(change.why), theme::quiet());
+        if let Some(from) = app.site(reg.process, change.site) {
+            let room = pen.width().saturating_sub(x);
+            // The line is worth more than the function's name; half of it is worth nothing.
+            let line = from.split(' ').next().unwrap_or_default();
+            let told = [&from, line].map(|from| format!(" at {from}"));
+            if let Some(fits) = told.iter().find(|told| text::width(told) <= room) {
+                pen.put(x, y, fits, theme::quiet());
+            }
+        }
         later = change.t;
         y += 1;
     }

@@ -2,8 +2,6 @@
 
 use super::{blame, kernel, strip, which};
 use crate::model::{Item, ItemState, Part, Phase, Run, Thread, ThreadState, Word};
-use crate::record::event::Space;
-use crate::text::visible;
 use crate::tui::app::App;
 use crate::tui::app::known::mark_of;
 use crate::tui::theme::{self, GO};
@@ -204,8 +202,10 @@ pub fn in_call(app: &App, thread: &ThreadState) -> Option<String> {
     } else {
         String::new()
     };
+    let at = app.site(known.process, call.site);
+    let at = at.map_or(String::new(), |at| format!(" at {at}"));
     Some(format!(
-        "in call {name}{on} for {}",
+        "in call {name}{on} for {}{at}",
         time(app.t().saturating_sub(call.since))
     ))
 }
@@ -222,13 +222,8 @@ fn elsewhere(app: &App, thread: &ThreadState) -> Option<String> {
 pub fn inside(app: &App, thread: &Thread) -> Option<String> {
     let call = thread.in_call.filter(|_| thread.ended.is_none())?;
     let op = call.op?.name();
-    let place = match app
-        .model()
-        .name(thread.process, Space::Site, u32::from(call.site))
-    {
-        "" => String::new(),
-        place => format!(", made at {}", visible(place)),
-    };
+    let place = app.site(thread.process, call.site);
+    let place = place.map_or(String::new(), |place| format!(", made at {place}"));
     let length = time(app.t().saturating_sub(call.since));
     Some(format!(
         "in call {op} on fd {} for {length}{place}",

@@ -1,0 +1,73 @@
+//! Where in the program the longest runs began: the code to look at. Step: trace → model → **view**.
+
+use crate::model::{Id, Model, Registration, Run};
+use crate::record::event::Space;
+use crate::symbols::{ATTACHMENT, Module, Place, Sites, module_called, parse_site};
+use crate::trace::{Error, Reader};
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+/// Registrations told of: those that cost others most.
+const MOST: usize = 64;
+/// Registrations followed before those that have ended are let go of.
+const FOLLOWED: usize = 16_384;
+
+/// The longest run of each registration.
+#[derive(Default)]
+pub(super) struct Longest(HashMap<Id, (u64, u16), foldhash::fast::FixedState>);
+
+impl Longest {
+    pub fn note(&mut self, run: &Run) {
+        let longest = self.0.entry(run.reg).or_default();
+        if run.run() >= longest.0 {
+            *longest = (run.run(), run.site);
+        }
+    }
+
+    /// Memory stays constant however long the recording is.
+    pub fn forget(&mut self, model: &Model) {
+        if self.0.len() > FOLLOWED {
+            self.0
+                .retain(|id, _| model.reg(*id).is_some_and(Registration::is_live));
+        }
+    }
+}
+
+/// Function, file and line where the longest runs began, by registration, as far as they are known here.
+pub(super) fn told(
+    reader: &mut Reader,
+    model: &Model,
+    longest: &Longest,
+) -> Result<HashMap<Id, String>, Error> {
+    let mut regs: Vec<&Registration> = model.regs().filter(|r| r.dispatched > 0).collect();
+    regs.sort_by_key(|r| (Reverse((r.caused_hi, r.run_ns)), r.id));
+    let site = |r: &Registration| {
+        let (_, site) = longest.0.get(&r.id)?;
+        let name = model.name(r.process, Space::Site, u32::from(*site));
+        (!name.is_empty()).then_some(name)
+    };
+    let all: Vec<(&Registration, &str)> = (regs.into_iter().take(MOST))
+        .filter_map(|r| Some((r, site(r)?)))
+        .collect();
+    let key = |(r, name): &(&Registration, &str)| -> Option<(Module, u64)> {
+        let (module, offset) = parse_site(name)?;
+        let module = module_called(module, |n| model.name(r.process, Space::Module, n))?;
+        Some((module, offset))
+    };
+    let mut sites = Sites::default();
+    if let Some(bytes) = reader.attachment(ATTACHMENT)? {
+        sites.read(&bytes);
+    }
+    sites.look_up(all.iter().filter_map(key));
+    let told = all.iter().map(|told| {
+        let place = key(told).and_then(|(module, offset)| sites.get(&module, offset)?);
+        let text = place.map_or(String::new(), Place::short);
+        let text = if text.is_empty() {
+            told.1.to_owned()
+        } else {
+            text
+        };
+        (told.0.id, text)
+    });
+    Ok(told.collect())
+}
