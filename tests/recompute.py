@@ -42,8 +42,9 @@ for e in map(json.loads, open(sys.argv[1])):
         infer[e["number"]], pids[e["new_pid"]] = e["source"] == "preload", e["number"]
         forked = [(number, f) for (process, number), f in fds.items() if process == pids.get(e["parent_pid"], -1)]
         for number, f in forked: fds[e["number"], number] = {**fresh, "opened": f["opened"]}
-    if kind == "run-begin": marks.add(e["thread"])
-    guess, here = infer.get(e["process"]) and e["thread"] not in marks, last.get(e["thread"])
+    if kind == "run-begin": marks.add(seat)
+    here = last.get(e["thread"])
+    guess = infer.get(e["process"]) and here not in marks
     if guess and kind in ("io", "ctl-begin", "close-begin", "dup-begin"):
         call(here, fd, t - e.get("duration_ns", 0), t, answers.get(e.get("op"), gone), kind != "io")
     if guess and kind in ("ctl-end", "close-end", "dup-end") and here in now and now[here]["inside"]: now[here].update({"own": t, "inside": False})
@@ -67,7 +68,7 @@ for e in map(json.loads, open(sys.argv[1])):
         if "IN" in e["mask"] and unread and edge <= unread[0][1] <= t: bracket(item, *unread[0])
         if "IN" in e["mask"] and begun and max(lo, 0) <= begun[0]: bracket(item, None, begun[0], t)
         batch[seat], told[key] = batch[seat] + [item], t
-    elif kind == "run-begin": now[seat] = key, t, next((i for i in batch.get(seat, ()) if i["data"] == e["data"]), {"ready": None})
+    elif kind == "run-begin": now[seat] = key, t, next((i for i in batch.get(seat, ()) if (i["data"] == e["data"] if e["named_fd"] is None else i["key"] == key)), {"ready": None})
     elif kind == "ctl-end" and e["op"] != "del" and e["result"] == 0: ctl[e["epfd"], place, fd["opened"]] = t
     elif kind in ("fd-open", "fd-addr"):
         if kind == "fd-open" and fd["what"]: fd = fds[place] = {**fresh, "opened": fd["opened"] + 1}  # a close nobody saw

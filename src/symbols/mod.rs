@@ -3,10 +3,10 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | [`bytes`] | a file that nobody trusts, read piece by piece and never too much of it |
-//! | [`find`] | where a module's debug information lies: in it, by its build id, by its debug link |
-//! | [`module`] | one module: from offsets to places |
-//! | [`table`] | the places of a recording: those it carries, those asked for in the background |
+//! | `bytes` | a file that nobody trusts, read piece by piece and never too much of it |
+//! | `find` | where a module's debug information lies: in it, by its build id, by its debug link |
+//! | `module` | one module: from offsets to places |
+//! | `table` | the places of a recording: those it carries, those asked for in the background |
 //!
 //! The files are looked at where the recording is read, which may be another machine and another day: only a file with
 //! the build id that was recorded counts. So that a recording can be read elsewhere, its collector looks the places up

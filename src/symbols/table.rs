@@ -17,7 +17,7 @@ const MOST: usize = 65_536;
 type Key = (Module, u64);
 type Found = Vec<(Key, Option<Place>)>;
 
-/// See the [module](self).
+/// The places of a recording.
 #[derive(Default)]
 pub struct Sites {
     known: HashMap<Key, Option<Place>>,
