@@ -12,6 +12,7 @@ pub mod process;
 pub mod range;
 pub mod stream;
 pub mod syscall;
+pub mod target;
 pub mod variadic;
 
 /// Every hook with its next function.

@@ -7,6 +7,7 @@
 use core::ffi::{c_char, c_int, c_void};
 
 use super::environment::{self, Strings};
+use super::target::Target;
 use crate::next::{hooks, libc_hooks};
 use crate::record::event::Kind;
 use crate::record::wire::Rec;
@@ -53,6 +54,7 @@ pub extern "C" fn loopscope_shim_is_on() -> c_int {
 /// SIGCHLD: what a fork's parent is told with.
 const SIGCHLD: c_int = 17;
 const CLONE_VM: c_int = 0x100;
+const AT_EMPTY_PATH: c_int = 0x1000;
 const CLONE_VFORK: c_int = 0x4000;
 const CLONE_THREAD: c_int = 0x1_0000;
 const CLONE_SETTLS: c_int = 0x8_0000;
@@ -69,17 +71,25 @@ hooks! {
     /// execve(2)
     execve(path: *const c_char, arguments: Strings, variables: Strings) -> c_int,
         else sys_call!(EXECVE, path, arguments, variables),
-        |next, caller| environment::keeping(variables, next, |kept| {
+        |next, caller| environment::keeping(variables, Target::Path(path), next, |kept| {
             // SAFETY: the program's own strings, and an environment that lives until the call returns or never does.
             crate::sys::as_libc(unsafe { sys_call!(EXECVE, path, arguments, kept) }) as c_int
         });
     /// execveat(2)
     execveat(at: c_int, path: *const c_char, arguments: Strings, variables: Strings, flags: c_int) -> c_int,
         else sys_call!(EXECVEAT, at, path, arguments, variables, flags),
-        |next, caller| environment::keeping(variables, next, |kept| {
+        |next, caller| environment::keeping(variables, executed(at, path, flags), next, |kept| {
             // SAFETY: as above.
             crate::sys::as_libc(unsafe { sys_call!(EXECVEAT, at, path, arguments, kept, flags) }) as c_int
         });
+}
+
+/// The program of an execveat(2): by its path, or by the descriptor alone.
+fn executed(at: c_int, path: *const c_char, flags: c_int) -> Target {
+    match flags & AT_EMPTY_PATH {
+        0 => Target::At(at, path),
+        _ => Target::Open(at),
+    }
 }
 
 /// execvpe(3), posix_spawn(3) and posix_spawnp(3) with another environment.
@@ -112,21 +122,23 @@ mod libc {
     libc_hooks! {
         /// execvpe(3)
         execvpe(file: *const c_char, arguments: Strings, variables: Strings) -> c_int,
-            |next, caller| environment::keeping(variables, next, |kept| with!(execvpe: Execvpe, file, arguments, kept));
+            |next, caller| environment::keeping(variables, Target::Search(file), next, |kept| {
+                with!(execvpe: Execvpe, file, arguments, kept)
+            });
         /// execv(3): with the program's own environment, which may have lost what ours need
         execv(path: *const c_char, arguments: Strings) -> c_int,
-            |next, caller| environment::keeping(environment::own(), next, |kept| {
+            |next, caller| environment::keeping(environment::own(), Target::Path(path), next, |kept| {
                 // SAFETY: the program's own strings, and an environment that lives until the call returns or never does.
                 crate::sys::as_libc(unsafe { sys_call!(EXECVE, path, arguments, kept) }) as c_int
             });
         /// execvp(3): as execv(3)
         execvp(file: *const c_char, arguments: Strings) -> c_int,
-            |next, caller| environment::keeping(environment::own(), next, |kept| {
+            |next, caller| environment::keeping(environment::own(), Target::Search(file), next, |kept| {
                 with!(execvpe: Execvpe, file, arguments, kept)
             });
         /// fexecve(3)
         fexecve(fd: c_int, arguments: Strings, variables: Strings) -> c_int,
-            |next, caller| environment::keeping(variables, next, |kept| with!(
+            |next, caller| environment::keeping(variables, Target::Open(fd), next, |kept| with!(
                 fexecve: unsafe extern "C" fn(c_int, Strings, Strings) -> c_int, fd, arguments, kept
             ));
         /// posix_spawn(3)
@@ -136,7 +148,7 @@ mod libc {
         ) -> c_int,
             |next, caller| spawning(pid, caller, |child| {
                 let same = || with!(posix_spawn: Spawn, child, path, actions, attributes, arguments, variables);
-                environment::keeping(variables, same, |kept| {
+                environment::keeping(variables, Target::Path(path), same, |kept| {
                     with!(posix_spawn: Spawn, child, path, actions, attributes, arguments, kept)
                 })
             });
@@ -147,7 +159,7 @@ mod libc {
         ) -> c_int,
             |next, caller| spawning(pid, caller, |child| {
                 let same = || with!(posix_spawnp: Spawn, child, file, actions, attributes, arguments, variables);
-                environment::keeping(variables, same, |kept| {
+                environment::keeping(variables, Target::Search(file), same, |kept| {
                     with!(posix_spawnp: Spawn, child, file, actions, attributes, arguments, kept)
                 })
             });
