@@ -139,6 +139,15 @@ fn limits_of_memory_and_of_descriptors() {
 }
 
 #[test]
+#[ignore = "root"]
+fn another_user_or_root_directory() {
+    let torture = &mut Torture::new("privileges");
+    // Where nobody else may look for the shim, what is exec'd there runs without it, and without a word.
+    torture.runs(&["user", "again"]).same(15);
+    torture.unseen(true).rooted().same(15);
+}
+
+#[test]
 fn daemons() {
     for how in [&[][..], &["by hand"]] {
         let torture = &mut Torture::new("daemon");
@@ -190,6 +199,22 @@ fn programs_that_no_library_gets_into() {
             .unseen(true)
             .runs(&[])
             .same(5);
+    }
+}
+
+#[test]
+fn sanitizers_come_first_also_behind_a_shell() {
+    let torture = &mut Torture::new("wrong");
+    for (sanitizer, wrong, code) in [
+        ("address", "right", 9),
+        ("address", "overflow", 1),
+        ("thread", "right", 9),
+        ("thread", "race", 66),
+        ("undefined", "undefined", 9),
+        ("leak", "right", 9),
+    ] {
+        let flag = format!("-fsanitize={sanitizer}");
+        torture.flags(&[&flag, "-g"]).runs(&[wrong]).same(code);
     }
 }
 

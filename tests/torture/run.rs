@@ -109,6 +109,14 @@ impl Torture {
         self
     }
 
+    /// In a root directory of its own, with a copy of itself that needs nothing else.
+    pub fn rooted(&mut self) -> &mut Torture {
+        let root = self.dir.path().join("root");
+        fs::create_dir(&root).unwrap();
+        self.compile(self.name, &root.join("program"), &["-static"]);
+        self.runs(&["root", root.to_str().unwrap()])
+    }
+
     pub fn outside(&mut self, shell: &str) -> &mut Torture {
         self.outside = shell.to_owned();
         self

@@ -59,7 +59,7 @@ int main(int argc, char **argv) {
         assert(chroot(argv[2]) == 0 && chdir("/") == 0);
         printf("chrooted\n");
         fflush(stdout);
-        execv("/program", (char *[]){"program", NULL});
+        execv("/program", (char *[]){"program", "few", NULL});
         printf("%s\n", strerror(errno));
         return 16;
     } else if (!strcmp(argv[1], "memory")) {
