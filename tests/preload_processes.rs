@@ -71,9 +71,11 @@ fn cancelled_threads_signal_handlers_and_destructors_do_as_they_did() {
     let count = |kind: Kind| all.iter().filter(|s| s.event.kind == kind).count();
     // Of each cancelled wait the entry stands there, and of each call that the thread was in.
     assert_eq!(count(Kind::WaitEnter) - count(Kind::WaitExit), 4 * 5);
+    // Told when it has lasted, and when its thread is gone.
     let inside = |op: Op| {
         let is = |s: &&Seen| s.event.kind == Kind::InCall && s.event.aux == op.code();
-        all.iter().filter(is).count()
+        let threads = all.iter().filter(is).map(|s| s.event.thread);
+        threads.collect::<std::collections::BTreeSet<_>>().len()
     };
     assert_eq!((inside(Op::Read), inside(Op::Recv)), (5, 10));
     assert_eq!(inside(Op::Named), 10, "sleep and pause");
