@@ -285,37 +285,114 @@ fn what_a_program_names_is_shown_without_its_control_characters() {
     }
 }
 
+/// A program of a few lines that uses the header.
+fn small(dir: &Path, source: &str) -> PathBuf {
+    let (text, program) = (dir.join("small.c"), dir.join("small"));
+    let head = "#include \"loopscope.h\"\n#include <poll.h>\n#include <pthread.h>\n#include <stdio.h>\n\
+                #include <sys/epoll.h>\n#include <unistd.h>\n";
+    std::fs::write(&text, format!("{head}{source}")).unwrap();
+    let made = Command::new("cc")
+        .args(["-w", "-pthread", "-I"])
+        .arg(root().join("docs"))
+        .args([&text, Path::new("-o"), &program])
+        .status();
+    assert!(made.unwrap().success());
+    program
+}
+
+#[test]
+fn a_poll_loop_and_a_worker_mark_their_handlers_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = small(
+        dir.path(),
+        r#"
+        static int ep, a[2], b[2], done[2];
+        static char c;
+        static void *work(void *given) {
+            for (int i = 0; i < 10; i++) {
+                read(b[0], &c, 1);
+                loopscope_handler_begin_on(ep, a[0], "worker");
+                read(a[0], &c, 1);
+                loopscope_handler_end();
+                write(done[1], "d", 1);
+            }
+            return given;
+        }
+        int main(void) {
+            pipe(a), pipe(b), pipe(done);
+            for (int i = 0; i < 30; i++) {
+                struct pollfd list[2] = {{a[0], POLLIN, 0}, {b[0], POLLIN, 0}};
+                write(a[1], "x", 1), write(b[1], "x", 1);
+                poll(list, 2, -1);
+                for (int k = 0; k < 2; k++) {
+                    loopscope_handler_begin(list[k].fd, k ? "second" : "first");
+                    read(list[k].fd, &c, 1);
+                    loopscope_handler_end();
+                }
+            }
+            pthread_t thread;
+            struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT};
+            ep = epoll_create1(0);
+            epoll_ctl(ep, EPOLL_CTL_ADD, a[0], &event);
+            pthread_create(&thread, 0, work, 0);
+            for (int i = 0; i < 10; i++) {
+                write(a[1], "x", 1);
+                epoll_wait(ep, &event, 1, -1);
+                write(b[1], "go", 1);
+                read(done[0], &c, 1);
+                event.events = EPOLLIN | EPOLLONESHOT;
+                epoll_ctl(ep, EPOLL_CTL_MOD, a[0], &event);
+            }
+            pthread_join(thread, 0);
+            return 0;
+        }"#,
+    );
+    let file = dir.path().join("x.lscope");
+    assert_eq!(said(&record(&file, &program, &[])).2, Some(0));
+    let report = report(&file);
+    let loops = report["loops"].as_array().unwrap();
+    assert_eq!(
+        (&loops[0]["kind"], &loops[0]["handlers"]),
+        (&"poll".into(), &"measured".into())
+    );
+    assert_eq!(loops[0]["run_ns"]["count"], 60);
+    assert_eq!(
+        (&loops[1]["kind"], &loops[1]["handlers"]),
+        (&"epoll".into(), &"measured".into())
+    );
+    assert_eq!(
+        (&loops[1]["run_ns"]["count"], &loops[1]["handed_over"]),
+        (&10.into(), &10.into())
+    );
+    let mut handlers: Vec<(&str, u64)> = (report["fds"].as_array().unwrap().iter())
+        .map(|fd| {
+            (
+                fd["handler"].as_str().unwrap(),
+                fd["dispatched"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    handlers.sort_unstable();
+    assert_eq!(handlers, [("first", 30), ("second", 30), ("worker", 10)]);
+}
+
 #[test]
 fn a_hundred_thousand_names_do_no_harm() {
     let dir = tempfile::tempdir().unwrap();
-    let source = dir.path().join("many.c");
-    std::fs::write(
-        &source,
-        r#"#include "loopscope.h"
-           #include <stdio.h>
-           #include <sys/epoll.h>
-           int main(void) {
-               char name[32];
-               int i, ep = epoll_create1(0);
-               struct epoll_event event;
-               epoll_wait(ep, &event, 1, 0);
-               for (i = 0; i < 100000; i++) {
-                   sprintf(name, "name %d", i / 10);
-                   loopscope_mark(name);
-               }
-               return 0;
-           }"#,
-    )
-    .unwrap();
-    let program = dir.path().join("many");
-    let made = Command::new("cc")
-        .arg("-I")
-        .arg(root().join("docs"))
-        .arg(&source)
-        .arg("-o")
-        .arg(&program)
-        .status();
-    assert!(made.unwrap().success());
+    let program = small(
+        dir.path(),
+        r#"
+        int main(void) {
+            char name[32];
+            struct epoll_event event;
+            epoll_wait(epoll_create1(0), &event, 1, 0);
+            for (int i = 0; i < 100000; i++) {
+                sprintf(name, "name %d", i / 10);
+                loopscope_mark(name);
+            }
+            return 0;
+        }"#,
+    );
     let file = dir.path().join("x.lscope");
     assert_eq!(said(&record(&file, &program, &[])).2, Some(0));
     let all = events(&file);

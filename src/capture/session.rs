@@ -235,6 +235,8 @@ fn open(plan: &Plan, start: Anchor, layout: Layout) -> Result<Writer, Error> {
         command: plan.command.clone(),
         title: plan.title.clone(),
         source: if plan.preload { "preload" } else { "library" }.to_owned(),
+        // What a program marks is measured all the same; that is found out by reading.
+        handlers: if plan.preload { "inferred" } else { "measured" }.to_owned(),
         ..machine::meta(machine::clock(), start, layout)
     };
     if plan.stamped {

@@ -249,12 +249,13 @@ fn to_text(reader: &Reader, info: &Info) -> String {
             grouped(info.segments)
         ),
     ));
+    let handlers = match meta.handlers.as_str() {
+        "inferred" => "inferred where the program marks none",
+        other => other,
+    };
     rows.push((
         "known",
-        format!(
-            "readiness {}, handlers {}",
-            meta.kernel_ready, meta.handlers
-        ),
+        format!("readiness {}, handlers {handlers}", meta.kernel_ready),
     ));
     if let Some(cut) = meta.cut {
         rows.push((
