@@ -56,8 +56,6 @@ pub(super) struct Window {
     pub number: u64,
     /// Registrations (slots) with runs in it.
     pub touched: Vec<u32>,
-    /// The last finished window's index.
-    pub last: Option<f64>,
     /// The longest wait (at most) seen in the current window, and whose.
     pub longest: Option<(u32, u64)>,
 }
@@ -65,7 +63,6 @@ pub(super) struct Window {
 codec!(Window {
     number,
     touched,
-    last,
     longest
 });
 
@@ -101,7 +98,6 @@ impl Model {
                     fds: u32::try_from(sums.n).unwrap_or(u32::MAX),
                     longest: l.window.longest,
                 });
-                l.window.last = Some(index);
             }
             l.window.number = number;
             l.window.longest = None;

@@ -1,4 +1,4 @@
-//! Loops, and each thread's place on a loop: phase, ready batch, open run. Step: **model**.
+//! Loops, and each thread's place on a loop: ready batch, open run. Step: **model**.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use super::Histogram;
 use super::blame::Retained;
 use super::data::DataMap;
 use super::facts::{Fidelity, Id, Range, Run};
+pub use super::phase::Phase;
 use super::{Tasks, Timers};
 
 /// What a loop waits with.
@@ -100,7 +101,7 @@ pub struct Loop {
     pub ctl: CtlCounts,
     /// poll or select calls made inside this loop's handlers.
     pub nested_polls: u64,
-    /// Time inside waits.
+    /// Time inside waits: its own, and of the loop outside that it is taken from.
     pub wait_ns: u64,
     /// Time in turns.
     pub busy_ns: u64,
@@ -256,49 +257,6 @@ impl Loop {
     }
 }
 
-/// What a thread does on a loop right now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Phase {
-    /// Lost events: not known.
-    #[default]
-    Unknown,
-    /// Inside the wait.
-    Waiting {
-        /// Its entry.
-        since: u64,
-        /// The time-out in ns, −1 for ever.
-        timeout: i64,
-    },
-    /// A handler runs.
-    Running {
-        /// The registration it serves; `None` when the model could not tell.
-        reg: Option<Id>,
-        /// Its start.
-        since: u64,
-    },
-    /// A timer callback runs.
-    Timer {
-        /// Name id.
-        name: u32,
-        /// Its start.
-        since: u64,
-    },
-    /// A task runs.
-    Task {
-        /// Name id.
-        name: u32,
-        /// Its start.
-        since: u64,
-    },
-    /// The loop's own rest.
-    Rest {
-        /// Its start.
-        since: u64,
-    },
-    /// The thread has ended.
-    Ended,
-}
-
 /// Where an event of a ready batch stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ItemState {
@@ -369,6 +327,8 @@ pub struct ThreadState {
     /// The entry of the last wait.
     pub entered: u64,
     pub(super) timeout: i64,
+    /// Some wait of it has had a time-out other than 0: it sleeps itself.
+    pub(super) slept: bool,
     /// `Ready` events still to come.
     pub(super) awaited: u32,
     pub(super) exit_had_room: bool,
@@ -413,6 +373,7 @@ impl ThreadState {
             waits: 0,
             entered: 0,
             timeout: 0,
+            slept: false,
             awaited: 0,
             exit_had_room: false,
             run: None,

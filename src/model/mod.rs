@@ -36,6 +36,8 @@ pub mod loops;
 mod lost;
 pub mod marks;
 mod names;
+mod outside;
+mod phase;
 pub mod process;
 pub mod pyramid;
 mod ran;

@@ -37,13 +37,16 @@ impl Model {
     ) {
         if Self::is_polling(e) {
             let own = self.polled_seat(thread, e);
-            let Some(t) = self.threads.get_mut(thread as usize) else {
+            let Some(t) = self.threads.get(thread as usize) else {
                 return;
             };
             if let Some(outer) = t.work.open.last().copied()
                 && own.is_none_or(|own| !t.work.open.contains(&own))
+                && !self.polls_outside(&t.work.open, own)
             {
-                t.work.nested_poll = Some(at.t);
+                if let Some(t) = self.threads.get_mut(thread as usize) {
+                    t.work.nested_poll = Some(at.t);
+                }
                 if let Some(l) = self.loops.get_mut(outer.loop_id as usize) {
                     l.nested_polls += 1;
                 }
@@ -59,6 +62,7 @@ impl Model {
         };
         self.leave_others(thread, &[e.fd], at, sink);
         self.close_runs(thread, seat, at, sink);
+        self.set_aside(thread, seat, at, sink);
         self.end_turn(seat, at, sink);
         let started = self
             .threads
@@ -88,6 +92,7 @@ impl Model {
         ts.timeout = e.arg as i64;
         ts.maxevents = u32::try_from(e.x).unwrap_or(0);
         ts.waits += 1;
+        ts.slept |= e.arg != 0;
         if let Some(l) = self.loops.get_mut(seat.loop_id as usize) {
             l.unfinished += 1;
         }
@@ -116,6 +121,7 @@ impl Model {
         let Some(seat) = self.wait_seat(thread, process, e) else {
             return;
         };
+        self.come_back(thread, seat, at, sink);
         let Some(l) = self.loops.get_mut(seat.loop_id as usize) else {
             return;
         };

@@ -2,7 +2,9 @@
 //! wait told as a sentence. 80 columns; what is not known is said so. Step: model → **view**.
 
 use super::summary::{Behind, Bounds, Fd, Loop, Summary, Times, Worst};
-use super::words::{began, brief, cell, grouped, known, percent, program, reads_alike, short};
+use super::words::{
+    began, brief, cell, glued, grouped, known, percent, program, reads_alike, short,
+};
 use crate::text::visit::quoted;
 use crate::text::{visible, wallclock};
 use crate::when::Duration;
@@ -447,8 +449,15 @@ impl Page {
         }
         let (loops, fds) = s.quantile_error;
         if !s.loops.is_empty() {
+            let exact = match s.loops.iter().any(|l| l.infers()) {
+                // What is inferred is added up without an error of its own, and stays inferred.
+                true => {
+                    "waits, ready events and turns are counted and measured; counts, sums and max of a ~ row are those of the inferred runs"
+                }
+                false => "counts, sums and max are exact",
+            };
             notes.push(format!(
-                "p50, p90 and p99 are never too low and at most {:.1} % (loops) or {:.1} % (fds) too high; counts, sums and max are exact",
+                "p50, p90 and p99 are never too low and at most {:.1} % (loops) or {:.1} % (fds) too high; {exact}",
                 loops * 100.0,
                 fds * 100.0
             ));
@@ -461,25 +470,6 @@ impl Page {
             }
         }
     }
-}
-
-/// The words of a text, a number and its unit as one.
-fn glued(text: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        let unit = matches!(
-            word.trim_end_matches(['.', ',', ';', ':', ')']),
-            "%" | "ns" | "us" | "ms" | "s" | "min" | "h"
-        );
-        match words.last_mut() {
-            Some(last) if unit => {
-                last.push(' ');
-                last.push_str(word);
-            }
-            _ => words.push(word.to_owned()),
-        }
-    }
-    words
 }
 
 fn of_total(top: usize, s: &Summary) -> String {

@@ -90,6 +90,25 @@ pub(crate) fn cell(text: &str, width: usize) -> String {
     text + &" ".repeat(blanks)
 }
 
+/// The words of a text, a number and its unit as one.
+pub fn glued(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        let unit = matches!(
+            word.trim_end_matches(['.', ',', ';', ':', ')']),
+            "%" | "ns" | "us" | "ms" | "s" | "min" | "h"
+        );
+        match words.last_mut() {
+            Some(last) if unit => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

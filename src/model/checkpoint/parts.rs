@@ -33,6 +33,7 @@ codec_enum!(Phase {
     4 => Task { name, since },
     5 => Rest { since },
     6 => Ended,
+    7 => Elsewhere { since },
 });
 codec!(Config { keep_closed });
 codec!(Seat { loop_id, at });
@@ -212,7 +213,7 @@ codec!(Process {
     queue,
 });
 codec_some!(ThreadState {
-    thread, phase, call, batch, batch_len, maxevents, turn, wakeup, wakeup_event, waits, entered, timeout, awaited,
+    thread, phase, call, batch, batch_len, maxevents, turn, wakeup, wakeup_event, waits, entered, timeout, slept, awaited,
     exit_had_room, run, next_item, depth, parts, in_turn, begun, segment, retained, marks, inferred, served,
 } else { room: None });
 codec_some!(Loop {

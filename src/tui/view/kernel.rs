@@ -196,16 +196,10 @@ pub struct Place {
 
 /// The thread whose batch is shown: the one that runs, else the one that woke last.
 pub fn thread(app: &App) -> Option<&ThreadState> {
-    let busy = |t: &ThreadState| {
-        !matches!(
-            t.phase,
-            crate::model::Phase::Waiting { .. } | crate::model::Phase::Ended
-        )
-    };
     app.the_loop()?
         .threads
         .iter()
-        .max_by_key(|t| (busy(t), t.wakeup))
+        .max_by_key(|t| (t.phase.in_turn(), t.wakeup))
 }
 
 /// The ready list as far as it follows from what was seen: what did not fit into the batch, then level-triggered ones

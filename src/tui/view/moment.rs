@@ -130,7 +130,7 @@ pub fn open_segment(app: &App, thread: &ThreadState) -> Option<Segment> {
         Phase::Running { reg: None, since } | Phase::Rest { since } => (Part::Rest, since),
         Phase::Timer { name, since } => (Part::Timer(name), since),
         Phase::Task { name, since } => (Part::Task(name), since),
-        Phase::Waiting { since, .. } => (Part::Wait, since),
+        Phase::Waiting { since, .. } | Phase::Elsewhere { since } => (Part::Wait, since),
         Phase::Ended | Phase::Unknown => return None,
     };
     Some(Segment {

@@ -44,7 +44,9 @@ fn others(pen: &mut Pen<'_>, app: &App, shown: &ThreadState) -> usize {
         let tid = known.map_or(0, |t| t.tid);
         let now = app.t();
         let does = match t.phase {
-            Phase::Waiting { since, .. } => format!("sleeps {}", time(now.saturating_sub(since))),
+            Phase::Waiting { since, .. } | Phase::Elsewhere { since } => {
+                format!("sleeps {}", time(now.saturating_sub(since)))
+            }
             Phase::Running {
                 reg: Some(reg),
                 since,

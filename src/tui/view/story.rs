@@ -71,7 +71,7 @@ pub fn tell(app: &App) -> Vec<String> {
         Phase::Waiting { since, timeout } => asleep(app, since, timeout, &mut out),
         Phase::Timer { name, since } => callback(app, thread, "timer", name, since, &mut out),
         Phase::Task { name, since } => callback(app, thread, "task", name, since, &mut out),
-        Phase::Rest { since } => rest(app, thread, since, &mut out),
+        Phase::Rest { since } | Phase::Elsewhere { since } => rest(app, thread, since, &mut out),
         Phase::Ended => out.push("The loop's thread has ended.".to_owned()),
         Phase::Unknown => {
             out.push("Events were lost here: what the thread does is not known.".to_owned())

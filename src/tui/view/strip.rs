@@ -61,7 +61,7 @@ pub fn turn(pen: &mut Pen<'_>, app: &App) {
     };
     let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
         let line = match thread.phase {
-            Phase::Waiting { .. } => "the loop sleeps: no handler runs",
+            Phase::Waiting { .. } | Phase::Elsewhere { .. } => "the loop sleeps: no handler runs",
             _ => "the turn begins",
         };
         pen.put(1, 0, line, theme::quiet());
@@ -210,8 +210,7 @@ pub fn item_bar(word: Word, part: f64, cells: usize) -> (String, Style) {
 pub fn share(app: &App, reg: &Registration) -> Option<f64> {
     let the_loop = app.the_loop()?;
     // The loop's own sum grows with finished turns only; runs of turns that go on stand in the tail.
-    let now = (the_loop.threads.iter())
-        .filter(|t| !matches!(t.phase, Phase::Waiting { .. } | Phase::Ended));
+    let now = (the_loop.threads.iter()).filter(|t| t.phase.in_turn());
     let open: u64 = now
         .map(|t| {
             let runs = app.tail().runs.iter().rev();

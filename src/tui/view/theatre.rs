@@ -212,7 +212,7 @@ fn questions(pen: &mut Pen<'_>, app: &App) {
         .filter(|p| matches!(p.0, Part::Timer(_)))
         .count() as u64;
     let news = kernel::thread(app).map_or(0, |t| match t.phase {
-        Phase::Waiting { .. } => 0,
+        Phase::Waiting { .. } | Phase::Elsewhere { .. } => 0,
         _ => u64::from(t.batch_len),
     });
     let quiet = theme::quiet();

@@ -56,7 +56,10 @@ pub fn passes_on(app: &App, id: Id) -> Option<Id> {
 
 /// Where the thread sleeps when it sleeps in the wait of another loop: that loop, and since when.
 pub fn sleeps_elsewhere(app: &App, thread: &ThreadState) -> Option<(Id, u64)> {
-    let rests = matches!(thread.phase, Phase::Rest { .. } | Phase::Running { .. });
+    let rests = matches!(
+        thread.phase,
+        Phase::Elsewhere { .. } | Phase::Rest { .. } | Phase::Running { .. }
+    );
     let others = app.model().loops().iter().filter(|l| l.id != app.loop_id);
     others.filter(|_| rests).find_map(|l| {
         let same = l.threads.iter().find(|t| t.thread == thread.thread)?;
