@@ -102,8 +102,10 @@ fn batch(pen: &mut Pen<'_>, app: &App, thread: &ThreadState) {
     let call = in_call(app, thread)
         .or_else(|| callback(app, thread))
         .or_else(|| elsewhere(app, thread));
-    let below =
-        usize::from(!late.is_empty()) * if h >= 7 { 3 } else { 1 } + usize::from(call.is_some());
+    // Its line is worth a second one of ours.
+    let mut call = call.map_or(Vec::new(), |call| text::wrap(&call, w.saturating_sub(2)));
+    call.truncate(if h >= 5 { 2 } else { 1 });
+    let below = usize::from(!late.is_empty()) * if h >= 7 { 3 } else { 1 } + call.len();
     let room = h.saturating_sub(1 + below).max(1);
     // When not all fit: around the first that is not done.
     let open = thread
@@ -135,8 +137,8 @@ fn batch(pen: &mut Pen<'_>, app: &App, thread: &ThreadState) {
     } else {
         pen.put(1, 0, &title, theme::plain());
     }
-    if let Some(call) = call {
-        pen.put(1, y, &call, theme::alarm());
+    for line in &call {
+        pen.put(1, y, line, theme::alarm());
         y += 1;
     }
     if !late.is_empty() {
@@ -225,7 +227,7 @@ pub fn inside(app: &App, thread: &Thread) -> Option<String> {
     let call = thread.in_call.filter(|_| thread.ended.is_none())?;
     let op = call.op?.name();
     let place = app.site(thread.process, call.site);
-    let place = place.map_or(String::new(), |place| format!(", made at {place}"));
+    let place = place.map_or(String::new(), |place| format!(" at {place}"));
     let length = time(app.t().saturating_sub(call.since));
     Some(format!(
         "in call {op} on fd {} for {length}{place}",
