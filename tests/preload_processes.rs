@@ -92,6 +92,16 @@ fn cancelled_threads_signal_handlers_and_destructors_do_as_they_did() {
 }
 
 #[test]
+fn a_call_that_was_jumped_out_of_is_over() {
+    let all = same("jumps");
+    let inside = all.iter().filter(|s| s.event.kind == Kind::InCall);
+    // While it lasted, perhaps; not at the end, long after.
+    let jumped = all.iter().rposition(|s| s.event.kind == Kind::WaitExit);
+    let told = inside.filter(|s| s.event.t > all[jumped.unwrap()].event.t);
+    assert_eq!(told.count(), 0);
+}
+
+#[test]
 fn a_program_that_filters_its_calls_is_asked_nothing() {
     let all = same("filtered");
     let waits = all.iter().filter(|s| s.event.kind == Kind::WaitExit);

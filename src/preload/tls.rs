@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use crate::identity;
 use crate::record::clock::{self, Clock};
 use crate::record::handshake::Source;
-use crate::record::ring::Producer;
+use crate::record::ring::{Call, Producer};
 use crate::record::segment::{Limit, Segment};
 use crate::sys::sys_call;
 
@@ -57,6 +57,8 @@ struct Thread {
     /// vfork children that have not gone yet, and what `guest` and `generation` were before the first.
     vforks: Cell<u32>,
     before: Cell<(Guest, u32)>,
+    /// The stack pointer of the call it is inside of; 0 none.
+    inside: Cell<usize>,
     rings: [UnsafeCell<MaybeUninit<Producer>>; REMEMBERED],
 }
 
@@ -394,7 +396,59 @@ pub fn shares_memory() {
     }
 }
 
+/// Frames of hooks called from one place differ by less than this, and what the kernel puts on the stack for a handler is
+/// more.
+const NEAR: usize = 1024;
+
+/// What a thread was inside of when it entered a call.
+#[derive(Clone, Copy)]
+pub struct Around {
+    call: Call,
+    frame: usize,
+}
+
+/// The stack pointer.
+#[inline(always)]
+fn frame() -> usize {
+    let frame: usize;
+    // SAFETY: reads a register.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        core::arch::asm!("mov {}, rsp", out(reg) frame, options(nomem, nostack, preserves_flags));
+        #[cfg(target_arch = "aarch64")]
+        core::arch::asm!("mov {}, sp", out(reg) frame, options(nomem, nostack, preserves_flags));
+    }
+    frame
+}
+
 impl Here {
+    /// The thread enters a call. It may do so in a signal handler, which has interrupted another call; or because a
+    /// handler has jumped out of that one (siglongjmp), which then is over: its frame does not lie above ours. One that
+    /// was jumped out of further up than we are is found out by a later call.
+    #[inline(always)]
+    pub fn enters(&self, call: Call) -> Around {
+        let (inside, here) = (&thread().inside, frame());
+        let around = self.ring().set_call(call);
+        let outer = inside.replace(here);
+        match outer > here + NEAR {
+            true => Around {
+                call: around,
+                frame: outer,
+            },
+            false => Around {
+                call: Call::default(),
+                frame: 0,
+            },
+        }
+    }
+
+    /// It is back.
+    #[inline(always)]
+    pub fn leaves(&self, around: Around) {
+        self.ring().restore_call(around.call);
+        thread().inside.set(around.frame);
+    }
+
     /// The thread's ring.
     #[inline(always)]
     pub fn ring(&self) -> &Producer {

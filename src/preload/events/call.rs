@@ -27,9 +27,9 @@ pub fn named<R>(name: Name, fd: c_int, caller: usize, call: impl FnOnce() -> R) 
         ..rec
     });
     let inside = Call::new(Op::Named, rec.x as u32, fd, began);
-    let around = here.ring().set_call(inside);
+    let around = here.enters(inside);
     let answer = call();
-    here.ring().restore_call(around);
+    here.leaves(around);
     here.ring().push(&Rec {
         ticks: here.now(),
         kind: Kind::CallEnd,

@@ -34,12 +34,10 @@ pub fn asking<R: Answer>(
     };
     let site = site::id(&here, caller);
     let began = here.now();
-    let around = here
-        .ring()
-        .set_call(Call::new(op, u32::from(site), fd, began));
+    let around = here.enters(Call::new(op, u32::from(site), fd, began));
     let answer = call();
     let ticks = here.now();
-    here.ring().restore_call(around);
+    here.leaves(around);
     here.ring().push(&Rec {
         ticks,
         kind: Kind::Io,
