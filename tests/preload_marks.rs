@@ -237,8 +237,11 @@ fn the_header_alone_is_clean_under_the_strictest_warnings() {
                 .args([standard, more, "-c", "-o", "/dev/null", "-I"])
                 .arg(root().join("docs"))
                 .arg(&source)
-                .output()
-                .unwrap();
+                .output();
+            let output = match output {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound && compiler != "cc" => continue,
+                other => other.unwrap(),
+            };
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(
                 output.status.success(),
