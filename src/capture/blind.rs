@@ -49,19 +49,23 @@ pub fn before(name: &OsStr) -> Option<Blind> {
             None => break,
         }
     }
-    let meta = fs::metadata(&program).ok()?;
+    of_program(&program)
+}
+
+/// Why this program is invisible, nothing if its file tells of no reason, or is not ours to read.
+pub fn of_program(program: &Path) -> Option<Blind> {
+    let meta = fs::metadata(program).ok()?;
     // SAFETY: these cannot fail.
     let (uid, gid) = unsafe { (libc::getuid(), libc::getgid()) };
     let other_user = meta.mode() & libc::S_ISUID != 0 && meta.uid() != uid;
     let other_group = meta.mode() & libc::S_ISGID != 0 && meta.gid() != gid;
-    if other_user || other_group || uid != 0 && has_capabilities(&program) {
+    if other_user || other_group || uid != 0 && has_capabilities(program) {
         return Some(Blind::Raised);
     }
-    of_file(&fs::read(&program).ok()?)
+    of_file(&fs::read(program).ok()?)
 }
 
-/// Why the program of this file is invisible; nothing if it tells of no reason.
-pub fn of_file(bytes: &[u8]) -> Option<Blind> {
+fn of_file(bytes: &[u8]) -> Option<Blind> {
     let elf = Elf::parse(bytes)?;
     let linker = elf.interpreter();
     let linker = linker.and_then(|path| path.rsplit(|b| *b == b'/').next());

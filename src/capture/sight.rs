@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
+use std::path::Path;
 
 use super::blind::{self, Blind};
 use super::known::Known;
@@ -80,7 +80,7 @@ impl Surveyor {
         let blind = match rings {
             Some(false) => *(self.files)
                 .entry((pid, stat.start, name.clone()))
-                .or_insert_with(|| blind::of_file(&fs::read(format!("/proc/{pid}/exe")).ok()?)),
+                .or_insert_with(|| blind::of_program(Path::new(&format!("/proc/{pid}/exe")))),
             _ => None,
         };
         let links = procfs::fds(pid as i32).unwrap_or_default();
@@ -189,7 +189,7 @@ impl Judge {
         }
         let launched = self.launched == Some(sight.pid);
         match sight.rings {
-            Some(false) if launched && self.announced && sight.blind.is_some() => return None,
+            Some(false) if launched && self.announced => return None,
             Some(false) => return (launched || sight.loops()).then_some(Why::NoShim),
             // A program that has joined and then changed its rights is seen all the same.
             None => return (known.waits(sight.pid).is_none()).then_some(Why::Hidden),

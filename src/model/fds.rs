@@ -107,6 +107,10 @@ pub(super) struct Desc {
     pub account: u32,
     /// First of the chain of registrations on it (slot).
     pub head: u32,
+    /// It was accepted from a listener.
+    pub taken: bool,
+    /// The last read met the end of what the other side sends.
+    pub eof: bool,
     /// Some I/O on it was recorded, so silence means something.
     pub io_seen: bool,
     /// Bytes read since it came into being.

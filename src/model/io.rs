@@ -52,6 +52,7 @@ impl Model {
             d.io_seen = true;
             if reads {
                 read = said(d.kind, op, e.x, e.arg);
+                d.eof = read == Read::End || d.eof && read == Read::Nothing;
                 d.read = d.read.saturating_add(bytes);
                 d.read_at = at.t;
                 timer = d.kind == FdKind::Timerfd && e.x > 0;

@@ -76,6 +76,8 @@ impl Model {
             listener: "".into(),
             account: NONE,
             head: NONE,
+            taken: false,
+            eof: false,
             io_seen: false,
             read: 0,
             read_at: 0,
@@ -129,6 +131,7 @@ impl Model {
             }
             if let Some(desc) = self.descs.get_mut(desc) {
                 desc.listener = listener;
+                desc.taken = listens;
                 // A name it gets with its other side.
                 desc.addr = local.unwrap_or_default();
             }

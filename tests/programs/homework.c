@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,6 +29,7 @@ static void add(int ep, int fd, unsigned events) {
 }
 
 static void client(int port) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     int fd = socket(AF_INET, SOCK_STREAM, 0), small = 4096;
     struct sockaddr_in to = {AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}, {0}};
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);

@@ -291,7 +291,9 @@ pub(super) struct DescTexts {
 }
 
 columns!(Desc {
-    plain: [kind, refs, silent, loop_id, io_seen, sampled, held],
+    plain: [
+        kind, refs, silent, loop_id, taken, eof, io_seen, sampled, held
+    ],
     steps: [account, head, inode],
     times: [],
     numbers: [],

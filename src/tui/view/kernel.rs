@@ -299,6 +299,14 @@ pub fn will_wake(app: &App, reg: &Registration) -> (Cow<'static, str>, bool) {
         .timerfd(reg.id)
         .map(|timer| timer.expiry(app.t()));
     let (why, wakes) = match reg.word {
+        _ if some && asks_for_no_input(reg) => (
+            "its bytes are told to nobody: it does not ask for IN",
+            false,
+        ),
+        Word::BlockedOut if reg.interest & OUT == 0 => (
+            "no room to write; it does not ask for OUT, so nobody is told when there is",
+            reg.interest & IN != 0,
+        ),
         Word::Residual => ("epoll speaks again only when more arrive", false),
         _ if some && reg.is_edge() => ("epoll speaks again only when more arrive", false),
         Word::Disarmed => ("off until the program re-arms it with MOD", false),
@@ -311,6 +319,15 @@ pub fn will_wake(app: &App, reg: &Registration) -> (Cow<'static, str>, bool) {
         _ => ("wakes it on an event it asked for", true),
     };
     (why.into(), wakes)
+}
+
+/// It is armed, and input is not among what it wants to hear of.
+pub fn asks_for_no_input(reg: &Registration) -> bool {
+    reg.interest & IN == 0
+        && !matches!(
+            reg.word,
+            Word::Disarmed | Word::Muted | Word::Ghost | Word::Unknown
+        )
 }
 
 /// What a timer that is a descriptor will do to a sleeping loop.

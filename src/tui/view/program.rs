@@ -405,6 +405,7 @@ fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
         };
         let why = match w {
             0..32 if !wakes && app.model().timerfd(reg.id).is_some() => "not armed",
+            0..50 if !wakes && kernel::asks_for_no_input(reg) => "does not ask for IN",
             0..32 if !wakes => "only more bytes",
             32..50 if !wakes && reg.word == Word::Residual => "only when more bytes come",
             _ => &why,

@@ -4,6 +4,7 @@
 use super::program::{in_call, inside, late_ones};
 use super::theatre::age;
 use super::{fairness, kernel, marks, which};
+use crate::model::registration::{IN, OUT};
 use crate::model::{ItemState, LoopKind, Phase, Registration, ThreadState, Word};
 use crate::record::event::FdKind;
 use crate::record::event::Space;
@@ -11,6 +12,9 @@ use crate::text::{visible, visit};
 use crate::tui::app::App;
 use crate::tui::app::known::mark_of;
 use crate::tui::widget::text::{self, bytes, count, list, plural, time};
+
+/// A connection just accepted may be about to be registered.
+const FORGOTTEN_NS: u64 = 50_000_000;
 
 /// The sentences, most telling first.
 pub fn tell(app: &App) -> Vec<String> {
@@ -65,6 +69,7 @@ pub fn tell(app: &App) -> Vec<String> {
     if sleeps {
         // What will never wake it is the first thing to know of a sleep.
         left_over(app, &mut out);
+        unheard(app, &mut out);
     }
     match thread.phase {
         Phase::Running { reg, since } => running(app, thread, reg, since, &mut out),
@@ -90,6 +95,7 @@ pub fn tell(app: &App) -> Vec<String> {
     if !sleeps {
         left_over(app, &mut out);
     }
+    at_end(app, &mut out);
     unseen(app, &mut out);
     outlook(app, thread, &mut out);
     out
@@ -277,7 +283,9 @@ fn asleep(app: &App, since: u64, timeout: i64, out: &mut Vec<String>) {
 fn left_over(app: &App, out: &mut Vec<String>) {
     let regs = kernel::shown(app);
     // A waker's counter may stay as it is: every write to it wakes again.
-    let lies = |r: &&&Registration| r.word == Word::Residual && r.kind != FdKind::Eventfd;
+    let lies = |r: &&&Registration| {
+        r.word == Word::Residual && r.kind != FdKind::Eventfd && !kernel::asks_for_no_input(r)
+    };
     let left: Vec<&&Registration> = regs.iter().filter(lies).collect();
     let Some(reg) = left.first() else { return };
     let unread = match reg.unread {
@@ -294,6 +302,55 @@ fn left_over(app: &App, out: &mut Vec<String>) {
     ));
     if left.len() > 1 {
         out.push(format!("So have {} more.", left.len() - 1));
+    }
+}
+
+/// What no wait will ever tell of, because nobody asked: bytes where only room is wanted, room where only bytes are, and
+/// connections in no interest list.
+fn unheard(app: &App, out: &mut Vec<String>) {
+    let name = |r: &Registration| app.names.name(r.id).to_owned();
+    let regs = kernel::shown(app);
+    let unread =
+        |r: &&&Registration| r.unread.is_some_and(|n| n > 0) && kernel::asks_for_no_input(r);
+    if let Some(reg) = regs.iter().find(unread) {
+        out.push(format!(
+            "{} has {} bytes unread, and its registration does not ask for IN: epoll will never tell of them.",
+            name(reg),
+            count(reg.unread.unwrap_or(0)),
+        ));
+    }
+    let full = |r: &&&Registration| r.word == Word::BlockedOut && r.interest & OUT == 0;
+    if let Some(reg) = regs.iter().find(full) {
+        out.push(format!(
+            "The last write to {} found no room for all of it, and its registration does not ask for OUT: epoll will not \
+             tell when there is room again.",
+            name(reg)
+        ));
+    }
+    let process = app.the_loop().map(|l| l.process);
+    if let Some((fd, name)) = process.and_then(|p| app.model().forgotten(p, FORGOTTEN_NS)) {
+        let name = match name {
+            "" => format!("fd {fd}"),
+            name => format!("fd {fd} ({})", visible(name)),
+        };
+        out.push(format!(
+            "{name} was accepted and stands in no interest list: epoll will never tell of it."
+        ));
+    }
+}
+
+/// The other side has ended its half, which a level-triggered registration tells of at every wait.
+fn at_end(app: &App, out: &mut Vec<String>) {
+    let ended = |r: &&&Registration| {
+        let told = r.interest & IN != 0 && !r.is_edge() && r.word != Word::Disarmed;
+        told && app.model().at_end(r.id)
+    };
+    if let Some(reg) = kernel::shown(app).iter().find(ended) {
+        out.push(format!(
+            "The last read from {} met the end of file, and it is still registered: being level-triggered, it is told again \
+             at every wait until it is closed.",
+            app.names.name(reg.id)
+        ));
     }
 }
 
@@ -363,6 +420,9 @@ fn rest(app: &App, thread: &ThreadState, since: u64, out: &mut Vec<String>) {
         (_, true) => out.push(format!(
             "Every event of this batch {served}; the loop itself runs, for {ran} so far, and will wait again."
         )),
+    }
+    if let Some(call) = in_call(app, thread) {
+        out.push(format!("It is {call}: nobody is served meanwhile."));
     }
     let skipped = names_in(app, thread, ItemState::Skipped);
     if !skipped.is_empty() {
