@@ -30,6 +30,9 @@ fn each_mistake_is_on_the_screen() {
     let dir = tempfile::tempdir().unwrap();
     let program = compiled(dir.path(), "homework", &["-g"]);
     let program = program.to_str().unwrap();
+    let source = include_str!("programs/homework.c");
+    let line = source.lines().position(|l| l.contains("THE READ")).unwrap() + 1;
+    let place = format!("homework.c:{line}");
     for (mistake, all) in [
         ("right", &["2 fds could wake it"][..]),
         (
@@ -58,8 +61,8 @@ fn each_mistake_is_on_the_screen() {
             "no-in",
             &["has 100 bytes unread, and its registration does not ask for IN"],
         ),
-        ("wrong-data", &["in call read on fd 0"]),
-        ("blocking", &["in call read on fd 5"]),
+        ("wrong-data", &["in call read on fd 0", &place]),
+        ("blocking", &["in call read on fd 5", &place]),
     ] {
         says(program, mistake, all);
     }

@@ -19,6 +19,9 @@ use crate::record::wire;
 const MOST_FDS: usize = 16_384;
 /// Registrations looked at, of all epoll descriptors of a process.
 const MOST_REGS: usize = 65_536;
+/// So many times as long as it took is a process that does not run left alone after a look, though for no longer.
+const IDLE_SHARE: u32 = 500;
+const IDLE_LONGEST: Duration = Duration::from_secs(5);
 /// What sock_diag said serves for all processes that are looked at so soon after.
 const FRESH: Duration = Duration::from_millis(50);
 
@@ -61,7 +64,7 @@ pub(super) struct Look {
 /// How it went.
 #[derive(Clone, Debug)]
 pub(super) enum Seen {
-    /// It has not run since the last look.
+    /// It has not run since the last look, which was not long ago.
     Idle,
     /// It has ended.
     Gone,
@@ -79,9 +82,24 @@ pub(super) enum Seen {
     Tree(Vec<Sight>),
 }
 
+/// The last look at a process.
+struct Before {
+    /// What it had run by then.
+    used: (u64, u64),
+    at: Instant,
+    took: Duration,
+}
+
+impl Before {
+    /// Of one that has not run since, only what arrives for it can have changed: that may wait.
+    fn is_enough(&self) -> bool {
+        self.at.elapsed() < self.took.saturating_mul(IDLE_SHARE).min(IDLE_LONGEST)
+    }
+}
+
 /// Looks as long as it is asked to; `tell` is false once nobody wants to know any more.
 pub(super) fn watch(requests: &Receiver<Request>, mut tell: impl FnMut(Look) -> bool) {
-    let mut cpu: HashMap<u32, (u64, u64)> = HashMap::new();
+    let mut before: HashMap<u32, Before> = HashMap::new();
     let mut sockets: Option<(Instant, Arc<Sockets>)> = None;
     let mut surveyor = Surveyor::default();
     let own = procfs::net_namespace(std::process::id() as i32);
@@ -104,15 +122,10 @@ pub(super) fn watch(requests: &Receiver<Request>, mut tell: impl FnMut(Look) -> 
         };
         let pid = process as i32;
         let used = procfs::ran(pid);
-        let idle = used.is_some() && cpu.get(&process) == used.as_ref();
-        let seen = if idle && !anyway {
+        let last = before.get(&process).filter(|last| used == Some(last.used));
+        let seen = if last.is_some_and(Before::is_enough) && !anyway {
             Seen::Idle
         } else {
-            // Read before the look: what it does during it is for the next.
-            match used {
-                Some(used) => cpu.insert(process, used),
-                None => cpu.remove(&process),
-            };
             let abroad = own.is_none() || procfs::net_namespace(pid) != own;
             look(pid, |inodes| {
                 if abroad {
@@ -131,6 +144,15 @@ pub(super) fn watch(requests: &Receiver<Request>, mut tell: impl FnMut(Look) -> 
                 all
             })
         };
+        // What it had run was read before the look: what it does during that is for the next.
+        match (used, &seen) {
+            (None, _) => _ = before.remove(&process),
+            (_, Seen::Idle) => {}
+            (Some(used), _) => {
+                let (at, took) = (Instant::now(), began.elapsed());
+                before.insert(process, Before { used, at, took });
+            }
+        }
         let look = Look {
             pid: process,
             began,
