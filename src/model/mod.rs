@@ -159,7 +159,7 @@ impl Default for Model {
 
 impl Model {
     /// The version of the fold's rules: derived data of another version is rebuilt.
-    pub const VERSION: u32 = 20;
+    pub const VERSION: u32 = 21;
 
     /// A model that has seen nothing.
     pub fn new(config: Config) -> Self {
