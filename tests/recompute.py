@@ -3,7 +3,7 @@ ndjson`, knowing nothing but docs/EXPORT.md, and compared with the report, exact
 import collections, itertools, json, sys
 table, caused, served = collections.defaultdict(lambda: [0, 0, 0]), collections.Counter(), collections.defaultdict(list)
 size, wake, coming, batch, now, room, ctl, told, fds, sends, sending, last, infer, pids, ending = ({} for _ in range(15))
-fresh, marks, gone = {"read": 0, "empty": -1, "pair": None, "item": None, "what": ""}, set(), {"ERR", "HUP", "RDHUP"}
+fresh, marks, gone = {"since": 0, "read": 0, "empty": -1, "pair": None, "item": None, "what": ""}, set(), {"ERR", "HUP", "RDHUP"}
 answers = {"read": {"IN", "PRI"} | gone, "recv": {"IN", "PRI"} | gone, "accept": {"IN", "PRI"} | gone, "write": {"OUT"} | gone, "send": {"OUT"} | gone}
 def add(key, name, ns):
     table[key, name] = [table[key, name][0] + 1, table[key, name][1] + ns, max(table[key, name][2], ns)]
@@ -72,17 +72,17 @@ for e in map(json.loads, open(sys.argv[1])):
     elif kind == "ctl-end" and e["op"] != "del" and e["result"] == 0: ctl[e["epfd"], place, fd["opened"]] = t
     elif kind in ("fd-open", "fd-addr"):
         if kind == "fd-open" and fd["what"]: fd = fds[place] = {**fresh, "opened": fd["opened"] + 1}  # a close nobody saw
-        fd.update({"what": e["what"], "pair": e.get("addresses"), "opened": e.get("generation", fd["opened"])})
+        fd.update({"since": t, "what": e["what"], "pair": e.get("addresses"), "opened": e.get("generation", fd["opened"])})
     elif kind == "close-begin" or kind == "dup-begin" and e["target"] is not None:
         number = place[0], e["target"] if kind == "dup-begin" else place[1]
         ending[e["thread"]] = number, fds.get(number, fd)
-        fds[number] = {**fresh, "opened": fds.get(number, fd)["opened"] + 1}
+        fds[number] = {**fresh, "since": t, "opened": fds.get(number, fd)["opened"] + 1}
     elif kind in ("close-end", "dup-end") and e["thread"] in ending:
         number, before = ending.pop(e["thread"])
         if e.get("error"): fds[number] = before
         else: sends.pop(before["pair"], None)
-    elif kind == "fd-gone": fds[place] = {**fresh, "opened": fd["opened"] + 1}
-    elif kind == "fd-seen": fd["what"] = fd["what"] or e["what"]
+    elif kind == "fd-gone" and fd["since"] < t - e["ago_ns"]: fds[place] = {**fresh, "since": t, "opened": fd["opened"] + 1}
+    elif kind == "fd-seen" and fd["since"] <= t - e["ago_ns"]: fd["what"] = fd["what"] or e["what"]  # else the number means something else by now
     elif kind == "run-end" and e["left"]: batch[seat] = []
     elif kind == "io" and e["op"] in ("read", "recv", "accept"):
         n, fd["read"] = (0 if e["op"] == "accept" else e["result"] or 0), fd["read"] + (0 if e["op"] == "accept" else e["result"] or 0)
