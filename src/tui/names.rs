@@ -120,13 +120,23 @@ pub fn name(reg: &Registration) -> String {
     let raw = if !reg.name.is_empty() {
         given(&visible(&reg.name), reg.kind)
     } else if !reg.addr.is_empty() {
-        address(&visible(&reg.addr))
+        of_kind(&visible(&reg.addr), reg.kind)
     } else if reg.kind != FdKind::Unknown {
         reg.kind.name().to_owned()
     } else {
         format!("fd {}", reg.fd)
     };
     raw.trim().to_owned()
+}
+
+/// A connection whose far side nobody knows any more is none that listens.
+fn of_kind(addr: &str, kind: FdKind) -> String {
+    match addr.strip_suffix('>') {
+        Some(local) if matches!(kind, FdKind::Tcp | FdKind::Unix) => {
+            format!("client of {}", listener(local))
+        }
+        _ => address(addr),
+    }
 }
 
 /// A name as given, unless it was made of addresses: `tcp 127.0.0.1:7001 ← 127.0.0.1:51234` is `:51234`,
@@ -189,6 +199,9 @@ mod tests {
             "10.0.0.2:51234"
         );
         assert_eq!(address("tcp-listen 127.0.0.1:7001>"), "listen :7001");
+        let of = |kind| of_kind("tcp 127.0.0.1:7001>", kind);
+        assert_eq!(of(FdKind::Tcp), "client of :7001");
+        assert_eq!(of(FdKind::TcpListener), "listen :7001");
     }
 
     #[test]
