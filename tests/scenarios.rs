@@ -481,6 +481,7 @@ impl Play {
                 let unread = r.unread.map_or("none".to_owned(), |n| n.to_string());
                 let ready_since = r.ready_since.map_or("none".to_owned(), show);
                 check(&mut k, "state", word(r.word));
+                check(&mut k, "since", time(r.since));
                 check(&mut k, "fidelity", fidelity(r.fidelity));
                 check(
                     &mut k,

@@ -32,6 +32,7 @@ impl Model {
             number,
             site: e.site,
         };
+        self.pass(e.t, number, sink);
         match e.kind {
             Kind::Lost => return self.events_lost(e, at, sink),
             Kind::Anchor | Kind::Output => return,

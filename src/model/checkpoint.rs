@@ -104,6 +104,8 @@ impl Model {
         setup,
         unmatched,
         contradicted,
+        doubtful,
+        doubtful_at,
     );
 
     /// Appends a checkpoint: everything needed to fold on from here.

@@ -81,6 +81,8 @@ pub enum Why {
     Reported,
     /// A wait with room in its batch did not report it.
     NotReported,
+    /// A wait that lasts proves that it is not ready.
+    Slept,
     /// Its handler started.
     Start,
     /// Its handler ended having met EAGAIN, end of file or a short read.

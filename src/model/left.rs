@@ -78,5 +78,7 @@ impl Model {
             _ => (why, fidelity),
         };
         self.show(open.slot, at, why, fidelity, sink);
+        // Another thread of the loop may be asleep in a wait.
+        self.doubt_from(seat.loop_id, at.t);
     }
 }

@@ -148,6 +148,8 @@ pub struct Loop {
     pub(super) room_exit: Option<u64>,
     /// Registrations believed ready in the kernel (slots).
     pub(super) believed: Vec<u32>,
+    /// It is in the model's list of loops to be asked when a wait has lasted.
+    pub(super) doubtful: bool,
     /// Registrations whose state is known (ids), for a loss to turn over.
     pub(super) known: Vec<Id>,
     /// Length of `known` when ended ones were last forgotten.
@@ -211,6 +213,7 @@ impl Loop {
             inferred: false,
             room_exit: None,
             believed: Vec::new(),
+            doubtful: false,
             known: Vec::new(),
             known_live: 0,
             dirty: false,

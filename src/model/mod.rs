@@ -30,6 +30,7 @@ mod handed;
 pub mod histogram;
 mod infer;
 mod io;
+mod lasting;
 mod left;
 mod lonely;
 pub mod loops;
@@ -149,6 +150,9 @@ pub struct Model {
     losses: u64,
     unmatched: u64,
     contradicted: u64,
+    /// Loops where a wait may prove that what is believed ready is not, and the first instant when one does.
+    doubtful: Vec<Id>,
+    doubtful_at: u64,
 }
 
 impl Default for Model {
@@ -204,6 +208,8 @@ impl Model {
             losses: 0,
             unmatched: 0,
             contradicted: 0,
+            doubtful: Vec::new(),
+            doubtful_at: u64::MAX,
         }
     }
 

@@ -233,6 +233,8 @@ impl Model {
         if kernel == Kernel::Ready && !listed {
             l.believed.push(slot);
             reg.s.believed_at = l.believed.len() as u32;
+            let id = l.id;
+            self.doubt_from(id, self.now);
         } else if kernel != Kernel::Ready && listed {
             let at = reg.s.believed_at as usize - 1;
             reg.s.believed_at = 0;

@@ -96,6 +96,7 @@ impl Model {
         if let Some(l) = self.loops.get_mut(seat.loop_id as usize) {
             l.unfinished += 1;
         }
+        self.doubt_from(seat.loop_id, at.t);
     }
 
     pub(super) fn wait_exit<S: Sink + ?Sized>(

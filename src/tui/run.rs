@@ -138,6 +138,7 @@ impl Main {
             if self.idles() && now.duration_since(self.idled) >= IDLE {
                 self.idled = now;
                 self.app.idle = now.duration_since(self.grown).as_nanos() as u64;
+                self.app.player.pass(self.app.idle);
                 self.dirty = true;
             }
             let due = self.drawn.map_or(now, |d| d + FRAME);

@@ -120,6 +120,13 @@ impl Player {
         self.t
     }
 
+    /// The program's state `idle` after the cursor, nothing having been recorded since.
+    pub fn pass(&mut self, idle: u64) {
+        let now = self.t.saturating_add(idle);
+        let folder = &mut self.folder;
+        folder.model.pass(now, folder.next, &mut self.tail);
+    }
+
     /// Number of the first event after the cursor.
     pub fn next(&self) -> u64 {
         self.folder.next
@@ -195,6 +202,7 @@ impl Player {
             self.goal = None;
             if let Some(t) = goal.t {
                 self.t = t.max(self.t);
+                self.pass(0);
             }
         }
         Ok(!done)

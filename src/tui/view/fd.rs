@@ -23,6 +23,7 @@ pub fn why(why: Why) -> &'static str {
         Why::NotReported => "a wait with room did not report it",
         Why::Start => "its handler started",
         Why::Drained => "drained (EAGAIN, end, short read)",
+        Why::Slept => "a wait that lasts has not found it ready",
         Why::LeftData => "its handler ended with data left",
         Why::WriteBlocked => "a write met EAGAIN",
         Why::Skipped => "the program left the batch before its turn",
