@@ -26,6 +26,17 @@ fn is(report: &Value, number: i64, state: &str) -> bool {
     fd(report, number).is_some_and(|f| f["state"] == state)
 }
 
+/// What the first process has open by this number has been seen in another one, too.
+fn is_in_both(file: &str, number: i64) -> bool {
+    let events = run(&["export", file, "--to", "ndjson"]).exits(0).stdout;
+    let seen: Vec<Value> = (events.lines())
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|event: &Value| event["kind"] == "fd-seen" && event["inode"].is_u64())
+        .collect();
+    let here = (seen.iter()).find(|e| e["process"] == 0 && e["fd"] == number);
+    here.is_some_and(|here| (seen.iter()).any(|e| e["process"] != 0 && e["inode"] == here["inode"]))
+}
+
 #[test]
 fn what_a_program_does_behind_the_shims_back_is_seen() {
     let dir = tempfile::tempdir().unwrap();
@@ -73,7 +84,13 @@ fn what_a_program_does_behind_the_shims_back_is_seen() {
         (&"IN|ET".into(), &"inferred".into())
     );
     assert_eq!(fd(&report, 20).unwrap()["fidelity"], "inferred");
-    // What the child was passed becomes known there by its inode; then the close here leaves a ghost.
+    // What the child was passed becomes known there by its inode; then the close here leaves a ghost. The child may be
+    // looked at later than its parent.
+    let begun = Instant::now();
+    while !is_in_both(file.to_str().unwrap(), 24) {
+        assert!(begun.elapsed() < PATIENCE, "not seen in the child");
+        std::thread::sleep(Duration::from_millis(50));
+    }
     writeln!(input, "go").unwrap();
     until("a ghost", &|r| is(r, 24, "ghost"));
     drop(input);

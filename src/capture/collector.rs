@@ -77,6 +77,8 @@ pub(super) struct Collector<G> {
     child_ended: bool,
     finish: bool,
     looked: Instant,
+    /// The pause before the last pass.
+    pause: Duration,
     /// The last sleep ended early; and there was nothing to be had then.
     rung: bool,
     rung_for_nothing: bool,
@@ -98,6 +100,7 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
             child_ended: false,
             finish: false,
             looked: Instant::now(),
+            pause: Duration::ZERO,
             rung: false,
             rung_for_nothing: false,
             looks,
@@ -128,8 +131,8 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            let pause = self.pass();
-            next = Instant::now() + pause;
+            self.pause = self.pass();
+            next = Instant::now() + self.pause;
         }
         self.end()
     }
@@ -278,7 +281,7 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
             self.look_for_ended();
             self.looks.plan(self.alive.keys().copied(), pass.now);
         }
-        pass.pause
+        pass.calm_pause(self.pause)
     }
 
     /// Forked children come without a word: they show themselves by what they push.

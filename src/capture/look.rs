@@ -138,7 +138,7 @@ pub(super) fn watch(requests: &Receiver<Request>, mut tell: impl FnMut(Look) -> 
                 {
                     return Arc::clone(all);
                 }
-                let all = sockdiag::ours().unwrap_or_else(|_| sockdiag::of_namespace(pid));
+                let all = sockdiag::ours(inodes).unwrap_or_else(|_| sockdiag::of_namespace(pid));
                 let all = Arc::new(all);
                 sockets = Some((began, Arc::clone(&all)));
                 all

@@ -23,6 +23,12 @@ pub struct Pass {
 const LONGEST: Duration = Duration::from_millis(64);
 /// The pause while events come.
 pub(super) const SHORTEST: Duration = Duration::from_millis(2);
+/// The same where a ring that fills up wakes us, and none does.
+#[cfg(feature = "cli")] // only a session's collector is woken
+const CALM: Duration = Duration::from_millis(8);
+/// As much of a ring, in 1/256, as may fill in a pause: a quarter of the quarter at which it wakes us.
+#[cfg(feature = "cli")]
+const CALM_FILL: u32 = 16;
 /// The pause when records have been taken out but not yet released.
 pub(super) const HOLDING: Duration = Duration::from_millis(16);
 
@@ -41,5 +47,75 @@ impl Pass {
         } else {
             (before.max(SHORTEST) * 2).min(LONGEST)
         }
+    }
+
+    /// The pause for a collector that is woken when a ring fills up: while events come, as long as lets the fullest ring
+    /// fill by no more than [`CALM_FILL`] at the rate of the pause `before`. A pass costs as much as hundreds of events.
+    #[cfg(feature = "cli")]
+    pub(super) fn calm_pause(&self, before: Duration) -> Duration {
+        if self.pause != SHORTEST {
+            return self.pause;
+        }
+        let fill = u32::try_from(self.fullest).unwrap_or(u32::MAX).max(1);
+        (before.max(SHORTEST) * CALM_FILL / fill).clamp(SHORTEST, CALM)
+    }
+}
+
+#[cfg(all(test, feature = "cli"))]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// What comes of passes that each find the fullest ring so full, in 1/256 for each millisecond of the pause before.
+    fn settled(a_ms: u64) -> Duration {
+        let mut pause = SHORTEST;
+        let mut calm = SHORTEST;
+        for _ in 0..8 {
+            let fullest = a_ms * calm.as_millis() as u64;
+            let mut pass = Pass {
+                records: 1000,
+                fullest,
+                ..Pass::default()
+            };
+            pause = pass.next_pause(pause);
+            pass.pause = pause;
+            calm = pass.calm_pause(calm);
+        }
+        calm
+    }
+
+    #[test]
+    fn passes_are_rare_while_no_ring_fills_up() {
+        assert_eq!(settled(0), CALM);
+        assert_eq!(settled(2), CALM);
+        assert_eq!(settled(4), ms(4));
+        assert_eq!(settled(8), SHORTEST);
+        assert_eq!(settled(20), SHORTEST);
+    }
+
+    #[test]
+    fn a_ring_that_fills_up_and_one_that_is_silent_are_not_slept_over() {
+        let full = Pass {
+            records: 1000,
+            fullest: 64,
+            pause: Duration::ZERO,
+            ..Pass::default()
+        };
+        assert_eq!(full.calm_pause(CALM), Duration::ZERO);
+        let silent = Pass {
+            pause: LONGEST,
+            ..Pass::default()
+        };
+        assert_eq!(silent.calm_pause(CALM), LONGEST);
+        // After a silence, whatever its length, a ring that hardly fills.
+        let waking = Pass {
+            records: 20,
+            pause: SHORTEST,
+            ..Pass::default()
+        };
+        assert_eq!(waking.calm_pause(LONGEST), CALM);
     }
 }

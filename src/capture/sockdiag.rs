@@ -1,4 +1,4 @@
-//! What the kernel's sock_diag says of all sockets of our network namespace: addresses and bytes not read yet, by inode.
+//! What the kernel's sock_diag says of the sockets of our network namespace: addresses and bytes not read yet, by inode.
 //! A process of another namespace is asked through its own /proc/PID/net, where the figures are the same.
 //! Step: **event → ring** (names and unread bytes for the collector's own events).
 
@@ -31,41 +31,62 @@ const BUFFER: usize = 64 << 10;
 /// sock_diag's state for one that listens (TCP_LISTEN), also of Unix sockets.
 const LISTENS: u8 = 10;
 
+/// States, as bits, of TCP sockets that may be somebody's: all but those that wait out their time (TCP_TIME_WAIT), of which
+/// a server with short connections leaves tens of thousands, and those not yet accepted (TCP_SYN_RECV, TCP_NEW_SYN_RECV).
+const OWNED: u32 = !(1 << 6 | 1 << 3 | 1 << 12);
+
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const SHOW: u32 = 1 | 4 | 0x10; // UDIAG_SHOW_NAME, _PEER, _RQLEN
 
-/// All sockets of our namespace.
-pub fn ours() -> io::Result<Sockets> {
+/// The tables of sockets, the cheapest first. The kernel goes through all connections, of which its table may have room
+/// for hundreds of thousands, once for each of the two families of TCP.
+const TABLES: [(i32, i32, FdKind); 5] = [
+    (libc::AF_UNIX, 0, FdKind::Unix),
+    (libc::AF_INET, libc::IPPROTO_TCP, FdKind::Tcp),
+    (libc::AF_INET6, libc::IPPROTO_TCP, FdKind::Tcp),
+    (libc::AF_INET, libc::IPPROTO_UDP, FdKind::Udp),
+    (libc::AF_INET6, libc::IPPROTO_UDP, FdKind::Udp),
+];
+
+/// The sockets of our namespace, of table after table until all that are wanted, by inode, are among them.
+pub fn ours(wanted: &[u64]) -> io::Result<Sockets> {
     let socket = open()?;
     let mut all = Sockets::new();
-    for family in [libc::AF_INET, libc::AF_INET6] {
-        for (protocol, kind) in [
-            (libc::IPPROTO_TCP, FdKind::Tcp),
-            (libc::IPPROTO_UDP, FdKind::Udp),
-        ] {
-            let mut ask = vec![0; 56];
-            ask[0] = family as u8;
-            ask[1] = protocol as u8;
-            ask[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
-            dump(&socket, &ask, |answer| {
-                if all.len() < MOST {
-                    all.extend(inet(answer, kind));
-                }
-            })?;
+    for (family, protocol, kind) in TABLES {
+        if wanted.iter().all(|inode| all.contains_key(inode)) {
+            break;
+        }
+        match family {
+            libc::AF_UNIX => add_unix(&socket, &mut all)?,
+            _ => {
+                let mut ask = vec![0; 56];
+                ask[0] = family as u8;
+                ask[1] = protocol as u8;
+                ask[4..8].copy_from_slice(&OWNED.to_ne_bytes());
+                dump(&socket, &ask, |answer| {
+                    if all.len() < MOST {
+                        all.extend(inet(answer, kind));
+                    }
+                })?;
+            }
         }
     }
+    Ok(all)
+}
+
+fn add_unix(socket: &OwnedFd, all: &mut Sockets) -> io::Result<()> {
     let mut ask = vec![0; 24];
     ask[0] = libc::AF_UNIX as u8;
     ask[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
     ask[12..16].copy_from_slice(&SHOW.to_ne_bytes());
     let mut unix = Vec::new();
-    dump(&socket, &ask, |answer| {
+    dump(socket, &ask, |answer| {
         if unix.len() < MOST {
             unix.extend(Unix::parse(answer));
         }
     })?;
-    pair_up(&unix, &mut all);
-    Ok(all)
+    pair_up(&unix, all);
+    Ok(())
 }
 
 fn open() -> io::Result<OwnedFd> {
@@ -174,6 +195,10 @@ fn inet(body: &[u8], kind: FdKind) -> Option<(u64, Socket)> {
     let local = SocketAddr::new(address(8)?, port(4)?);
     let peer = SocketAddr::new(address(24)?, port(6)?);
     let (unread, inode) = (u32_at(body, 56)?, u32_at(body, 68)?);
+    if inode == 0 {
+        // Closed by its owner, and not by the kernel yet.
+        return None;
+    }
     Some((
         u64::from(inode),
         socket(kind, local, peer, state == LISTENS, unread),
@@ -343,13 +368,14 @@ mod tests {
         client.write_all(b"seven!!").unwrap();
         let (mut left, right) = UnixStream::pair().unwrap();
         left.write_all(b"abc").unwrap();
+        let wanted = [inode(&server), inode(&listener), inode(&right)];
         let want = format!(
             "tcp {}>{}",
             server.local_addr().unwrap(),
             client.local_addr().unwrap()
         );
         for (all, unix) in [
-            (ours().unwrap(), true),
+            (ours(&wanted).unwrap(), true),
             (of_namespace(std::process::id() as i32), false),
         ] {
             let found = &all[&inode(&server)];
@@ -364,6 +390,29 @@ mod tests {
                 assert_eq!(found.text, b"unix >");
             }
         }
+    }
+
+    #[test]
+    fn tables_are_asked_until_all_that_is_wanted_is_known() {
+        let (_left, right) = UnixStream::pair().unwrap();
+        let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let udp6 = std::net::UdpSocket::bind("[::1]:0").ok();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let only = ours(&[inode(&right)]).unwrap();
+        assert!(only.contains_key(&inode(&right)) && !only.contains_key(&inode(&listener)));
+        let more = ours(&[inode(&right), inode(&listener)]).unwrap();
+        assert_eq!(more[&inode(&listener)].kind, FdKind::TcpListener);
+        assert!(!more.contains_key(&inode(&udp)));
+        let wanted: Vec<u64> = udp6.iter().chain([&udp]).map(inode).collect();
+        let last = ours(&wanted).unwrap();
+        assert!(wanted.iter().all(|inode| last[inode].kind == FdKind::Udp));
+        // What is nobody's socket is looked for everywhere.
+        let all = ours(&[0]).unwrap();
+        assert!(
+            [inode(&right), inode(&udp), inode(&listener)]
+                .iter()
+                .all(|i| all.contains_key(i))
+        );
     }
 
     #[test]
