@@ -69,13 +69,6 @@ def holds(pid, what):
     return count
 
 
-def stolen():
-    """Ticks that the machine's processors worked for others than us: nice, and what the hypervisor took."""
-    with open("/proc/stat") as file:
-        ticks = [int(field) for field in file.readline().split()[1:]]
-    return sum(ticks[:3]) + sum(ticks[5:7]), ticks[7]
-
-
 def load():
     return os.getloadavg()[0]
 
