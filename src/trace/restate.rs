@@ -60,6 +60,8 @@ struct Process {
     fds: BTreeMap<i32, Descriptor>,
     /// How many times each number has been opened.
     generations: BTreeMap<i32, u64>,
+    /// When each number last came to mean something else: what /proc showed before says nothing.
+    since: BTreeMap<i32, u64>,
     /// (epfd, fd) → the begin and end of the call that made it what it is.
     registrations: BTreeMap<(i32, i32), (Event, Event)>,
     handlers: BTreeMap<(i32, u64), Event>,
@@ -276,6 +278,7 @@ impl Process {
                     self.generations.get(&e.fd).map_or(1, |g| g + 1)
                 };
                 self.generations.insert(e.fd, generation);
+                self.since.insert(e.fd, e.t);
                 self.fds.insert(
                     e.fd,
                     Descriptor {
@@ -284,11 +287,15 @@ impl Process {
                     },
                 );
             }
-            FdCloseBegin => self.close(e.fd),
+            FdCloseBegin => {
+                self.close(e.fd);
+                self.since.insert(e.fd, e.t);
+            }
             DupEnd if e.x >= 0 && e.x != e.fd => {
                 let copy = self.fds.get(&e.fd).cloned().unwrap_or_default();
                 self.close(e.x);
                 *self.generations.entry(e.x).or_insert(0) += 1;
+                self.since.insert(e.x, e.t);
                 let open = copy.open.map(|o| Event {
                     fd: e.x,
                     x: e.fd,
@@ -296,7 +303,7 @@ impl Process {
                 });
                 self.fds.insert(e.x, Descriptor { open, ..copy });
             }
-            FdSeen => {
+            FdSeen if self.changed(e.fd) <= e.t.saturating_sub(e.y) => {
                 let descriptor = self.fds.entry(e.fd).or_default();
                 if descriptor.open.is_none() {
                     // Nobody told of its open; from here on this does.
@@ -313,7 +320,10 @@ impl Process {
                     descriptor.seen = Some(Said::new(e, text));
                 }
             }
-            FdGone => self.close(e.fd),
+            FdGone if self.changed(e.fd) < e.t.saturating_sub(e.y) => {
+                self.close(e.fd);
+                self.since.insert(e.fd, e.t);
+            }
             RegSeen => {
                 let begin = Event {
                     kind: CtlBegin,
@@ -353,6 +363,10 @@ impl Process {
             }
             _ => {}
         }
+    }
+
+    fn changed(&self, fd: i32) -> u64 {
+        self.since.get(&fd).copied().unwrap_or(0)
     }
 
     fn registered(&mut self, end: &Event, begun: Option<Event>) {
