@@ -98,6 +98,10 @@ for e in map(json.loads, open(sys.argv[1])):
         for i in (i for b in batch.values() for i in b if i is to["item"] and i["bounded"] and e["from_ns"] <= i["told"] and e["to_ns"] >= i["ready"][0]):
             bracket(i, *sends[pair][-1])
     if kind in ("wait-exit", "ready") and coming[seat] == len(batch[seat]) < size[seat]: room[key[0]] = t  # the whole batch, and room for more
+    if e.get("late") and kind in ("wait-exit", "ready", "run-begin", "run-end"): room.pop(key[0], 0)
+    if e.get("late") and e.get("fd") is not None and kind != "run-end":  # what was known of it is in doubt
+        known, fd["empty"] = (e["fd"], e.get("generation") or fd["opened"]), -1
+        told, ctl = {k: v for k, v in told.items() if k[1:] != known}, {k: v for k, v in ctl.items() if (k[1], k[2]) != (place, known[1])}
 report, wrong, rows = json.load(open(sys.argv[2])), [], collections.defaultdict(list)
 for f in report["fds"]: rows[f["loop"], f["fd"], f["generation"]].append(f)
 for key, same in rows.items():  # registered again after a DEL it has a row of its own

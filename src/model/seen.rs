@@ -167,6 +167,8 @@ impl Model {
             self.link_data(slot);
         } else if self.slot(process, e.fd).since > seen || self.ctl_under_way(process, e.fd) {
             return;
+        } else if self.told_by_another(loop_id, e) {
+            return;
         } else if self.slot(process, e.fd).desc == NONE {
             return self.ghost_seen(loop_id, process, e, mask, at, sink);
         } else {
@@ -228,6 +230,13 @@ impl Model {
         );
     }
 
+    /// A process that shares the epoll instance registered this number of its own table, with this data word: what the number
+    /// means here is another matter.
+    fn told_by_another(&self, loop_id: Id, e: &Event) -> bool {
+        let known = (self.loops.get(loop_id as usize)).map_or(NONE, |l| l.data.get(e.arg));
+        self.regs.get(known).is_some_and(|r| r.fd == e.fd)
+    }
+
     /// A registration whose number is closed: a copy of the description elsewhere keeps it.
     fn ghost_seen<S: Sink + ?Sized>(
         &mut self,
@@ -238,10 +247,6 @@ impl Model {
         at: At,
         sink: &mut S,
     ) {
-        let known = (self.loops.get(loop_id as usize)).map_or(NONE, |l| l.data.get(e.arg));
-        if self.regs.get(known).is_some_and(|r| r.fd == e.fd) {
-            return;
-        }
         let slot = self.birth(
             &Birth {
                 loop_id,

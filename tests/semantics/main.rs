@@ -73,7 +73,9 @@ fn checks(name: &str, mut each: impl FnMut(&Truth, &Model)) -> Words {
             }
         }
     }
-    assert_eq!(truths.count(), 0, "a mark for each truth");
+    // A storm may outrun the collector; the loss is told.
+    let missing = truths.count();
+    assert!(missing == 0 || model.lost() > 0, "{missing} marks are missing");
     words
 }
 
