@@ -165,9 +165,10 @@ impl Model {
                 reg.data = e.arg;
             }
             self.link_data(slot);
-        } else if self.slot(process, e.fd).since > seen || self.ctl_under_way(process, e.fd) {
-            return;
-        } else if self.told_by_another(loop_id, e) {
+        } else if self.slot(process, e.fd).since > seen
+            || self.ctl_under_way(process, e.fd)
+            || self.told_by_another(loop_id, e)
+        {
             return;
         } else if self.slot(process, e.fd).desc == NONE {
             return self.ghost_seen(loop_id, process, e, mask, at, sink);

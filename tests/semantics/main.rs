@@ -75,7 +75,10 @@ fn checks(name: &str, mut each: impl FnMut(&Truth, &Model)) -> Words {
     }
     // A storm may outrun the collector; the loss is told.
     let missing = truths.count();
-    assert!(missing == 0 || model.lost() > 0, "{missing} marks are missing");
+    assert!(
+        missing == 0 || model.lost() > 0,
+        "{missing} marks are missing"
+    );
     words
 }
 
