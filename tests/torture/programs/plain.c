@@ -3,10 +3,15 @@
 #include "calls.h"
 #include <pthread.h>
 
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+
 static void *thread(void *unused) {
     for (int i = 0; i < 20; i++) {
         free(malloc(100000));
+        /* One at a time: it closes numbers and looks whether they are closed. */
+        pthread_mutex_lock(&turn);
         every_call();
+        pthread_mutex_unlock(&turn);
     }
     return unused;
 }
