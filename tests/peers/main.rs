@@ -116,6 +116,9 @@ fn holds(peer: &Peer) {
         "{}: {kernel:?}",
         peer.name
     );
+    // All of it was seen, so nothing may be called unseen while it ran.
+    let said = running.said();
+    assert!(!said.contains("cannot be seen"), "{}: {said}", peer.name);
     let nameless = recorded.nameless();
     assert!(nameless.is_empty(), "{}: {nameless:#?}", peer.name);
     let screen = recorded.screen(peer.kind);
