@@ -47,8 +47,12 @@ static long raw(unsigned long flags, char *stack, int (*run)(void *), void *argu
     return result;
 }
 
+/* Opened before the thread begins, so that its number is the same in every run: what unshare(CLONE_FILES) leaves of it in
+   the main thread's table is shown at the end. */
+static int pushed;
+
 static void *pusher(void *stop) {
-    int fd = eventfd(0, 0);
+    int fd = pushed;
     uint64_t one = 1;
     while (!__atomic_load_n((int *)stop, __ATOMIC_RELAXED)) {
         assert(write(fd, &one, 8) == 8);
@@ -64,6 +68,7 @@ int main(void) {
     for (int i = 0; i < 4; i++)
         stacks[i] = (char *)mmap(0, 1 << 16, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + (1 << 16);
     keep = eventfd(0, 0);
+    pushed = eventfd(0, 0);
     pthread_create(&thread, 0, pusher, &stop);
     unsigned long flags[] = {SIGCHLD, SIGCHLD | CLONE_VM, SIGCHLD | CLONE_VM | CLONE_VFORK, SIGCHLD | CLONE_FILES,
                              SIGCHLD | CLONE_VM | CLONE_FILES | CLONE_FS | CLONE_SIGHAND, SIGCHLD | CLONE_FS};
