@@ -37,8 +37,15 @@ fn fresh_recording(demo: &demos::Demo, file: &std::path::Path) {
     let report = run(&["report", name]).exits(0);
     let same = ended.stdout.starts_with(&report.stdout);
     assert!(same, "{}\n{}", ended.stdout, report.stdout);
+    names_its_file(demo, &report.stdout);
     let info = run(&["info", name]).exits(0);
     assert!(info.stdout.contains(demo.file), "{}", info.stdout);
+}
+
+/// A call site is told as a person would type it.
+fn names_its_file(demo: &demos::Demo, report: &str) {
+    let sites = report.matches(demo.file).count();
+    assert!(sites > 0 && !report.contains("/../"), "{report}");
 }
 
 #[test]
@@ -48,6 +55,7 @@ fn shipped_recordings() {
             let args = [&[demo.name, "--recorded", "--no-ui"], fixed].concat();
             let ended = self::demo(&args).exits(0);
             assert!(!ended.stdout.contains("  NO  "), "{}", ended.stdout);
+            names_its_file(demo, &ended.stdout);
         }
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("copy.lscope");

@@ -64,8 +64,10 @@ pub(super) fn id(here: &Here, site: &'static Location<'static>) -> u16 {
 #[cold]
 fn tell(here: &Here, id: u16, site: &Location<'_>, entry: &Entry) {
     let mut text = StackText::new();
+    // The compiler names a file by the way it came to it, `src/../demos/a.rs` for a module with a `#[path]`.
+    text.push_path(site.file());
     // Writing to a StackText cannot fail; what is too long is cut by the push.
-    let _ = write!(text, "{}:{}:{}", site.file(), site.line(), site.column());
+    let _ = write!(text, ":{}:{}", site.line(), site.column());
     let name = Rec {
         ticks: here.now(),
         kind: Kind::Name,

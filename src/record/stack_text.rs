@@ -59,11 +59,74 @@ impl StackText {
             self.len += len;
         }
     }
+
+    /// Appends a path without `.`, and without each `..` together with what it leaves: of `src/../demos/a.rs` comes
+    /// `demos/a.rs`.
+    pub fn push_path(&mut self, path: &str) {
+        if path.starts_with('/') {
+            self.push_bytes(b"/");
+        }
+        let start = self.len;
+        // Parts written from `start` on that a `..` can still take back.
+        let mut named = 0;
+        for part in path.split('/') {
+            match part {
+                "" | "." => {}
+                ".." if named > 0 => {
+                    named -= 1;
+                    let written = self.bytes.get(start..self.len).unwrap_or(&[]);
+                    self.len = start + written.iter().rposition(|b| *b == b'/').unwrap_or(0);
+                }
+                ".." if path.starts_with('/') => {}
+                part => {
+                    if self.len > start {
+                        self.push_bytes(b"/");
+                    }
+                    self.push_bytes(part.as_bytes());
+                    named += usize::from(part != "..");
+                }
+            }
+        }
+    }
 }
 
 impl fmt::Write for StackText {
     fn write_str(&mut self, s: &str) -> fmt::Result {
         self.push_bytes(s.as_bytes());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_written_the_short_way() {
+        for (path, short) in [
+            ("src/../demos/greedy_fd.rs", "demos/greedy_fd.rs"),
+            ("src/main.rs", "src/main.rs"),
+            ("./src//a/./b/../../main.rs", "src/main.rs"),
+            ("../other/src/lib.rs", "../other/src/lib.rs"),
+            ("a/../../b.rs", "../b.rs"),
+            ("/build/src/../demos/a.rs", "/build/demos/a.rs"),
+            ("/../a.rs", "/a.rs"),
+            ("a/..", ""),
+            ("", ""),
+        ] {
+            let mut text = StackText::new();
+            text.push_bytes(b"at ");
+            text.push_path(path);
+            let told = text.as_bytes().strip_prefix(b"at ");
+            assert_eq!(told, Some(short.as_bytes()), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_too_long_is_cut() {
+        let long = "x/".repeat(MAX_TEXT) + &"../".repeat(MAX_TEXT) + "y";
+        let mut text = StackText::new();
+        text.push_path(&long);
+        assert!(text.as_bytes().len() <= ROOM);
     }
 }
