@@ -348,10 +348,10 @@ impl Play {
                 e.fd = k.need("fd") as i32;
                 e.y = k.need("ep") as u64;
                 e.aux = k.number("ago").unwrap_or(0) as u16;
+                e.arg = k.number("data").unwrap_or(i64::from(e.fd)) as u64;
                 if verb == "seen-reg" {
                     e.kind = Kind::RegSeen;
                     e.x = mask(k.text("mask").unwrap_or("IN")) as i32;
-                    e.arg = k.number("data").unwrap_or(i64::from(e.fd)) as u64;
                 }
             }
             "name" => {

@@ -108,6 +108,13 @@ impl Drain {
         self.merge.counts()
     }
 
+    /// The clock, and what it means in nanoseconds since the start.
+    #[cfg(feature = "cli")] // only a session looks at processes
+    pub(super) fn reading(&mut self) -> (u64, u64) {
+        let ticks = self.clock.now();
+        (ticks, self.merge.converter().ns(ticks))
+    }
+
     /// Nanoseconds since the start.
     pub fn now(&mut self) -> u64 {
         let now = self.clock.now();
@@ -148,10 +155,13 @@ impl Drain {
 
     /// Writes an event of the collector's own, about nobody or about a process, stamped now.
     pub fn note(&mut self, pid: Option<u32>, rec: Rec, text: &[u8]) {
-        let rec = Rec {
-            ticks: self.clock.now(),
-            ..rec
-        };
+        let ticks = self.clock.now();
+        self.note_at(pid, rec, text, ticks);
+    }
+
+    /// The same, stamped with a reading of the clock since the last pass.
+    pub(super) fn note_at(&mut self, pid: Option<u32>, rec: Rec, text: &[u8], ticks: u64) {
+        let rec = Rec { ticks, ..rec };
         self.merge.note(pid, &rec, text, &mut Proc::default());
     }
 

@@ -44,6 +44,8 @@ pub(super) struct Process {
     /// The shim pushes for it: it says nothing of addresses and paths.
     pub shim: bool,
     pub fds: HashMap<i32, Fd>,
+    /// When closed numbers were closed: a look that began before says nothing of them.
+    pub closed: HashMap<i32, u64>,
     /// (fd, epfd)
     pub regs: BTreeMap<(i32, i32), Reg>,
     /// Something happened that does not fit: look again soon.
@@ -182,6 +184,7 @@ impl Known {
             pid: e.x as u32,
             shim: e.aux == Source::Preload as u16,
             fds,
+            closed: HashMap::new(),
             regs,
             surprised: true,
             unnamed: false,
@@ -257,12 +260,18 @@ pub(super) fn hash(text: &[u8]) -> u64 {
 }
 
 impl Process {
+    /// When a number last came to mean something else, or nothing.
+    pub fn since(&self, fd: i32) -> Option<u64> {
+        let open = self.fds.get(&fd).map(|fd| fd.since);
+        open.or_else(|| self.closed.get(&fd).copied())
+    }
+
     fn change(&mut self, e: &Event, text: &[u8]) {
         match e.kind {
             Kind::FdOpen | Kind::FdSeen => {
                 let was = self.fds.get(&e.fd).copied();
                 if e.kind == Kind::FdOpen {
-                    self.close(e.fd);
+                    self.close(e.fd, e.t);
                     self.unnamed = true;
                 }
                 let known = was.filter(|_| e.kind == Kind::FdSeen).unwrap_or_default();
@@ -282,10 +291,10 @@ impl Process {
                     self.fds.insert(e.fd, fd);
                 }
             }
-            Kind::FdCloseBegin | Kind::FdGone => self.close(e.fd),
+            Kind::FdCloseBegin | Kind::FdGone => self.close(e.fd, e.t),
             Kind::FdCloseEnd | Kind::DupEnd if e.x < 0 => self.surprised = true,
             Kind::DupEnd if e.x != e.fd => {
-                self.close(e.x);
+                self.close(e.x, e.t);
                 let from = self.fds.get(&e.fd).copied().unwrap_or_default();
                 self.fds.insert(e.x, Fd { since: e.t, ..from });
             }
@@ -342,8 +351,11 @@ impl Process {
         }
     }
 
-    fn close(&mut self, fd: i32) {
+    fn close(&mut self, fd: i32, t: u64) {
         self.fds.remove(&fd);
+        if self.closed.len() < MOST {
+            self.closed.insert(fd, t);
+        }
         let keys = self.regs.range((fd, i32::MIN)..=(fd, i32::MAX));
         let keys: Vec<(i32, i32)> = keys.map(|(key, _)| *key).collect();
         for key in keys {

@@ -121,13 +121,15 @@ impl Looks {
         let Some(process) = self.known.process(look.pid) else {
             return;
         };
+        // All of it at one instant: nobody may take what was seen for newer than it is.
+        let (ticks, now) = drain.reading();
         let ago = u64::try_from(look.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let when = When {
-            began: drain.now().saturating_sub(ago),
+            began: now.saturating_sub(ago),
             ago,
         };
         for (rec, text) in reconcile::differences(process, numbers, fds, regs, when) {
-            drain.note(Some(look.pid), rec, &text);
+            drain.note_at(Some(look.pid), rec, &text, ticks);
         }
     }
 

@@ -56,7 +56,8 @@ pub(super) fn differences(
     for seen in fds {
         let old = known.fds.get(&seen.fd);
         let wanted = known.shim || old.is_some() || registered.contains(&seen.fd);
-        if wanted && old.is_none_or(|old| says_more(old, seen, when)) {
+        let older = known.since(seen.fd).is_none_or(|t| t < when.began);
+        if wanted && older && old.is_none_or(|old| says_more(old, seen)) {
             let rec = Rec {
                 aux: seen.kind.code(),
                 arg: seen.inode,
@@ -98,10 +99,7 @@ fn fd_rec(kind: Kind, fd: i32, when: When) -> Rec {
 }
 
 /// The look shows something else than is known, or something that is not known yet.
-fn says_more(old: &Fd, seen: &SeenFd, when: When) -> bool {
-    if old.since >= when.began {
-        return false;
-    }
+fn says_more(old: &Fd, seen: &SeenFd) -> bool {
     let other = old.inode != 0 && seen.inode != 0 && old.inode != seen.inode;
     let kind = old.kind.is_none() && seen.kind != FdKind::Unknown;
     let differs =
@@ -144,7 +142,7 @@ fn registrations(known: &Process, regs: &[(i32, Vec<Tfd>)], when: When, told: &m
             let mask = seen.mask & !ADDED;
             let disarmed = mask & ONESHOT != 0 && mask & !MODES == 0;
             let newer = |since: u64| since >= when.began;
-            if known.fds.get(&seen.fd).is_some_and(|fd| newer(fd.since)) {
+            if known.since(seen.fd).is_some_and(newer) {
                 continue;
             }
             if let Some(old) = known.regs.get(&(seen.fd, *epfd)) {
@@ -163,7 +161,13 @@ fn registrations(known: &Process, regs: &[(i32, Vec<Tfd>)], when: When, told: &m
         let lost = known.regs.iter().filter(|((fd, at), old)| {
             at == epfd && old.since < when.began && !times.contains_key(fd)
         });
-        told.extend(lost.map(|((fd, _), _)| (rec(Kind::RegGone, *fd, *epfd), Vec::new())));
+        told.extend(lost.map(|((fd, _), old)| {
+            let rec = Rec {
+                arg: old.data,
+                ..rec(Kind::RegGone, *fd, *epfd)
+            };
+            (rec, Vec::new())
+        }));
     }
 }
 
@@ -300,6 +304,29 @@ mod tests {
                 .iter()
                 .all(|k| k.1 != 5)
         );
+    }
+
+    #[test]
+    fn a_look_from_before_a_close_says_nothing_of_the_number() {
+        let mut process = Process {
+            shim: true,
+            ..Process::default()
+        };
+        let fds = [seen(5, FdKind::Tcp, 9, "tcp a>b")];
+        let regs = [(
+            3,
+            vec![Tfd {
+                fd: 5,
+                mask: 0x19,
+                data: 5,
+            }],
+        )];
+        process.closed.insert(5, 1_000);
+        assert!(differences(&process, &[3, 5], &fds, &regs, WHEN).is_empty());
+        // Closed before the look: somebody else holds what is registered.
+        process.closed.insert(5, 999);
+        let told = differences(&process, &[3], &[], &regs, WHEN);
+        assert_eq!(kinds(&told), [(Kind::RegSeen, 5)]);
     }
 
     #[test]

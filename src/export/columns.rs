@@ -230,10 +230,10 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
         Kind::RegSeen | Kind::RegGone => {
             j.field("epfd", e.y as i32).field("fd", e.fd);
             if e.kind == Kind::RegSeen {
-                j.field("interest", &names::mask(e.x as u32))
-                    .field("data", e.arg);
+                j.field("interest", &names::mask(e.x as u32));
             }
-            j.field("ago_ns", u64::from(e.aux) * 1_000_000);
+            j.field("data", e.arg)
+                .field("ago_ns", u64::from(e.aux) * 1_000_000);
         }
         Kind::Setup => {
             let mut parts = text.split(|b| *b == 0);

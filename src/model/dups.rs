@@ -113,7 +113,18 @@ impl Model {
             }
             self.epoch += u64::from(d.loop_id.is_some());
         }
-        // A ghost of this very number is within reach again: the kernel's key is (description, number).
+        self.within_reach(process, fd, desc, at, sink);
+    }
+
+    /// A ghost of this very number is within reach again: the kernel's key is (description, number).
+    pub(super) fn within_reach<S: Sink + ?Sized>(
+        &mut self,
+        process: Id,
+        fd: i32,
+        desc: u32,
+        at: At,
+        sink: &mut S,
+    ) {
         for slot in self.regs_of(desc) {
             if let Some(reg) = self.regs.get_mut(slot)
                 && reg.fd == fd

@@ -78,6 +78,13 @@ impl FdTable {
         self.dense.len() + self.sparse.len()
     }
 
+    /// What referred to one description refers to another: the number means what it has meant all the time.
+    pub fn rename(&mut self, from: u32, to: u32) {
+        let all = self.dense.iter_mut().chain(self.sparse.values_mut());
+        all.filter(|slot| slot.desc == from)
+            .for_each(|slot| slot.desc = to);
+    }
+
     /// The open numbers, smallest first.
     pub fn open(&self) -> Vec<(i32, FdSlot)> {
         let dense = self.dense.iter().enumerate();

@@ -57,6 +57,7 @@ pub mod tasks;
 pub mod timerfds;
 pub mod timers;
 mod turn;
+mod unite;
 mod wait;
 
 pub use blame::blame;
@@ -163,7 +164,7 @@ impl Default for Model {
 
 impl Model {
     /// The version of the fold's rules: derived data of another version is rebuilt.
-    pub const VERSION: u32 = 23;
+    pub const VERSION: u32 = 24;
 
     /// A model that has seen nothing.
     pub fn new(config: Config) -> Self {

@@ -61,19 +61,33 @@ impl Model {
             }
         }
         let mut desc = self.slot(process, e.fd).desc;
-        if desc == NONE {
-            desc = match self.inodes.get(&e.arg).copied() {
-                Some(desc) if is_socket(kind) || kind == FdKind::Unknown => {
-                    self.alias(process, e.fd, desc, at, sink);
-                    desc
-                }
-                _ => match self.new_desc(process, e.fd, kind, None) {
-                    Some((desc, _)) => desc,
-                    None => return,
-                },
-            };
+        match self.elsewhere(kind, e.arg) {
+            Some(known) if desc == NONE => {
+                self.alias(process, e.fd, known, at, sink);
+                desc = known;
+            }
+            // Told of as something new by who got it through a socket, and it is not.
+            Some(known) if known != desc => {
+                self.unite(desc, known, at, sink);
+                self.within_reach(process, e.fd, known, at, sink);
+                desc = known;
+            }
+            None if desc == NONE => {
+                let Some((new, _)) = self.new_desc(process, e.fd, kind, None) else {
+                    return;
+                };
+                desc = new;
+            }
+            _ => {}
         }
         self.describe(desc, kind, e.arg, text);
+    }
+
+    /// The description that a socket of this inode is known as. Of what has an inode only pipes are no sockets.
+    fn elsewhere(&self, kind: FdKind, inode: u64) -> Option<u32> {
+        let may_be = |kind| is_socket(kind) || kind == FdKind::Unknown;
+        let known = self.inodes.get(&inode).copied()?;
+        (inode != 0 && may_be(kind) && may_be(self.descs.get(known)?.kind)).then_some(known)
     }
 
     /// Completes what is known of a description.
@@ -279,10 +293,21 @@ impl Model {
         let Some(loop_id) = self.loop_at(process, e.y as i32, e.t) else {
             return;
         };
-        let slot = self.keyed(loop_id, process, e.fd);
+        let mut slot = self.keyed(loop_id, process, e.fd);
+        if slot == NONE {
+            // A number that is closed leads nowhere: of a ghost the data word is left.
+            let l = self.loops.get(loop_id as usize);
+            slot = l.map_or(NONE, |l| l.data.get(e.arg));
+            let ghost = |r: &super::Registration| {
+                (r.fd, r.process) == (e.fd, process) && r.s.kernel == Kernel::Ghost
+            };
+            if !self.regs.get(slot).is_some_and(ghost) {
+                return;
+            }
+        }
         let newer = |r: &super::Registration| r.s.proven.is_some_and(|t| t > seen);
-        if slot == NONE
-            || self.regs.get(slot).is_some_and(newer)
+        if self.regs.get(slot).is_some_and(newer)
+            || self.slot(process, e.fd).since > seen
             || self.ctl_under_way(process, e.fd)
         {
             return;

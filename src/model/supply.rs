@@ -153,7 +153,14 @@ impl Model {
         self.refresh_unread(desc);
     }
 
-    fn drop_account(&mut self, at: u32) {
+    /// The receiving description is known by another number from now on.
+    pub(super) fn move_account(&mut self, at: u32, desc: u32) {
+        if let Some(account) = self.accounts.get_mut(at) {
+            account.desc = desc;
+        }
+    }
+
+    pub(super) fn drop_account(&mut self, at: u32) {
         if let Some(account) = self.accounts.remove(at) {
             self.account_of.remove(&account.key);
         }

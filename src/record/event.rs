@@ -50,7 +50,7 @@
 //! | FdSeen       | [`FdKind`] | fd     | –               | inode, 0 none ᵈ | seen before t   | `local>peer` ⁴ or a name |
 //! | FdGone       | –          | fd     | –               | –               | seen before t   | –               |
 //! | RegSeen      | seen ᵉ     | fd     | interest mask   | data word       | epfd            | –               |
-//! | RegGone      | seen ᵉ     | fd     | –               | –               | epfd            | –               |
+//! | RegGone      | seen ᵉ     | fd     | –               | data word       | epfd            | –               |
 //! | Setup        | –          | –      | –               | –               | –               | missing, because, do (0 between) |
 //! | Output       | stream ᵃ   | –      | rows<<16 \| cols | –               | –               | bytes, ≤ 256    |
 //!
