@@ -63,6 +63,9 @@ fn sockets_are_named_by_the_calls_that_say_their_addresses() {
     for name in [
         format!("tcp {l} ← {}", here(a)),
         format!("tcp {l} ← {}", here(b)),
+        // Who called is told by its own port: the other end is the same for all.
+        format!("tcp {} → {l}", here(a)),
+        format!("tcp {} → {l}", here(d)),
         format!("unix {path}"),
     ] {
         assert!(names.contains(&name.as_str()), "{name} is not in {names:?}");

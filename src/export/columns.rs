@@ -118,6 +118,9 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
                 code(FdKind::from_code(e.aux).map(FdKind::name), e.aux),
             );
             j.field("addresses", text);
+            if e.x == 1 {
+                j.field("called", true);
+            }
         }
         Kind::Unread => {
             j.field("fd", e.fd)

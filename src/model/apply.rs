@@ -438,6 +438,9 @@ impl Model {
             if let Some(kind) = FdKind::from_code(e.aux).filter(|kind| *kind != FdKind::Unknown) {
                 desc.kind = kind;
             }
+            if e.x == 1 {
+                desc.calls();
+            }
             desc.address(names::joined(&desc.addr, &addr));
         }
         self.match_address(id);

@@ -116,6 +116,8 @@ pub(super) struct Desc {
     pub head: u32,
     /// It was accepted from a listener.
     pub taken: bool,
+    /// It made the connection that it is.
+    pub called: bool,
     /// The last read met the end of what the other side sends.
     pub eof: bool,
     /// Some I/O on it was recorded, so silence means something.
@@ -135,10 +137,28 @@ pub(super) struct Desc {
 impl Desc {
     /// Its addresses, as far as they are known now; they are its name unless it was given one.
     pub fn address(&mut self, addr: Arc<str>) {
-        if self.name.is_empty() || *self.name == *names::of_address(&self.addr) {
-            self.name = names::of_address(&addr).into();
+        if self.is_unnamed() {
+            self.name = names::of_address(&addr, self.called).into();
         }
         self.addr = addr;
+    }
+
+    /// It made the connection; true when that was not known.
+    pub fn calls(&mut self) -> bool {
+        if self.called || self.taken || self.kind != FdKind::Tcp {
+            return false;
+        }
+        let unnamed = self.is_unnamed();
+        self.called = true;
+        if unnamed {
+            self.name = names::of_address(&self.addr, true).into();
+        }
+        true
+    }
+
+    /// Nobody gave it a name: it has that of its addresses, or none.
+    fn is_unnamed(&self) -> bool {
+        self.name.is_empty() || *self.name == *names::of_address(&self.addr, self.called)
     }
 }
 

@@ -9,6 +9,9 @@ use crate::record::event::{Event, FdKind, Op};
 
 /// −EAGAIN
 const AGAIN: i32 = -11;
+/// −EINPROGRESS and −EINTR: a connect goes on.
+const IN_PROGRESS: i32 = -115;
+const INTR: i32 = -4;
 
 /// What a read or accept says about what is left.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,9 +50,11 @@ impl Model {
         let desc = self.desc_seen(process, e.fd);
         let mut read = Read::Nothing;
         let (mut tracked, mut timer) = (false, false);
+        let mut called = false;
         let accounts = !self.is_unsupplied();
         if let Some(d) = desc.and_then(|id| self.descs.get_mut(id)) {
             d.io_seen = true;
+            called = op == Some(Op::Connect) && matches!(e.x, 0 | IN_PROGRESS | INTR) && d.calls();
             if reads {
                 read = said(d.kind, op, e.x, e.arg);
                 d.eof = read == Read::End || d.eof && read == Read::Nothing;
@@ -84,6 +89,11 @@ impl Model {
             }
         }
         let Some(desc) = desc else { return };
+        if called {
+            for slot in self.regs_of(desc) {
+                self.name_from_desc(slot);
+            }
+        }
         if timer {
             self.timerfd_read(desc, at.t);
         }

@@ -46,6 +46,7 @@ pub mod registration;
 mod regs;
 pub mod roles;
 mod run;
+mod same;
 mod seat;
 mod seen;
 mod side;
@@ -75,6 +76,7 @@ pub use process::{InCall, Process, Thread};
 pub use pyramid::Pyramid;
 pub use registration::{Drain, Kernel, Registration};
 pub use roles::{Role, RoleKind};
+pub use same::SameSocket;
 pub use side::Call;
 pub use tasks::{Task, Tasks};
 pub use timerfds::{Expiry, Timerfd};
@@ -164,7 +166,7 @@ impl Default for Model {
 
 impl Model {
     /// The version of the fold's rules: derived data of another version is rebuilt.
-    pub const VERSION: u32 = 24;
+    pub const VERSION: u32 = 25;
 
     /// A model that has seen nothing.
     pub fn new(config: Config) -> Self {

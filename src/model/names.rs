@@ -48,11 +48,12 @@ pub(super) fn text(bytes: &[u8]) -> Arc<str> {
     String::from_utf8_lossy(bytes).into()
 }
 
-/// The name of a descriptor that has none of its own.
-pub(super) fn of_address(addr: &str) -> String {
+/// The name of a descriptor that has none of its own; the arrow goes from the side that called.
+pub(super) fn of_address(addr: &str, called: bool) -> String {
+    let arrow = if called { '→' } else { '←' };
     match addr.split_once('>') {
         Some((local, "")) => local.trim_end().to_owned(),
-        Some((local, peer)) => format!("{} ← {peer}", local.trim_end()),
+        Some((local, peer)) => format!("{} {arrow} {peer}", local.trim_end()),
         None => addr.to_owned(),
     }
 }

@@ -77,6 +77,7 @@ impl Model {
             account: NONE,
             head: NONE,
             taken: false,
+            called: false,
             eof: false,
             io_seen: false,
             read: 0,

@@ -20,7 +20,7 @@
 //! | DupBegin     | –          | old fd | target, −1 any  | –               | –               | –               |
 //! | DupEnd       | –          | old fd | new or −errno   | –               | –               | –               |
 //! | FdName       | –          | fd     | –               | –               | –               | the name        |
-//! | FdAddr       | [`FdKind`] | fd     | –               | –               | –               | `local>peer` ⁴  |
+//! | FdAddr       | [`FdKind`] | fd     | 1: it called ᶠ  | –               | –               | `local>peer` ⁴  |
 //! | Unread       | –          | fd     | –               | bytes           | seen before t   | –               |
 //! | Name         | [`Space`]  | –      | name id         | address ⁵       | –               | the name        |
 //! | Mark         | –          | −1/fd  | name id         | –               | –               | [fields](super::fields) |
@@ -66,7 +66,7 @@
 //! preload shim does, handlers are inferred on every thread that marks none. ᶜ 0: said by the child itself, or by a
 //! program that has just been started, as its first word.
 //! ᵈ of a socket or pipe: its identity. ᵉ milliseconds before t, rounded up: what the program said of the descriptor since
-//! then is newer.
+//! then is newer. ᶠ this side made the connect(2); 0: not said.
 //!
 //! FdSeen, FdGone, RegSeen, RegGone and Unread are the collector's: what /proc and sock_diag showed of a process where its own
 //! events said otherwise or nothing. They are told as of its main thread. Setup is what the capture could not do.

@@ -5,7 +5,9 @@ use super::places::{self, Longest};
 use super::summary::{
     Behind, Bounds, Fd, Loop, Process, Recording, Setup, Summary, Tasks, Timers, Times, Worst,
 };
-use crate::model::{self, Fidelity, Id, Model, Part, Registration, Run, Segment, Sink, Word};
+use crate::model::{
+    self, Fidelity, Id, Model, Part, Registration, Run, SameSocket, Segment, Sink, Word,
+};
 use crate::record::event::Space;
 use crate::text::names::descriptor;
 use crate::trace::{Error, Events, Reader};
@@ -105,6 +107,7 @@ fn tell(model: &Model, ear: &Ear, run: &Run) -> Worst {
     let segments = ear.segments.get(&(run.loop_id, run.thread));
     let of_thread = || segments.into_iter().flatten();
     let earliest = run.ready.map_or(run.wakeup, |r| r.lo);
+    let same = SameSocket::of(&model.regs().collect::<Vec<_>>());
     let mut pieces: Map<Part, u32> = Map::default();
     for s in of_thread().filter(|s| s.end > earliest && s.start < run.start) {
         *pieces.entry(s.part).or_default() += 1;
@@ -122,7 +125,7 @@ fn tell(model: &Model, ear: &Ear, run: &Run) -> Worst {
             Part::Tail(id) => (after(model, id), None),
             Part::Run(id) | Part::More(id) => {
                 model.reg(id).map_or(("a closed fd".to_owned(), None), |r| {
-                    (descriptor(&r.name, r.kind).to_owned(), Some(r.fd))
+                    (descriptor(same.name(r), r.kind).to_owned(), Some(r.fd))
                 })
             }
             Part::Timer(id) => (named("timer", model.name(process, Space::Timer, id)), None),
@@ -141,7 +144,7 @@ fn tell(model: &Model, ear: &Ear, run: &Run) -> Worst {
         });
     }
     let (name, fd) = model.reg(run.reg).map_or((String::new(), -1), |r| {
-        (descriptor(&r.name, r.kind).to_owned(), r.fd)
+        (descriptor(same.name(r), r.kind).to_owned(), r.fd)
     });
     Worst {
         fd,
@@ -213,7 +216,10 @@ fn summarise(
         },
     };
     let place = |r: &Registration| places.get(&r.id).cloned().unwrap_or_default();
-    let fds = model.regs().map(|r| an_fd(model, r, place(r)));
+    let same = SameSocket::of(&model.regs().collect::<Vec<_>>());
+    let fds = model
+        .regs()
+        .map(|r| an_fd(model, r, same.name(r), place(r)));
     let mut fds: Vec<Fd> = fds.collect();
     fds.sort_by(|a, b| {
         let place = |f: &Fd| (f.loop_id, f.fd, f.generation, f.registered_ns);
@@ -334,7 +340,7 @@ fn a_loop(model: &Model, l: &model::Loop) -> Loop {
     }
 }
 
-fn an_fd(model: &Model, r: &Registration, longest_at: String) -> Fd {
+fn an_fd(model: &Model, r: &Registration, name: &str, longest_at: String) -> Fd {
     let of_loop = model.loops().get(r.loop_id as usize);
     let handlers = of_loop.is_some_and(model::Loop::has_handlers);
     let all = of_loop.map_or(0, |l| l.run_ns);
@@ -343,7 +349,7 @@ fn an_fd(model: &Model, r: &Registration, longest_at: String) -> Fd {
         process: r.process,
         fd: r.fd,
         generation: r.generation,
-        name: descriptor(&r.name, r.kind).to_owned(),
+        name: descriptor(name, r.kind).to_owned(),
         handler: model
             .name(r.handler_process, Space::Handler, r.handler)
             .to_owned(),

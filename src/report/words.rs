@@ -29,17 +29,26 @@ pub(crate) fn began(at: &str) -> Option<String> {
     (!at.is_empty()).then(|| format!("its longest run began at {}", visible(at)))
 }
 
-/// A descriptor's name as tables have room for it: of a connection only the far end, of that no loopback host.
+/// A descriptor's name as tables have room for it: of a connection only the far end, of that no loopback host; of one
+/// that this side made its own port too, many have the same far end.
 pub(crate) fn brief(name: &str) -> String {
     let name = visible(name);
+    let bare = |host: &str| {
+        let port = host.strip_prefix("127.0.0.1");
+        port.or(host.strip_prefix("[::1]"))
+            .unwrap_or(host)
+            .to_owned()
+    };
+    if let Some((near, far)) = name.split_once(" → ") {
+        return match near.rsplit_once(':') {
+            Some((_, port)) => format!(":{port} → {}", bare(far)),
+            None => format!("{near} → {}", bare(far)),
+        };
+    }
     let Some((near, far)) = name.split_once(" ← ") else {
         return name.into_owned();
     };
-    let far = far
-        .strip_prefix("127.0.0.1")
-        .or(far.strip_prefix("[::1]"))
-        .unwrap_or(far);
-    format!("{} ← {far}", near.split(' ').next().unwrap_or(near))
+    format!("{} ← {}", near.split(' ').next().unwrap_or(near), bare(far))
 }
 
 /// A command without the folders its program lies in.
@@ -139,6 +148,10 @@ mod tests {
         assert_eq!(
             brief("tcp 10.0.0.1:7001 ← 10.0.0.2:5\u{1b}"),
             "tcp ← 10.0.0.2:5\\x1b"
+        );
+        assert_eq!(
+            brief("tcp 127.0.0.1:51234 → 127.0.0.1:7001"),
+            ":51234 → :7001"
         );
         assert_eq!(brief("ann"), "ann");
         assert_eq!(program("/usr/bin/server --root /srv"), "server --root /srv");

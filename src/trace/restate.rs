@@ -345,7 +345,13 @@ impl Process {
                 let said = &mut self.fds.entry(e.fd).or_default().address;
                 let before = said.as_ref().map_or(&[][..], |s| &s.text);
                 let text = address::joined(before, text).concat();
-                *said = Some(Said::new(e, text.get(..MAX_TEXT).unwrap_or(&text)));
+                // Whether it called was said once.
+                let called = said.as_ref().is_some_and(|s| s.event.x == 1);
+                let x = if called { 1 } else { e.x };
+                *said = Some(Said::new(
+                    &Event { x, ..*e },
+                    text.get(..MAX_TEXT).unwrap_or(&text),
+                ));
             }
             TimerfdSet if e.x >= 0 => self.fds.entry(e.fd).or_default().timer = Some(*e),
             CtlEnd if e.x >= 0 => self.registered(e, begun),

@@ -1,6 +1,6 @@
 //! What an fd is called on screen: one letter in strips, one short name in tables. Step: model → **view**.
 
-use crate::model::{Id, Registration};
+use crate::model::{Id, Registration, SameSocket};
 use crate::record::event::FdKind;
 use crate::text::visible;
 use std::collections::{HashMap, HashSet};
@@ -21,15 +21,18 @@ impl Names {
     /// Takes over what the model says about these registrations.
     pub fn update(&mut self, regs: &[&Registration]) {
         let alive: HashMap<Id, bool> = regs.iter().map(|r| (r.id, r.is_live())).collect();
+        let same = SameSocket::of(regs);
         let mut by_age = regs.to_vec();
         by_age.sort_by_key(|r| r.id);
         for reg in by_age {
             if reg.is_live() {
                 self.ended.remove(&reg.id);
-            } else if !self.ended.insert(reg.id) {
+            } else if self.ended.contains(&reg.id) {
                 continue;
+            } else if !reg.is_half_named() {
+                self.ended.insert(reg.id);
             }
-            let name = name(reg);
+            let name = called(reg, same.name(reg));
             match self.of.get_mut(&reg.id) {
                 Some(known) if known.1 == name => {}
                 Some(known) if known.0 != '*' && known.1.starts_with("fd ") => {
@@ -117,8 +120,13 @@ impl Names {
 
 /// The short name of a registration: given, or made from its addresses, its kind or its number; harmless.
 pub fn name(reg: &Registration) -> String {
-    let raw = if !reg.name.is_empty() {
-        given(&visible(&reg.name), reg.kind)
+    called(reg, &reg.name)
+}
+
+/// The same of one whose socket is known by this name.
+fn called(reg: &Registration, name: &str) -> String {
+    let raw = if !name.is_empty() {
+        given(&visible(name), reg.kind)
     } else if !reg.addr.is_empty() {
         of_kind(&visible(&reg.addr), reg.kind)
     } else if reg.kind != FdKind::Unknown {
@@ -139,13 +147,22 @@ fn of_kind(addr: &str, kind: FdKind) -> String {
     }
 }
 
-/// A name as given, unless it was made of addresses: `tcp 127.0.0.1:7001 ← 127.0.0.1:51234` is `:51234`,
-/// a listener's `tcp 127.0.0.1:7001` is `listen :7001`.
+/// A name as given, unless it was made of addresses: `tcp 127.0.0.1:7001 ← 127.0.0.1:51234` is `:51234`, the client's
+/// `tcp 127.0.0.1:51234 → 127.0.0.1:7001` is `:51234→:7001`, a listener's `tcp 127.0.0.1:7001` is `listen :7001`.
 fn given(name: &str, kind: FdKind) -> String {
     let is_address = |a: &str| {
         a.rsplit_once(':')
             .is_some_and(|(_, port)| port.parse::<u16>().is_ok())
     };
+    // A connection this side made is one of several to the same port: its own port is what tells it apart.
+    if let Some((local, peer)) = name.split_once(" → ")
+        && is_address(peer)
+        && (is_address(local) || local == "tcp")
+    {
+        let own = local.rsplit_once(':').map_or("", |(_, port)| port);
+        let colon = if own.is_empty() { "" } else { ":" };
+        return format!("{colon}{own}→{}", short(peer));
+    }
     match name.split_once(" ← ") {
         // The near end alone may not be known: `tcp ← 127.0.0.1:45856`.
         Some((local, peer)) if is_address(peer) && (is_address(local) || local == "tcp") => {
@@ -209,6 +226,9 @@ mod tests {
         let of = |name| given(name, FdKind::TcpListener);
         assert_eq!(of("tcp 127.0.0.1:7017 ← 127.0.0.1:57282"), ":57282");
         assert_eq!(of("tcp 10.0.0.1:80 ← 10.0.0.2:9"), "10.0.0.2:9");
+        assert_eq!(of("tcp 127.0.0.1:51234 → 127.0.0.1:7017"), ":51234→:7017");
+        assert_eq!(of("tcp 10.0.0.9:51234 → 10.0.0.2:80"), ":51234→10.0.0.2:80");
+        assert_eq!(of("tcp → 10.0.0.2:80"), "→10.0.0.2:80");
         assert_eq!(of("tcp 127.0.0.1:7017"), "listen :7017");
         assert_eq!(of("a ← b"), "a ← b");
         assert_eq!(of("tcp ← 127.0.0.1:45856"), ":45856");

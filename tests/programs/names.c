@@ -37,6 +37,8 @@ int main(int argc, char **argv) {
         int done = connect(client, (void *)&there, sizeof there);
         assert(done == 0 || errno == EINPROGRESS);
         printf("client %d\n", port(client));
+        struct epoll_event muted = {0};
+        assert(epoll_ctl(ep, EPOLL_CTL_ADD, client, &muted) == 0);
         length = i == 3 ? 4 : sizeof peer;
         if (i == 0)
             fd = accept(listener, (void *)&peer, &length);

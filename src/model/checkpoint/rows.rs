@@ -268,17 +268,23 @@ pub(super) fn get_regs(
 
 /// Most names are made from the addresses.
 fn put_name(name: &Arc<str>, addr: &str, texts: &mut Texts, out: &mut Vec<u8>) {
-    let made = **name == *names::of_address(addr);
-    made.put(out);
-    if !made {
+    let is = |called| **name == *names::of_address(addr, called);
+    let how: u8 = match () {
+        () if is(false) => 1,
+        () if is(true) => 2,
+        () => 0,
+    };
+    how.put(out);
+    if how == 0 {
         texts.put(name);
     }
 }
 
 fn get_name(addr: &str, texts: &mut TextRows, c: &mut Cursor<'_>) -> Option<Arc<str>> {
-    match bool::get(c)? {
-        true => Some(names::of_address(addr).into()),
-        false => texts.next(),
+    match u8::get(c)? {
+        0 => texts.next(),
+        how @ (1 | 2) => Some(names::of_address(addr, how == 2).into()),
+        _ => None,
     }
 }
 
@@ -292,7 +298,7 @@ pub(super) struct DescTexts {
 
 columns!(Desc {
     plain: [
-        kind, refs, silent, loop_id, taken, eof, io_seen, sampled, held
+        kind, refs, silent, loop_id, taken, called, eof, io_seen, sampled, held
     ],
     steps: [account, head, inode],
     times: [],

@@ -80,8 +80,8 @@ impl Place {
     }
 }
 
-/// Tells one side of a socket.
-fn tell(fd: c_int, kind: FdKind, side: Side, address: &Address) {
+/// Tells one side of a socket; `called` when it is known by this side's connect(2).
+fn tell(fd: c_int, kind: FdKind, side: Side, address: &Address, called: bool) {
     let text = match side {
         Side::Local => address::pair(kind, address.bytes(), &[]),
         Side::Peer => address::pair(kind, &[], address.bytes()),
@@ -95,6 +95,7 @@ fn tell(fd: c_int, kind: FdKind, side: Side, address: &Address) {
             kind: Kind::FdAddr,
             aux: kind.code(),
             fd,
+            x: i32::from(called),
             ..Rec::default()
         };
         here.ring().push_text(&rec, text.as_bytes());
@@ -121,7 +122,7 @@ pub fn taken_from(listener: c_int, place: Place) -> FdKind {
 pub fn taken(fd: c_int, kind: FdKind, place: Place) {
     // SAFETY: the accept has succeeded.
     if let Some(peer) = unsafe { place.address() } {
-        tell(fd, kind, Side::Peer, &peer);
+        tell(fd, kind, Side::Peer, &peer, false);
     }
 }
 
@@ -143,7 +144,7 @@ pub fn connecting(
             let kind = open::kind(fd);
             // It has another address of its own now, and of a datagram socket's peers this may be one of many.
             open::becomes(fd, kind);
-            tell(fd, kind, Side::Peer, &peer);
+            tell(fd, kind, Side::Peer, &peer, true);
         }
     }
     answer
@@ -163,7 +164,7 @@ pub fn binding(
         && let Some(local) = unsafe { Address::at(local, length as usize) }
         && address::is_set(local.bytes())
     {
-        tell(fd, open::kind(fd), Side::Local, &local);
+        tell(fd, open::kind(fd), Side::Local, &local, false);
     }
     answer
 }
@@ -207,7 +208,7 @@ pub fn asking(fd: c_int, side: Side, place: Place, call: impl FnOnce() -> c_int)
         && let Some(address) = unsafe { place.address() }
         && address::is_set(address.bytes())
     {
-        tell(fd, open::kind(fd), side, &address);
+        tell(fd, open::kind(fd), side, &address, false);
     }
     answer
 }

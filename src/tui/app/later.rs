@@ -10,8 +10,10 @@ use crate::trace::Error;
 use crate::tui::message::View;
 use std::collections::HashSet;
 
+/// It has a name that will not become a better one: of a connection both ends are known.
 fn is_named(reg: &Registration) -> bool {
-    !reg.name.is_empty() || !reg.addr.is_empty() || reg.kind != FdKind::Unknown
+    let any = !reg.name.is_empty() || !reg.addr.is_empty() || reg.kind != FdKind::Unknown;
+    any && !reg.is_half_named()
 }
 
 impl App {

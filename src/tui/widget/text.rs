@@ -40,6 +40,11 @@ pub fn left(text: &str, cells: usize) -> String {
 
 /// A name in exactly `cells`; of one that ends with a port the port stays, it tells addresses apart: `li…:7500`.
 pub fn name(name: &str, cells: usize) -> String {
+    // Of a connection made from here the own port stays: others have the same far end.
+    if let Some((near, _)) = name.split_once('→').filter(|_| name.width() > cells) {
+        let arrow = if near.width() < cells { "→" } else { "" };
+        return left(&format!("{near}{arrow}"), cells);
+    }
     let port = name.rsplit_once(':').map_or("", |(_, port)| port);
     let is_port = (1..6).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
     let tail = port.len() + 2;
