@@ -98,13 +98,7 @@ extern crate self as loopscope;
 
 #[doc(hidden)]
 pub mod capture;
-#[doc(hidden)]
-pub mod derive;
 mod instrument;
-#[doc(hidden)]
-pub mod model;
-#[doc(hidden)]
-pub mod query;
 pub mod record;
 pub mod trace;
 
@@ -117,6 +111,7 @@ pub use instrument::{
     dispatch_on, epoll, io, is_on, mark, name_fd, name_handler, name_loop, task, timer,
 };
 
+// What looks at a recording: no program that links the library compiles it.
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
@@ -126,7 +121,19 @@ pub mod cli;
 pub mod demos;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
+pub mod derive;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod export;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod json;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod model;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod query;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod report;
@@ -136,10 +143,6 @@ pub mod symbols;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod text;
-
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod export;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod tui;

@@ -1,4 +1,5 @@
 //! Blame and caused waiting, two ways: run by run over the segments, and as the fold sums it up on the way.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
 #[path = "../benches/common/synth.rs"]

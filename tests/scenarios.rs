@@ -3,6 +3,7 @@
 //! A line is `TIME VERB key=value … [flags]` (an event; `thread=N` picks the thread, 0 otherwise) or
 //! `expect WHAT key=value …`, checked against the model at that point. Unknown verbs and keys are refused, omitted keys are not checked. Times
 //! are `20us`, `1ms`; a range is `0..5us`. `#` starts a comment. See `scenarios/*.txt`.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;

@@ -1,9 +1,8 @@
-//! Any bytes as a stream of events: what the fuzzer and the property tests feed the fold. Step: **model**.
+//! Any bytes as a stream of events: what the property tests feed the fold. Step: **model**.
 
-#[cfg(test)]
-use super::{Base, Ended, Written};
-use super::{Config, Model, Run, Segment, Sink, Transition, Turn};
+use super::{Base, Config, Ended, Model, Run, Segment, Sink, Transition, Turn, Written};
 use crate::record::event::{Event, Kind, flags};
+use proptest::prelude::*;
 
 /// Reads bytes as events, mostly small and plausible ones, so that they meet each other.
 struct Stream<'a> {
@@ -153,8 +152,7 @@ impl Sink for Checks {
 }
 
 /// Folds any bytes, saves and loads on the way; panics if the fold does or if what it says is impossible.
-#[doc(hidden)]
-pub fn fuzz_model(data: &[u8]) {
+fn fuzz_model(data: &[u8]) {
     let mut stream = Stream { bytes: data, t: 0 };
     let mut model = Model::new(Config { keep_closed: 5 });
     let mut checks = Checks::default();
@@ -186,79 +184,73 @@ pub fn fuzz_model(data: &[u8]) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(any::<u8>(), 0..6_000)
+}
 
-    fn bytes() -> impl Strategy<Value = Vec<u8>> {
-        proptest::collection::vec(any::<u8>(), 0..6_000)
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_events_fold(data in bytes()) {
+        fuzz_model(&data);
     }
 
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
-
-        #[test]
-        fn any_events_fold(data in bytes()) {
-            fuzz_model(&data);
-        }
-
-        #[test]
-        fn going_on_from_a_checkpoint_is_never_having_stopped(data in bytes(), cut in 0usize..400) {
-            let mut stream = Stream { bytes: &data, t: 0 };
-            let mut whole = Model::new(Config { keep_closed: 5 });
-            let mut resumed = whole.clone();
-            let nothing = |model: &Model| model.save_beside(&Written::default(), None, 0, &mut Vec::new());
-            let (mut base, mut read) = (nothing(&whole), nothing(&whole));
-            let mut after = Checks { keep: true, ..Checks::default() };
-            let mut resumed_after = Checks { keep: true, ..Checks::default() };
-            let mut number = 0;
-            while let Some((e, text)) = stream.event() {
-                if number < cut {
-                    // A base, and one that has that as its base.
-                    for (at, stands_on) in [(cut / 2, false), (cut * 3 / 4, true)] {
-                        if number == at {
-                            let (mut saved, n) = (Vec::new(), number as u64);
-                            let written = Written::default();
-                            fn on(known: &Base, stands_on: bool) -> Option<&Base> {
-                                Some(known).filter(|_| stands_on)
-                            }
-                            base = whole.save_beside(&written, on(&base, stands_on), n, &mut saved);
-                            read = Base::read(&saved, n, on(&read, stands_on)).expect("our own base");
+    #[test]
+    fn going_on_from_a_checkpoint_is_never_having_stopped(data in bytes(), cut in 0usize..400) {
+        let mut stream = Stream { bytes: &data, t: 0 };
+        let mut whole = Model::new(Config { keep_closed: 5 });
+        let mut resumed = whole.clone();
+        let nothing = |model: &Model| model.save_beside(&Written::default(), None, 0, &mut Vec::new());
+        let (mut base, mut read) = (nothing(&whole), nothing(&whole));
+        let mut after = Checks { keep: true, ..Checks::default() };
+        let mut resumed_after = Checks { keep: true, ..Checks::default() };
+        let mut number = 0;
+        while let Some((e, text)) = stream.event() {
+            if number < cut {
+                // A base, and one that has that as its base.
+                for (at, stands_on) in [(cut / 2, false), (cut * 3 / 4, true)] {
+                    if number == at {
+                        let (mut saved, n) = (Vec::new(), number as u64);
+                        let written = Written::default();
+                        fn on(known: &Base, stands_on: bool) -> Option<&Base> {
+                            Some(known).filter(|_| stands_on)
                         }
+                        base = whole.save_beside(&written, on(&base, stands_on), n, &mut saved);
+                        read = Base::read(&saved, n, on(&read, stands_on)).expect("our own base");
                     }
-                    whole.apply(number as u64, &e, &text, &mut ());
-                } else {
-                    if number == cut {
-                        let (mut saved, mut written) = (Vec::new(), Written::default());
-                        // Some that have ended stand beside the checkpoint, the later ones in it.
-                        let mut ended = Ended::default();
-                        if data.len() % 3 > 0 {
-                            written.add(&whole, &mut saved);
-                            ended.add(&saved, 1).expect("our own page");
-                            saved.clear();
-                        }
-                        // Every other has a base.
-                        let (base, read) = match data.len() % 2 {
-                            0 => (Some(&base), Some(&read)),
-                            _ => (None, None),
-                        };
-                        whole.save_beside(&written, base, number as u64, &mut saved);
-                        resumed = Model::load_beside(&saved, read, |slot| ended.get(slot, 1))
-                            .expect("our own checkpoint");
-                    }
-                    whole.apply(number as u64, &e, &text, &mut after);
-                    resumed.apply(number as u64, &e, &text, &mut resumed_after);
                 }
-                number += 1;
+                whole.apply(number as u64, &e, &text, &mut ());
+            } else {
+                if number == cut {
+                    let (mut saved, mut written) = (Vec::new(), Written::default());
+                    // Some that have ended stand beside the checkpoint, the later ones in it.
+                    let mut ended = Ended::default();
+                    if data.len() % 3 > 0 {
+                        written.add(&whole, &mut saved);
+                        ended.add(&saved, 1).expect("our own page");
+                        saved.clear();
+                    }
+                    // Every other has a base.
+                    let (base, read) = match data.len() % 2 {
+                        0 => (Some(&base), Some(&read)),
+                        _ => (None, None),
+                    };
+                    whole.save_beside(&written, base, number as u64, &mut saved);
+                    resumed = Model::load_beside(&saved, read, |slot| ended.get(slot, 1))
+                        .expect("our own checkpoint");
+                }
+                whole.apply(number as u64, &e, &text, &mut after);
+                resumed.apply(number as u64, &e, &text, &mut resumed_after);
             }
-            if number > cut {
-                prop_assert_eq!(after.facts, resumed_after.facts);
-                let (mut one, mut two) = (Vec::new(), Vec::new());
-                whole.save(&mut one);
-                resumed.save(&mut two);
-                prop_assert_eq!(one, two);
-            }
+            number += 1;
+        }
+        if number > cut {
+            prop_assert_eq!(after.facts, resumed_after.facts);
+            let (mut one, mut two) = (Vec::new(), Vec::new());
+            whole.save(&mut one);
+            resumed.save(&mut two);
+            prop_assert_eq!(one, two);
         }
     }
 }

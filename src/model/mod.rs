@@ -25,6 +25,7 @@ mod entropy;
 pub mod facts;
 pub mod fairness;
 mod fds;
+#[cfg(test)]
 mod fuzz;
 mod handed;
 pub mod histogram;
@@ -68,7 +69,6 @@ pub use facts::{
     Turn, Why, Word,
 };
 #[doc(hidden)]
-pub use fuzz::fuzz_model;
 pub use histogram::Histogram;
 pub use loops::{Caused, CtlCounts, Item, ItemState, Loop, LoopKind, Phase, ThreadState};
 pub use marks::Span;
