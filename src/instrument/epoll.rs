@@ -1,7 +1,7 @@
 //! epoll(7) as it is, instrumented: level, edge and one-shot, exclusive, nested, several waiting threads, nanosecond
 //! time-outs. Step: **event** → ring.
 //!
-//! [`crate::mio`] registers edge-triggered and hides the rest; this hides nothing. Every call here is one system call
+//! `loopscope::mio` registers edge-triggered and hides the rest; this hides nothing. Every call here is one system call
 //! and is recorded once. An [`Events`] iterator marks handler runs: each step ends one and starts the next, leaving
 //! the loop ends the last, and what was not reached is recorded as skipped.
 //!
