@@ -144,13 +144,16 @@ impl Model {
         at: At,
         sink: &mut S,
     ) {
+        let seen = at.t.saturating_sub(e.y);
+        if e.y > 0 && self.slot(process, e.fd).since >= seen {
+            // The number has come to mean something else, or nothing, since it was looked at.
+            return;
+        }
         let Some((desc, _)) = self.desc_at(process, e.fd) else {
             return;
         };
-        let seen = at.t.saturating_sub(e.y);
-        let newer = self.slot(process, e.fd).since >= seen;
         if let Some(d) = self.descs.get_mut(desc) {
-            if e.y > 0 && (d.read_at >= seen || newer) {
+            if e.y > 0 && d.read_at >= seen {
                 // Read since it was looked at: nobody knows how much of it was counted.
                 return;
             }
