@@ -31,6 +31,8 @@ pub const MARKS: u16 = 4;
 const APART: u64 = 3 * 65_536;
 /// And not much more than this many, whatever they weigh: who goes to the last event before one folds all of these.
 const FAR: u64 = 8 * 65_536;
+/// The last one stands at least this many before the recording's end: what is known there is told by them.
+const RUN_UP: u64 = 32_768;
 /// All derived pages together weigh about this many thousandths of what the events do, and never more than so many: less
 /// than a tenth of the file.
 const SHARE: u64 = 107;
@@ -104,7 +106,8 @@ pub fn ensure(path: &Path, progress: Progress<'_>) -> Result<Outcome, Error> {
             marks.look(&model, event, first);
         }
         writing.weight += bytes;
-        if writing.is_due(end) {
+        let next = reader.pages().get(index + 1).map(|page| page.events().end);
+        if writing.is_due(end) || writing.is_last(end, next, reader.end()) {
             let chunk = chunk(&mut pyramid);
             writing.checkpoint(&model, end, chunk.len() as u64)?;
             chunks.push((begun..end, chunk));
@@ -167,6 +170,13 @@ impl Writing {
         let in_turn = apart >= APART && self.weight >= self.due && room >= self.total + next;
         // The next ones make up for what this one is too heavy.
         in_turn || apart >= FAR && room >= self.total
+    }
+
+    /// The end of a recording is where most look first, so the last page that leaves room for a run-up has one too.
+    fn is_last(&self, end: u64, next: Option<u64>, all: u64) -> bool {
+        let room = all.saturating_sub(RUN_UP);
+        let last = end <= room && next.is_some_and(|next| next > room);
+        last && end.saturating_sub(self.at) >= APART / 2
     }
 
     /// The events a checkpoint of mean weight is worth.

@@ -5,9 +5,58 @@ use super::folder::{Folder, Until};
 use super::{Player, RUN_UP, SUMMED};
 use crate::derive::{self, Marks};
 use crate::model::{Id, Sink, Turn};
+use crate::record::event::{Event, Kind};
 use crate::trace::Error;
 
 impl Player {
+    /// To the wakeup that starts the next (or the previous) turn of a loop, behind its ready batch.
+    pub fn turn(&mut self, loop_id: Id, by: i64) -> Result<bool, Error> {
+        let l = self.model().loops().get(loop_id as usize);
+        let epfds: Vec<i32> = l.map(|l| l.epfds.clone()).unwrap_or_default();
+        let is_wakeup = |e: &Event| {
+            e.kind == Kind::WaitExit && e.x > 0 && (epfds.is_empty() || epfds.contains(&e.fd))
+        };
+        let found = match by > 0 {
+            true => self.find_on(is_wakeup)?,
+            false => self.find_back(is_wakeup)?,
+        };
+        if let Some((number, event)) = found {
+            self.seek_event(number + 1 + event.x.max(0) as u64)?;
+        }
+        Ok(found.is_some())
+    }
+
+    /// The first event after the cursor that satisfies `is`.
+    fn find_on(&mut self, is: impl Fn(&Event) -> bool) -> Result<Option<(u64, Event)>, Error> {
+        let next = self.bound_for();
+        for page in self.reader.page_of(next)..self.reader.pages().len() {
+            self.reader.read_page(page, &mut self.scratch)?;
+            let mut events = self.scratch.iter();
+            if let Some((n, e, _)) = events.find(|(n, e, _)| *n >= next && is(e)) {
+                return Ok(Some((n, *e)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The last event that satisfies `is` and whose batch ends before the place behind which the cursor stands.
+    fn find_back(&mut self, is: impl Fn(&Event) -> bool) -> Result<Option<(u64, Event)>, Error> {
+        let next = self.bound_for();
+        let last = self.reader.pages().len().saturating_sub(1);
+        for page in (0..=self.reader.page_of(next).min(last)).rev() {
+            self.reader.read_page(page, &mut self.scratch)?;
+            let behind = |n: u64, e: &Event| n + 1 + (e.x.max(0) as u64) < next;
+            let all = self
+                .scratch
+                .iter()
+                .filter(|(n, e, _)| is(e) && behind(*n, e));
+            if let Some((n, e, _)) = all.last() {
+                return Ok(Some((n, *e)));
+            }
+        }
+        Ok(None)
+    }
+
     /// When a loop's turn of this number began: the instant of its wakeup.
     pub fn turn_start(&mut self, loop_id: Id, number: u64) -> Result<Option<u64>, Error> {
         if number == 0 {
@@ -50,7 +99,8 @@ impl Player {
         let at = pages.get(self.reader.page_of(target));
         let t = t.or(at.map(|page| page.t_first));
         let (Some(window), Some(t)) = (&self.window, t) else {
-            return 0;
+            // The first one is narrow.
+            return target.saturating_sub(2 * RUN_UP);
         };
         let from = t.saturating_sub(window.key.to() - window.key.from());
         let page = pages.partition_point(|page| page.t_end < from);

@@ -9,6 +9,7 @@ pub mod folder;
 mod saved;
 mod summary;
 pub mod window;
+mod worst;
 
 pub use cells::{Cell, Cells, Side};
 pub use facts::Facts;
@@ -16,16 +17,14 @@ pub use folder::{Folder, Until};
 pub use window::{Key, Window};
 
 use crate::derive::{self, Marks};
+use crate::model::Model;
 use crate::model::pyramid::{self, Pyramid};
-use crate::model::{Id, Model, Run, Sink};
-use crate::record::event::{Event, Kind};
+use crate::record::event::Event;
 use crate::trace::{Error, Events, Progress, Reader};
 use saved::Checkpoints;
 
 /// Events folded in one go before the UI looks at the keyboard again: some milliseconds.
 pub const PIECE: u64 = 150_000;
-/// Recordings with at most so many events are searched whole, in well under a second.
-const SCANNED: u64 = 3_000_000;
 /// A window with more events is drawn from the stored pyramid, if there is one.
 const SUMMED: u64 = 1_000_000;
 /// The same for a window whose columns are no narrower than what the pyramid tells apart.
@@ -193,10 +192,18 @@ impl Player {
             }
             return Ok(true);
         }
-        let piece = self.saved.room(&self.folder, self.folder.next).min(PIECE);
+        let here = self.folder.next;
+        let piece = self.saved.room(&self.folder, here).min(PIECE);
+        let piece = match here < goal.keep {
+            true => piece.min(goal.keep - here),
+            false => piece,
+        };
         let reader = &mut self.reader;
         let done = self.folder.run(reader, goal.until, piece, &mut self.tail)?;
-        self.saved.offer(&self.folder, self.folder.next);
+        match self.folder.next == goal.keep {
+            true => self.saved.keep(&self.folder),
+            false => self.saved.offer(&self.folder, self.folder.next),
+        }
         self.t = self.folder.model.now();
         if done {
             self.goal = None;
@@ -278,54 +285,6 @@ impl Player {
     /// Some events on or back.
     pub fn step(&mut self, by: i64) -> Result<(), Error> {
         self.seek_event(self.bound_for().saturating_add_signed(by))
-    }
-
-    /// To the wakeup that starts the next (or the previous) turn of a loop, behind its ready batch.
-    pub fn turn(&mut self, loop_id: Id, by: i64) -> Result<bool, Error> {
-        let l = self.model().loops().get(loop_id as usize);
-        let epfds: Vec<i32> = l.map(|l| l.epfds.clone()).unwrap_or_default();
-        let is_wakeup = |e: &Event| {
-            e.kind == Kind::WaitExit && e.x > 0 && (epfds.is_empty() || epfds.contains(&e.fd))
-        };
-        let found = match by > 0 {
-            true => self.find_on(is_wakeup)?,
-            false => self.find_back(is_wakeup)?,
-        };
-        if let Some((number, event)) = found {
-            self.seek_event(number + 1 + event.x.max(0) as u64)?;
-        }
-        Ok(found.is_some())
-    }
-
-    /// The first event after the cursor that satisfies `is`.
-    fn find_on(&mut self, is: impl Fn(&Event) -> bool) -> Result<Option<(u64, Event)>, Error> {
-        let next = self.bound_for();
-        for page in self.reader.page_of(next)..self.reader.pages().len() {
-            self.reader.read_page(page, &mut self.scratch)?;
-            let mut events = self.scratch.iter();
-            if let Some((n, e, _)) = events.find(|(n, e, _)| *n >= next && is(e)) {
-                return Ok(Some((n, *e)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The last event that satisfies `is` and whose batch ends before the place behind which the cursor stands.
-    fn find_back(&mut self, is: impl Fn(&Event) -> bool) -> Result<Option<(u64, Event)>, Error> {
-        let next = self.bound_for();
-        let last = self.reader.pages().len().saturating_sub(1);
-        for page in (0..=self.reader.page_of(next).min(last)).rev() {
-            self.reader.read_page(page, &mut self.scratch)?;
-            let behind = |n: u64, e: &Event| n + 1 + (e.x.max(0) as u64) < next;
-            let all = self
-                .scratch
-                .iter()
-                .filter(|(n, e, _)| is(e) && behind(*n, e));
-            if let Some((n, e, _)) = all.last() {
-                return Ok(Some((n, *e)));
-            }
-        }
-        Ok(None)
     }
 
     /// The instant of the next event, if there is one.
@@ -418,33 +377,6 @@ impl Player {
         Ok((folder, facts))
     }
 
-    /// The finished run of a loop that waited longest and ended in a stretch of time; only of what is behind the
-    /// cursor when the recording is very long and has no pyramid.
-    pub fn worst(&mut self, loop_id: Id, from: u64, to: u64) -> Result<Option<Run>, Error> {
-        let mut worst = Worst {
-            loop_id,
-            from,
-            to,
-            run: None,
-        };
-        if self.reader.len() <= SCANNED {
-            let mut folder = Folder::start();
-            let until = Until::event(u64::MAX);
-            while !folder.run(&mut self.reader, until, u64::MAX, &mut worst)? {}
-        } else if let Some(pyramid) = self.pyramid() {
-            let Some((start, end)) = pyramid.worst(loop_id, from, to) else {
-                return Ok(None);
-            };
-            (worst.from, worst.to) = (start, end);
-            let first = self.reader.event_at_time(start)?;
-            let mut folder = self.saved.before(first, &mut self.reader);
-            while !folder.run(&mut self.reader, Until::time(end), u64::MAX, &mut worst)? {}
-        } else {
-            self.tail.runs.iter().for_each(|r| worst.run(r));
-        }
-        Ok(worst.run)
-    }
-
     /// Events around a number, for the log: up to `before` before it and `after` from it on.
     pub fn around(&mut self, number: u64, before: usize, after: usize) -> Result<Vec<Row>, Error> {
         let from = number
@@ -463,24 +395,6 @@ impl Player {
             });
         }
         Ok(rows)
-    }
-}
-
-/// Keeps the run that waited longest.
-struct Worst {
-    loop_id: Id,
-    from: u64,
-    to: u64,
-    run: Option<Run>,
-}
-
-impl Sink for Worst {
-    fn run(&mut self, run: &Run) {
-        let wait = |r: &Run| r.waited().hi;
-        let mine = run.loop_id == self.loop_id && (self.from..self.to).contains(&run.end);
-        if mine && self.run.as_ref().is_none_or(|w| wait(run) > wait(w)) {
-            self.run = Some(*run);
-        }
     }
 }
 
