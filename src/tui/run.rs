@@ -210,7 +210,10 @@ impl Main {
             Event::Data => app_data(self)?,
             Event::Places => self.dirty |= self.app.places.take(),
             Event::Resumed => {
-                self.terminal.resume()?;
+                // A terminal that hangs up sends this too, and often first: SIGHUP and SIGCONT come together.
+                if self.terminal.resume().is_err() {
+                    return Ok(Some(Outcome::HungUp));
+                }
                 self.dirty = true;
             }
             Event::Suspend => self.app.effects.push(Effect::Suspend),
@@ -222,21 +225,27 @@ impl Main {
                 ));
             }
         }
-        self.effects()?;
+        if !self.effects() {
+            return Ok(Some(Outcome::HungUp));
+        }
         if self.app.playing && !was_playing {
             self.ticked = Instant::now();
         }
         Ok(None)
     }
 
-    fn effects(&mut self) -> anyhow::Result<()> {
+    /// False when the terminal is gone.
+    fn effects(&mut self) -> bool {
         for effect in std::mem::take(&mut self.app.effects) {
             self.dirty = true;
             match effect {
-                Effect::Copy(text) => self.terminal.copy(&text)?,
+                Effect::Copy(text) if self.terminal.copy(&text).is_err() => return false,
+                Effect::Copy(_) => {}
                 Effect::Redraw => self.terminal.forget(),
                 Effect::Suspend => {
-                    self.terminal.suspend()?;
+                    if self.terminal.suspend().is_err() {
+                        return false;
+                    }
                     self.ticked = Instant::now();
                 }
                 Effect::Picture => {
@@ -248,7 +257,7 @@ impl Main {
                 }
             }
         }
-        Ok(())
+        true
     }
 
     /// Draws; false when the terminal is gone.
