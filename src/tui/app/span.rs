@@ -1,6 +1,7 @@
 //! Which stretch of time the timeline shows, and how zooming and panning move it. Step: model → **view**.
 
 use super::App;
+use crate::model::Turn;
 use crate::tui::message::View;
 use crate::tui::player::Key;
 
@@ -13,19 +14,20 @@ impl App {
         self.player.duration().max(1_000)
     }
 
-    /// Five turns around the cursor, in round numbers.
+    /// The five turns before the cursor in which somebody was served, and as much after it, in round numbers.
     pub(super) fn turn_span(&self) -> u64 {
-        let turns = self.tail().turns_of(self.loop_id).take(5);
-        let (mut from, mut to, mut n) = (u64::MAX, 0, 0);
-        for turn in turns {
-            from = from.min(turn.start);
-            to = to.max(turn.end);
-            n += 1;
-        }
-        let span = if n > 0 {
-            (to - from).saturating_mul(2)
-        } else {
-            self.whole()
+        let busy = |t: &&Turn| t.longest.is_some();
+        let mut turns = self.tail().turns_of(self.loop_id).filter(busy).take(5);
+        let span = match turns.next() {
+            Some(last) => {
+                let from = turns.last().map_or(last.start, |t| t.start);
+                let asleep = self.t().saturating_sub(from);
+                // The cursor stands at two thirds, however long nothing has happened.
+                (last.end.saturating_sub(from))
+                    .saturating_mul(2)
+                    .max(asleep / 2 * 3)
+            }
+            None => self.whole(),
         };
         span.clamp(1_000, self.whole())
     }

@@ -10,8 +10,8 @@ use crate::tui::widget::pen::Pen;
 use crate::tui::widget::text::{self, range, time};
 use crate::tui::widget::{bar, boxes};
 
-/// The event of the chosen fd at the cursor, in full.
-pub fn draw(pen: &mut Pen<'_>, app: &App) {
+/// The event of the chosen fd at the cursor, in full; the row after it.
+pub fn draw(pen: &mut Pen<'_>, app: &App) -> usize {
     let w = pen.width();
     boxes::across(pen, 0, theme::quiet());
     let Some(reg) = app.chosen() else {
@@ -22,7 +22,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
             "↑↓ chooses an fd: its event at the cursor is shown here in full",
             theme::quiet(),
         );
-        return;
+        return 2;
     };
     let name = app.names.name(reg.id);
     let found = moment::at(app);
@@ -41,7 +41,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
             word => format!("{} for {since}", theme::word(word)),
         };
         pen.put(1, 1, &told, theme::plain());
-        return;
+        return 3;
     };
     pen.put(1, 1, &fitting(&run, stage, w - 1), theme::plain());
     proportions(&mut pen.part(1, 2, w - 2, 1), &run, stage);
@@ -53,6 +53,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
             y += 1;
         }
     }
+    y + 1
 }
 
 /// The chain in one line of `room` cells: its ends go first, they follow from the rest.
@@ -215,9 +216,7 @@ pub fn worst(pen: &mut Pen<'_>, app: &App) {
         let y = i + 1;
         let fd = window.model().reg(run.reg).map_or(-1, |r| r.fd);
         let wait_text = range(run.waited());
-        let behind = blame::parts(app, run).into_iter().next();
-        let behind =
-            behind.map_or_else(String::new, |(who, r)| format!("behind {who} {}", range(r)));
+        let behind = blame::parts(app, run);
         let x = pen.put(
             1,
             y,
@@ -235,6 +234,18 @@ pub fn worst(pen: &mut Pen<'_>, app: &App) {
         let bar_w = if w < 110 { 6 } else { (w / 6).min(24) };
         let bar = bar::share(wait(run) as f64 / most as f64, bar_w);
         pen.put(x, y, &bar, theme::queued());
-        pen.put(x + bar_w + 2, y, &behind, theme::quiet());
+        // The first it waited for, and the others as far as there is room.
+        let mut told = String::new();
+        for (who, r) in behind {
+            let more = match told.is_empty() {
+                true => format!("behind {who} {}", range(r)),
+                false => format!("{told}, {who} {}", range(r)),
+            };
+            if !told.is_empty() && x + bar_w + 3 + text::width(&more) > w {
+                break;
+            }
+            told = more;
+        }
+        pen.put(x + bar_w + 2, y, &told, theme::quiet());
     }
 }

@@ -15,6 +15,7 @@ pub mod events;
 pub mod explain;
 pub mod fairness;
 pub mod fd;
+mod heights;
 pub mod kernel;
 pub mod lanes;
 pub mod marks;

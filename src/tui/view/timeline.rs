@@ -2,6 +2,7 @@
 //! Step: model → **view**.
 
 use super::detail;
+use super::heights::{Rows, Traces};
 use super::lanes::{self, Lane};
 use super::marks;
 use super::ruler;
@@ -88,11 +89,15 @@ fn summed(c: Cell) -> (char, Style) {
 /// Draws the screen.
 pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let (w, h) = (pen.width(), pen.height());
-    let mut y = chart(pen, app, 0, rows(h + 3));
+    let (mut y, heights) = chart(pen, app, 0, rows(h + 3), true);
     if h >= 18 {
         let summed = app.player.window().is_some_and(Window::is_summary);
         legend(&mut pen.part(1, y, w - 2, 2), summed, app.infers());
         y += 2;
+    }
+    if let Some(line) = heights.filter(|_| h >= 30) {
+        pen.put(1, y, &line, theme::quiet());
+        y += 1;
     }
     // What the program itself says of this moment.
     let told = marks::here(app);
@@ -100,24 +105,27 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         pen.put(1, y, line, theme::strong());
         y += 1;
     }
-    let rest = h.saturating_sub(y);
-    let (first, second) = match rest {
-        // Nobody chosen: the worst waits say whom to choose.
-        _ if app.chosen().is_none() => (0, rest),
-        0..15 => (rest, 0),
-        _ => (9, rest - 9),
-    };
-    if first > 0 {
-        detail::draw(&mut pen.part(0, y, w, first), app);
+    // Nobody chosen: the worst waits say whom to choose.
+    if app.chosen().is_some() {
+        let rest = h.saturating_sub(y);
+        y += detail::draw(&mut pen.part(0, y, w, rest), app);
     }
-    detail::worst(&mut pen.part(0, y + first, w, second), app);
+    let rest = h.saturating_sub(y);
+    detail::worst(&mut pen.part(0, y, w, rest), app);
 }
 
-/// Draws ruler and lanes from column `left` on, at most `rows` lanes; the row after them.
-pub fn chart(pen: &mut Pen<'_>, app: &App, left: usize, rows: usize) -> usize {
+/// Draws ruler and lanes from column `left` on in at most `rows` rows, those that are left over for what each waited and
+/// moved if `more`; the row after them, and what that means.
+pub fn chart(
+    pen: &mut Pen<'_>,
+    app: &App,
+    left: usize,
+    rows: usize,
+    more: bool,
+) -> (usize, Option<String>) {
     let Some(window) = app.player.window() else {
         pen.put(1, 1, "folding…", theme::quiet());
-        return 2;
+        return (2, None);
     };
     let cells = window.painted();
     let mut own: Vec<Own> = Vec::new();
@@ -133,7 +141,17 @@ pub fn chart(pen: &mut Pen<'_>, app: &App, left: usize, rows: usize) -> usize {
     }
     let above = own.len();
     let shown = lanes::lanes(app, rows - above);
-    let used = shown.len().min(rows) + above;
+    let mut each = match more {
+        true => Rows::of(shown.len(), rows - above),
+        false => Rows::of(1, 1),
+    };
+    let traces = (each.wait > 0).then(|| Traces::measure(window, &cells, &shown));
+    // Who follows keeps the lanes where they are.
+    let traces = traces.filter(|t| window.key.follow || !t.is_empty());
+    if traces.is_none() {
+        each = Rows::of(1, 1);
+    }
+    let used = shown.len().min(rows) * each.all() + above;
     let full = app.size.0 as usize;
     let (x0, cols) = (left + label(full) + 1, cells.cols.min(columns(full)));
     let line = theme::quiet();
@@ -150,26 +168,28 @@ pub fn chart(pen: &mut Pen<'_>, app: &App, left: usize, rows: usize) -> usize {
             Own::Side(side) => side_lane(pen, app, &cells, *side, row + 3, (x0, cols)),
         }
     }
+    let at = cursor(app, &cells).filter(|c| *c < cols);
     for (row, one) in shown.iter().enumerate() {
+        let top = row * each.all() + 3 + above;
+        let y = top + each.wait;
         match one {
-            Lane::Fd(id) => lane(pen, app, &cells, *id, row + 3 + above, (x0, cols)),
+            Lane::Fd(id) => lane(pen, app, &cells, *id, y, (x0, cols)),
             Lane::Many { name, members } => {
-                together(
-                    pen,
-                    app,
-                    &cells,
-                    (name, members),
-                    row + 3 + above,
-                    (x0, cols),
-                );
+                together(pen, app, &cells, (name, members), y, (x0, cols));
             }
+        }
+        if let Some(traces) = &traces {
+            traces.draw(pen, app, row, each, (top, x0, cols, at));
+        }
+        if let Some(col) = at.filter(|_| each.gap > 0) {
+            pen.glyph(x0 + col, top + each.all() - 1, '│', theme::cursor());
         }
     }
     if !window.done {
         let told = format!(" folding {:.0}% ", window.progress() * 100.0);
         pen.put(x0 + 1, 1, &told, theme::chosen());
     }
-    used + 4
+    (used + 4, traces.map(|t| t.legend(each)))
 }
 
 /// Lanes that fit on a screen this high.
