@@ -151,15 +151,29 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
         crate::record::event::Space::Handler,
         reg.handler,
     );
-    let mut rest = format!("   wants {}", mask(reg.interest));
+    let bypassed = match reg.bypassed_max {
+        0 => "never bypassed".to_owned(),
+        1 => "bypassed once".to_owned(),
+        n => format!("bypassed up to {n} times"),
+    };
+    let small = pen.height() < 6;
+    let mut rest = vec![format!("wants {}", mask(reg.interest))];
     if !handler.is_empty() {
-        rest.push_str(&format!("   handler {}", crate::text::visible(handler)));
+        rest.push(format!("handler {}", crate::text::visible(handler)));
     }
-    rest.push_str(&format!(
-        "   data {:#x}   generation {}",
-        reg.data, reg.generation
-    ));
-    pen.put(x, 0, &rest, theme::plain());
+    if small {
+        // What it suffered comes before its numbers.
+        rest.insert(1, bypassed.clone());
+    }
+    rest.push(format!("data {:#x}", reg.data));
+    rest.push(format!("generation {}", reg.generation));
+    let mut end = x;
+    for piece in rest {
+        if small && end + 3 + text::width(&piece) > w {
+            break;
+        }
+        end = pen.put(end, 0, &format!("   {piece}"), theme::plain());
+    }
     let addr = if reg.addr.is_empty() {
         reg.kind.name().to_owned()
     } else {
@@ -169,7 +183,7 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
         Some(closed) => format!("registered {} to {}", time(reg.registered_ns), time(closed)),
         None => format!("registered since {}", time(reg.registered_ns)),
     };
-    if pen.height() < 6 {
+    if small {
         return times(pen, app, reg, 1);
     }
     let what = match app.model().timerfd(reg.id) {
@@ -181,11 +195,6 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
     let some = |n: u64, word: &str| match n {
         0 if w < 110 => String::new(),
         n => format!(", {word} {}", count(n)),
-    };
-    let bypassed = match reg.bypassed_max {
-        0 => "never bypassed".to_owned(),
-        1 => "bypassed once".to_owned(),
-        n => format!("bypassed up to {n} times"),
     };
     let moved = format!(
         "told {}, {}served {}{}{}   in {}, out {}   {bypassed}",
@@ -278,7 +287,7 @@ fn history(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
         .collect();
     let rows = pen.height();
     let mut y = 0;
-    if rows >= 5
+    if rows >= 2
         && let Some((run, stage)) = moment::at(app)
     {
         let behind = blame::lines(app, &run, stage).into_iter().next();
