@@ -5,7 +5,7 @@ mod common;
 #[path = "common/preload.rs"]
 mod preload;
 
-use loopscope::record::event::{Kind, Space};
+use loopscope::record::event::{Arming, Kind, Space};
 use preload::{compiled, events, lines, record};
 
 fn recorded(name: &str, arguments: &[&str]) -> Vec<preload::Seen> {
@@ -94,4 +94,43 @@ close(3)
             _ => {}
         }
     }
+}
+
+#[test]
+fn what_cannot_be_read_before_the_call_is_told_after_it() {
+    let all = recorded("elsewhere", &[]);
+    let want = "fork = 0
+open epoll 3 flags 0
+open eventfd 4 flags 1
+open timerfd 5 flags 0
+mod 4 to 3 mask 0x0 data 0
+mod 4 to 3 mask 0x80000001 data 77
+= -2
+add 4 to 3 mask 0x0 data 0
+add 4 to 3 mask 0x80000001 data 77
+= 0
+add -1 to 3 mask 0x0 data 0
+= -9
+epoll_pwait2(3, room 4) unknown
+= 1
+  0: data 77 mask 0x1
+epoll_pwait2(3, room 4) unknown
+= 0
+epoll_pwait2(3, room 4) 7 ms
+= 0
+epoll_pwait2(-1, room 4) for ever
+= -9
+select(-1, room 0) unknown
+= 0
+close(4)
+= 0";
+    assert_eq!(lines(&all).join("\n"), want);
+    let timers: Vec<(u16, u64, u64)> = all
+        .iter()
+        .filter(|seen| seen.event.kind == Kind::TimerfdSet)
+        .map(|seen| (seen.event.aux, seen.event.arg, seen.event.y))
+        .collect();
+    let (armed, unknown) = (Arming::In.code(), Arming::Unknown.code());
+    let want = [(armed, 1_000_000_000, 100_000_000_000), (unknown, 0, 0)];
+    assert_eq!(timers, want);
 }

@@ -7,6 +7,7 @@
 //! | [`next`] | the function behind each hook, and the `hooks!` table |
 //! | [`tls`] | the calling thread's ring |
 //! | [`identity`] | who the calling thread is, also where the kernel may not be asked |
+//! | [`memory`] | what of the program's memory may be read, and when |
 //! | [`site`], [`name`], [`said`] | callers, named calls and the program's own names as small numbers |
 //! | [`events`] | what a call becomes, by family |
 //! | [`hooks`] | the exported functions, by family |
@@ -30,6 +31,7 @@ mod record;
 mod events;
 mod hooks;
 mod identity;
+mod memory;
 mod name;
 mod next;
 mod said;

@@ -40,6 +40,8 @@ extern "C" fn constructor(
     if let Some((memory, generation)) = join(path) {
         // SAFETY: the constructor's environment.
         unsafe { crate::hooks::environment::remember(environment) };
+        // SAFETY: as above.
+        unsafe { crate::memory::learn(environment) };
         tls::switch_on(memory, generation);
         crate::identity::learn();
         crate::hooks::process::announce(0);

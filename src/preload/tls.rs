@@ -12,6 +12,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::identity;
+use crate::memory::frame;
 use crate::record::clock::{self, Clock};
 use crate::record::handshake::Source;
 use crate::record::ring::{Call, Producer};
@@ -405,20 +406,6 @@ const NEAR: usize = 1024;
 pub struct Around {
     call: Call,
     frame: usize,
-}
-
-/// The stack pointer.
-#[inline(always)]
-fn frame() -> usize {
-    let frame: usize;
-    // SAFETY: reads a register.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        core::arch::asm!("mov {}, rsp", out(reg) frame, options(nomem, nostack, preserves_flags));
-        #[cfg(target_arch = "aarch64")]
-        core::arch::asm!("mov {}, sp", out(reg) frame, options(nomem, nostack, preserves_flags));
-    }
-    frame
 }
 
 impl Here {

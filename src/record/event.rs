@@ -5,7 +5,7 @@
 //!
 //! | kind         | aux        | fd     | x               | arg             | y               | text            |
 //! |--------------|------------|--------|-----------------|-----------------|-----------------|-----------------|
-//! | WaitEnter    | [`Wait`]   | epfd   | maxevents       | time-out, −1 ∞  | –               | –               |
+//! | WaitEnter    | [`Wait`]   | epfd   | maxevents       | time-out, −1 ∞ ᶠ | –              | –               |
 //! | WaitExit     | [`Wait`]   | epfd   | n or −errno     | –               | –               | –               |
 //! | Ready        | index      | epfd   | event mask      | data word       | –               | –               |
 //! | CtlBegin     | [`Ctl`]    | fd     | interest mask   | data word       | epfd            | –               |
@@ -65,6 +65,8 @@
 //! ᵃ 0: a terminal of the size in `x`. ᵇ who pushes, [`Source`](super::handshake::Source)'s code, 0 not said: where the
 //! preload shim does, handlers are inferred on every thread that marks none. ᶜ 0: said by the child itself, or by a
 //! program that has just been started, as its first word.
+//! ᶠ −2 not known: it stood where the recorder may not look before the kernel has. For the same reason a `CtlBegin`
+//! may be told twice, the second time, with mask and data word, right before its `CtlEnd`.
 //! ᵈ of a socket or pipe: its identity. ᵉ milliseconds before t, rounded up: what the program said of the descriptor since
 //! then is newer. ᶠ this side made the connect(2); 0: not said.
 //!

@@ -76,6 +76,7 @@ fn line(e: &Event) -> Option<String> {
     let wait = || Wait::from_code(e.aux).map_or("?", Wait::name);
     Some(match e.kind {
         Kind::WaitEnter if arg == u64::MAX => format!("{}({fd}, room {x}) for ever", wait()),
+        Kind::WaitEnter if arg == u64::MAX - 1 => format!("{}({fd}, room {x}) unknown", wait()),
         Kind::WaitEnter => format!("{}({fd}, room {x}) {} ms", wait(), arg / 1_000_000),
         Kind::WaitExit => format!("= {x}"),
         Kind::Ready => format!("  {}: data {arg} mask {x:#x}", e.aux),

@@ -40,6 +40,11 @@ fn bad_pointers_are_the_kernels_to_refuse() {
 }
 
 #[test]
+fn addresses_where_nothing_is_in_every_call() {
+    Torture::new("pointers").runs(&[]).same(6);
+}
+
+#[test]
 fn the_environment_between_fork_and_exec() {
     Torture::new("execs").runs(&[]).same(0);
 }

@@ -7,13 +7,18 @@ use crate::record::event::Kind;
 use crate::record::wire::Rec;
 use crate::{site, tls};
 
-/// Makes an epoll_ctl(2) and records both ends of it.
+const ENOENT: i32 = 2;
+const EEXIST: i32 = 17;
+
+/// Makes an epoll_ctl(2) and records both ends of it. `before` is its mask and data word, if they could be read already;
+/// if not, the call's beginning is told again with what `after` reads, as soon as the kernel has read it too.
 #[inline(always)]
 pub fn changing(
     epfd: c_int,
     op: c_int,
     fd: c_int,
-    (mask, data): (u32, u64),
+    before: Option<(u32, u64)>,
+    after: impl FnOnce() -> (u32, u64),
     caller: usize,
     call: impl FnOnce() -> c_int,
 ) -> c_int {
@@ -27,18 +32,24 @@ pub fn changing(
         site: site::id(&here, caller),
         ..Rec::default()
     };
-    here.ring().push(&Rec {
-        ticks: here.now(),
+    let begin = |ticks: u64, (mask, data): (u32, u64)| Rec {
+        ticks,
         kind: Kind::CtlBegin,
         x: mask as i32,
         arg: data,
         ..rec
-    });
+    };
+    here.ring()
+        .push(&begin(here.now(), before.unwrap_or((0, 0))));
     let answer = call();
+    let result = code(answer);
+    if before.is_none() && matches!(-result, 0 | ENOENT | EEXIST) {
+        here.ring().push(&begin(here.now(), after()));
+    }
     here.ring().push(&Rec {
         ticks: here.now(),
         kind: Kind::CtlEnd,
-        x: code(answer),
+        x: result,
         ..rec
     });
     answer

@@ -5,11 +5,11 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use super::open::{self, Side};
-use super::{code, io, peek};
+use super::{code, io};
 use crate::record::address::{self, LARGEST};
 use crate::record::event::{FdKind, Kind, Op};
 use crate::record::wire::Rec;
-use crate::tls;
+use crate::{memory, tls};
 
 const EINTR: i32 = 4;
 const EINPROGRESS: i32 = 115;
@@ -48,13 +48,13 @@ pub struct Place {
 }
 
 impl Place {
-    /// As a program passes it.
+    /// As a program passes it. Where the room cannot be read before the call, how much of the address the kernel had room
+    /// for is not known after it.
     #[inline(always)]
     pub fn new(at: *const c_void, length: *const u32) -> Place {
         let room = match at.is_null() {
             true => None,
-            // SAFETY: the program promises its callee a length, or nothing.
-            false => unsafe { peek(length) },
+            false => memory::before(length),
         };
         Place {
             at,

@@ -3,11 +3,11 @@
 use core::ffi::{c_int, c_long};
 
 use super::fd::{CLOEXEC, NONBLOCK, New, opening};
-use super::{code, open, peek};
+use super::{code, open};
 use crate::record::clock;
 use crate::record::event::{Arming, FdKind, Kind};
 use crate::record::wire::Rec;
-use crate::{site, tls};
+use crate::{memory, site, tls};
 
 const REALTIME: c_int = 0;
 const MONOTONIC: c_int = 1;
@@ -39,27 +39,38 @@ pub fn making(clock: c_int, flags: c_int, caller: usize, call: impl FnOnce() -> 
     fd
 }
 
-/// Makes a call that arms a timer, moves it or takes it back.
+/// Makes a call that arms a timer, moves it or takes it back. `old` is where the kernel puts what was set until then.
 ///
 /// # Safety
 ///
-/// The program passes `spec` to the kernel.
+/// The program passes both to the kernel.
 #[inline(always)]
 pub unsafe fn setting(
     fd: c_int,
     flags: c_int,
-    spec: *const Spec,
+    (spec, old): (*const Spec, *const Spec),
     caller: usize,
     call: impl FnOnce() -> c_int,
 ) -> c_int {
     let Some(here) = tls::here() else {
         return call();
     };
-    // SAFETY: the caller's word. Looked at before the call, which may write what was set until then over it.
-    let spec = unsafe { peek(spec) }.unwrap_or_default();
+    let before = memory::before(spec);
     let answer = call();
+    let result = code(answer);
+    // The kernel may have written the old one over it.
+    let is_whole = old.is_null() || old.addr().abs_diff(spec.addr()) >= size_of::<Spec>();
+    let known = match before {
+        None if result == 0 && is_whole => {
+            // SAFETY: the kernel has read it.
+            Some(unsafe { spec.read_unaligned() })
+        }
+        known => known,
+    };
+    let spec = known.unwrap_or_default();
     let [interval, first] = [[spec[0], spec[1]], [spec[2], spec[3]]].map(nanoseconds);
     let (arming, left) = match first {
+        _ if known.is_none() => (Arming::Unknown, 0),
         0 => (Arming::Off, 0),
         due if flags & ABSOLUTE != 0 => match CLOCKS.get(usize::from(open::noted(fd))) {
             Some(clock @ 0..) => (Arming::In, due.saturating_sub(clock::read(*clock))),
@@ -72,7 +83,7 @@ pub unsafe fn setting(
         kind: Kind::TimerfdSet,
         aux: arming.code(),
         fd,
-        x: code(answer),
+        x: result,
         arg: interval,
         y: Some(left),
         site: site::id(&here, caller),

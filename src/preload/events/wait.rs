@@ -6,7 +6,7 @@ use super::code;
 use crate::record::event::{Kind, NO_INDEX, Wait};
 use crate::record::ring::MAX_BATCH;
 use crate::record::wire::Rec;
-use crate::{site, tls};
+use crate::{memory, site, tls};
 
 /// A wait about to happen.
 #[derive(Clone, Copy)]
@@ -25,6 +25,8 @@ pub struct Waiting {
 
 /// For ever.
 pub const FOR_EVER: u64 = u64::MAX;
+/// A time-out that cannot be read before the wait.
+pub const NOT_KNOWN: u64 = u64::MAX - 1;
 
 /// Nanoseconds of a time-out in milliseconds; negative means for ever.
 #[inline(always)]
@@ -57,6 +59,15 @@ impl Time {
         }
     }
 
+    /// What a wait is told as a time-out, in nanoseconds, `part` being `unit` of them.
+    #[inline(always)]
+    pub fn ns_at(at: *const Time, unit: u64) -> u64 {
+        match at.is_null() {
+            true => FOR_EVER,
+            false => memory::before(at).map_or(NOT_KNOWN, |time| time.ns(unit)),
+        }
+    }
+
     /// In nanoseconds, `part` being `unit` of them; what makes no sense, which the kernel refuses, is 0.
     pub fn ns(self, unit: u64) -> u64 {
         let (seconds, part) = (u64::try_from(self.seconds), u64::try_from(self.part));
@@ -64,7 +75,7 @@ impl Time {
             (Ok(s), Ok(p)) => s
                 .saturating_mul(1_000_000_000)
                 .saturating_add(p.saturating_mul(unit))
-                .min(FOR_EVER - 1),
+                .min(NOT_KNOWN - 1),
             _ => 0,
         }
     }
@@ -132,13 +143,13 @@ pub fn waiting(
     n
 }
 
-/// The same for a scan over descriptors: `scan` calls back with each that is ready, in order, at most `n` in all, with
-/// its mask and its number.
+/// The same for a scan over descriptors: `scan` calls back with each that is ready, in order, with its mask and its
+/// number, until it is told that it was the last.
 #[inline(always)]
 pub fn scanning(
     waiting: Waiting,
     call: impl FnOnce() -> c_int,
-    scan: impl Fn(&mut dyn FnMut(u32, c_int)),
+    scan: impl Fn(&mut dyn FnMut(u32, c_int) -> bool),
 ) -> c_int {
     let Some(here) = tls::here() else {
         return call();
@@ -192,9 +203,6 @@ pub fn scanning(
         };
     };
     scan(&mut |mask, fd| {
-        if left == 0 {
-            return;
-        }
         left -= 1;
         if filled == some.len() {
             tell(&some, told);
@@ -205,6 +213,7 @@ pub fn scanning(
             *free = (mask, fd);
             filled += 1;
         }
+        left > 0
     });
     tell(some.get(..filled).unwrap_or(&[]), told);
     n

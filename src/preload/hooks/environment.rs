@@ -9,6 +9,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use super::target::{self, Runtime, Target};
+use crate::memory::Asked;
 use crate::record::handshake;
 
 /// `argv` and `envp`: pointers to C strings, ended by null.
@@ -244,8 +245,9 @@ pub fn keeping(
     if !PRELOAD.is_set() || !SESSION.is_set() || environment.is_null() {
         return same();
     }
-    // SAFETY: what the program passes to exec.
-    let (count, preload, has_session) = unsafe { look(environment) };
+    let Some((count, preload, has_session)) = look(environment) else {
+        return same();
+    };
     let wanted = match preload {
         Preload::Theirs => SAME,
         _ => Wanted::of(target),
@@ -264,21 +266,19 @@ pub fn keeping(
     }
 }
 
-/// How many there are, and which of ours are among them.
-///
-/// # Safety
-///
-/// An environment.
-unsafe fn look(environment: Strings) -> (usize, Preload, bool) {
-    let (mut count, mut preload) = (0, Preload::Missing);
+/// How many there are, and which of ours are among them; nothing of one that the kernel will refuse to read.
+fn look(environment: Strings) -> Option<(usize, Preload, bool)> {
+    let (mut count, mut preload, mut has_session) = (0, Preload::Missing, false);
+    let (mut list, mut strings) = (Asked::new(), Asked::new());
     loop {
-        // SAFETY: the list ends with a null, which is not passed.
-        let entry = unsafe { *environment.add(count) };
+        let entry = list.value(environment.wrapping_add(count))?;
         if entry.is_null() {
-            break;
+            return Some((count, preload, has_session));
         }
-        // SAFETY: a C string.
-        let entry = unsafe { CStr::from_ptr(entry) }.to_bytes_with_nul();
+        // SAFETY: the program's own, for the length of its call.
+        let entry = unsafe { strings.string(entry)? }.to_bytes_with_nul();
+        let session = entry.strip_prefix(handshake::ENV.as_bytes());
+        has_session |= session.is_some_and(|v| v.starts_with(b"=") && v.len() > 2);
         let value = entry
             .strip_prefix(LD_PRELOAD)
             .and_then(|v| v.strip_prefix(b"="));
@@ -293,9 +293,6 @@ unsafe fn look(environment: Strings) -> (usize, Preload, bool) {
         }
         count += 1;
     }
-    // SAFETY: as above.
-    let session = unsafe { crate::start::variable(environment, handshake::ENV.as_bytes()) };
-    (count, preload, session.is_some())
 }
 
 /// What of an environment is not as it is to be.

@@ -2,9 +2,10 @@
 
 use core::ffi::{c_int, c_void};
 
+use crate::events::ctl;
 use crate::events::fd::{self, CLOEXEC, New};
-use crate::events::wait::{self, FOR_EVER, Time, Waiting, milliseconds};
-use crate::events::{ctl, peek};
+use crate::events::wait::{self, Time, Waiting, milliseconds};
+use crate::memory;
 use crate::next::hooks;
 use crate::record::event::{FdKind, Wait};
 use crate::sys::sys_call;
@@ -21,31 +22,25 @@ pub struct Event {
 /// Bytes of the kernel's signal set.
 const SIGNAL_SET: usize = 8;
 
-/// What epoll_pwait2(2) is told as a time-out.
-///
-/// # Safety
-///
-/// `time` is null or what the program passes to the kernel as a timespec.
-pub unsafe fn timespec_ns(time: *const Time) -> u64 {
-    // SAFETY: the caller's word.
-    unsafe { peek(time) }.map_or(FOR_EVER, |t| t.ns(1))
-}
-
-/// Mask and data word that epoll_ctl(2) is given; the kernel looks at them only to add and to change.
-///
-/// # Safety
-///
-/// `event` is what the program passes to the kernel.
-pub unsafe fn interest(op: c_int, event: *const Event) -> (u32, u64) {
-    if !matches!(op, CTL_ADD | CTL_MOD) {
-        return (0, 0);
-    }
-    // SAFETY: the caller's word.
-    unsafe { peek(event) }.map_or((0, 0), |e| (e.mask, e.data))
-}
-
 const CTL_ADD: c_int = 1;
 const CTL_MOD: c_int = 3;
+
+/// A change with whatever call. The kernel looks at the event only to add and to change.
+#[inline(always)]
+pub fn changing(
+    (epfd, op, fd): (c_int, c_int, c_int),
+    event: *const Event,
+    caller: usize,
+    next: impl FnOnce() -> c_int,
+) -> c_int {
+    let before = match op {
+        CTL_ADD | CTL_MOD => memory::before(event).map(|e| (e.mask, e.data)),
+        _ => Some((0, 0)),
+    };
+    // SAFETY: asked for once the kernel has read it only.
+    let after = || unsafe { member(event, 0) };
+    ctl::changing(epfd, op, fd, before, after, caller, next)
+}
 
 /// Event `i` of a batch the kernel has just written at `events`.
 ///
@@ -92,11 +87,7 @@ hooks! {
     /// epoll_ctl(2)
     epoll_ctl(epfd: c_int, op: c_int, fd: c_int, event: *mut Event) -> c_int,
         else sys_call!(EPOLL_CTL, epfd, op, fd, event),
-        |next, caller| {
-            // SAFETY: the program passes it to the kernel.
-            let interest = unsafe { interest(op, event) };
-            ctl::changing(epfd, op, fd, interest, caller, next)
-        };
+        |next, caller| changing((epfd, op, fd), event, caller, next);
     /// epoll_wait(2)
     epoll_wait(epfd: c_int, events: *mut Event, room: c_int, timeout: c_int) -> c_int,
         else sys_call!(EPOLL_PWAIT, epfd, events, room, timeout, 0, SIGNAL_SET),
@@ -108,9 +99,5 @@ hooks! {
     /// epoll_pwait2(2)
     epoll_pwait2(epfd: c_int, events: *mut Event, room: c_int, timeout: *const Time, mask: *const c_void) -> c_int,
         else sys_call!(EPOLL_PWAIT2, epfd, events, room, timeout, mask, SIGNAL_SET),
-        |next, caller| {
-            // SAFETY: the program passes it to the kernel.
-            let ns = unsafe { timespec_ns(timeout) };
-            waiting(Wait::Pwait2, (epfd, events, room), ns, caller, next)
-        };
+        |next, caller| waiting(Wait::Pwait2, (epfd, events, room), Time::ns_at(timeout, 1), caller, next);
 }

@@ -134,10 +134,10 @@ hooks! {
         else sys_call!(TIMERFD_CREATE, clock, flags),
         |next, caller| timerfd::making(clock, flags, caller, next);
     /// timerfd_settime(2)
-    timerfd_settime(fd: c_int, flags: c_int, spec: *const timerfd::Spec, before: *mut c_void) -> c_int,
+    timerfd_settime(fd: c_int, flags: c_int, spec: *const timerfd::Spec, before: *mut timerfd::Spec) -> c_int,
         else sys_call!(TIMERFD_SETTIME, fd, flags, spec, before),
         // SAFETY: the program passes it to the kernel.
-        |next, caller| unsafe { timerfd::setting(fd, flags, spec, caller, next) };
+        |next, caller| unsafe { timerfd::setting(fd, flags, (spec, before), caller, next) };
     /// signalfd(2): one that is given changes its mask only
     signalfd(fd: c_int, mask: *const c_void, flags: c_int) -> c_int,
         else sys_call!(SIGNALFD4, fd, mask, 8, flags),

@@ -48,8 +48,8 @@ pub fn polling(
         for i in 0..count as usize {
             // SAFETY: poll has returned events, so it has read and written all `count` of them.
             let p = unsafe { fds.add(i).read_unaligned() };
-            if p.revents != 0 {
-                each(p.revents.into(), p.fd);
+            if p.revents != 0 && !each(p.revents.into(), p.fd) {
+                return;
             }
         }
     })
@@ -77,7 +77,8 @@ pub fn selecting(
         for word in 0..words {
             let bits = sets.map(|set| match set.is_null() {
                 true => 0,
-                // SAFETY: select has returned, so it has read and written each set up to `count`, in whole words.
+                // SAFETY: select has written each set, in whole words, up to the last descriptor that is ready. Further
+                // it may have stopped short of `count`: at the highest number the process ever had.
                 false => unsafe { set.add(word).read_unaligned() },
             });
             let mut any = bits.iter().fold(0, |all, set| all | set);
@@ -85,8 +86,8 @@ pub fn selecting(
                 let bit = any.trailing_zeros();
                 any &= any - 1;
                 for (set, mask) in bits.iter().zip([IN, OUT, PRI]) {
-                    if set >> bit & 1 != 0 {
-                        each(mask, (word * 64) as c_int + bit as c_int);
+                    if set >> bit & 1 != 0 && !each(mask, (word * 64) as c_int + bit as c_int) {
+                        return;
                     }
                 }
             }
@@ -94,12 +95,14 @@ pub fn selecting(
     })
 }
 
+/// A time-out that libc's function reads by itself, as those of ppoll(3) and pselect(3) do.
+///
 /// # Safety
 ///
-/// `time` is null or what the program passes to the kernel; `unit` is nanoseconds of its second field.
-unsafe fn ns(time: *const Time, unit: u64) -> u64 {
+/// `time` is null or what the program passes to one of them.
+unsafe fn ns(time: *const Time) -> u64 {
     // SAFETY: the caller's word.
-    unsafe { peek(time) }.map_or(FOR_EVER, |t| t.ns(unit))
+    unsafe { peek(time) }.map_or(FOR_EVER, |t| t.ns(1))
 }
 
 /// ppoll(2) and pselect(2) keep the program's time-out as it was; the kernel writes the rest of it back.
@@ -142,7 +145,7 @@ hooks! {
         else sys_call!(PPOLL, fds, count, pointer(&mut copied(timeout)), mask, SIGNAL_SET),
         |next, caller| {
             // SAFETY: the program passes it to the kernel.
-            let time = unsafe { ns(timeout, 1) };
+            let time = unsafe { ns(timeout) };
             polling(Wait::Ppoll, fds, count, time, caller, next)
         };
     /// ppoll(2), fortified
@@ -150,7 +153,7 @@ hooks! {
         else sys_call!(PPOLL, fds, count, pointer(&mut copied(timeout)), mask, SIGNAL_SET),
         |next, caller| {
             // SAFETY: the program passes it to the kernel.
-            let time = unsafe { ns(timeout, 1) };
+            let time = unsafe { ns(timeout) };
             polling(Wait::Ppoll, fds, count, time, caller, next)
         };
     /// select(2)
@@ -160,8 +163,7 @@ hooks! {
             sys_call!(PSELECT6, count, read, write, except, pointer(&mut time), 0)
         },
         |next, caller| {
-            // SAFETY: the program passes it to the kernel.
-            let time = unsafe { ns(timeout, 1_000) };
+            let time = Time::ns_at(timeout, 1_000);
             selecting(Wait::Select, count, [read, write, except], time, caller, next)
         };
     /// pselect(2)
@@ -172,7 +174,7 @@ hooks! {
         },
         |next, caller| {
             // SAFETY: the program passes it to the kernel.
-            let time = unsafe { ns(timeout, 1) };
+            let time = unsafe { ns(timeout) };
             selecting(Wait::Pselect, count, [read, write, except], time, caller, next)
         };
 }

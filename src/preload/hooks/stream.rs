@@ -30,11 +30,17 @@ fn number(ask: &Next, of: *mut c_void) -> c_int {
     }
 }
 
-/// A stream or directory has been opened.
-fn opened(ask: &Next, made: *mut c_void, kind: FdKind, flags: c_int, caller: usize) -> *mut c_void {
+/// A stream or directory has been opened, if it has.
+fn opened(
+    ask: &Next,
+    made: *mut c_void,
+    kind: FdKind,
+    flags: impl FnOnce() -> c_int,
+    caller: usize,
+) -> *mut c_void {
     let fd = number(ask, made);
     if fd >= 0 {
-        New::of(kind, flags).tell(fd, caller);
+        New::of(kind, flags()).tell(fd, caller);
     }
     made
 }
@@ -52,11 +58,8 @@ fn shut(ask: &Next, of: *mut c_void, caller: usize, next: impl FnOnce() -> c_int
 ///
 /// # Safety
 ///
-/// The mode is a C string.
+/// libc has just opened something in this mode, so it has read it to its end; it leaves one that it refuses earlier.
 unsafe fn cloexec(mode: *const c_char) -> c_int {
-    if mode.is_null() {
-        return 0;
-    }
     // SAFETY: the caller's word.
     let mode = unsafe { core::ffi::CStr::from_ptr(mode) }.to_bytes();
     let flags = mode.split(|b| *b == b',').next().unwrap_or(&[]);
@@ -66,30 +69,30 @@ unsafe fn cloexec(mode: *const c_char) -> c_int {
 libc_hooks! {
     /// fopen(3)
     fopen(path: *const c_char, mode: *const c_char) -> Stream,
-        // SAFETY: what fopen is given.
-        |next, caller| opened(&FILENO, next(), FdKind::Unknown, unsafe { cloexec(mode) }, caller);
+        // SAFETY: asked once the stream is there.
+        |next, caller| opened(&FILENO, next(), FdKind::Unknown, || unsafe { cloexec(mode) }, caller);
     /// fopen(3), 64 bits
     fopen64(path: *const c_char, mode: *const c_char) -> Stream,
-        // SAFETY: what fopen is given.
-        |next, caller| opened(&FILENO, next(), FdKind::Unknown, unsafe { cloexec(mode) }, caller);
+        // SAFETY: asked once the stream is there.
+        |next, caller| opened(&FILENO, next(), FdKind::Unknown, || unsafe { cloexec(mode) }, caller);
     /// freopen(3): the descriptor behind the stream is closed, the new one may have its number
     freopen(path: *const c_char, mode: *const c_char, stream: Stream) -> Stream,
-        // SAFETY: what freopen is given.
-        |next, caller| reopened(stream, caller, next, unsafe { cloexec(mode) });
+        // SAFETY: asked once the stream is there.
+        |next, caller| reopened(stream, caller, next, || unsafe { cloexec(mode) });
     /// freopen(3), 64 bits
     freopen64(path: *const c_char, mode: *const c_char, stream: Stream) -> Stream,
-        // SAFETY: what freopen is given.
-        |next, caller| reopened(stream, caller, next, unsafe { cloexec(mode) });
+        // SAFETY: asked once the stream is there.
+        |next, caller| reopened(stream, caller, next, || unsafe { cloexec(mode) });
     /// tmpfile(3)
     tmpfile() -> Stream,
-        |next, caller| opened(&FILENO, next(), FdKind::File, 0, caller);
+        |next, caller| opened(&FILENO, next(), FdKind::File, || 0, caller);
     /// tmpfile(3), 64 bits
     tmpfile64() -> Stream,
-        |next, caller| opened(&FILENO, next(), FdKind::File, 0, caller);
+        |next, caller| opened(&FILENO, next(), FdKind::File, || 0, caller);
     /// popen(3)
     popen(command: *const c_char, mode: *const c_char) -> Stream,
-        // SAFETY: what popen is given.
-        |next, caller| opened(&FILENO, next(), FdKind::Pipe, unsafe { cloexec(mode) }, caller);
+        // SAFETY: asked once the stream is there.
+        |next, caller| opened(&FILENO, next(), FdKind::Pipe, || unsafe { cloexec(mode) }, caller);
     /// fclose(3)
     fclose(stream: Stream) -> c_int,
         |next, caller| shut(&FILENO, stream, caller, next);
@@ -100,7 +103,7 @@ libc_hooks! {
         });
     /// opendir(3): always close-on-exec
     opendir(path: *const c_char) -> *mut c_void,
-        |next, caller| opened(&DIRFD, next(), FdKind::File, CLOEXEC, caller);
+        |next, caller| opened(&DIRFD, next(), FdKind::File, || CLOEXEC, caller);
     /// closedir(3)
     closedir(directory: *mut c_void) -> c_int,
         |next, caller| shut(&DIRFD, directory, caller, next);
@@ -124,7 +127,12 @@ libc_hooks! {
 }
 
 /// A stream gets another file.
-fn reopened(stream: Stream, caller: usize, next: impl FnOnce() -> Stream, flags: c_int) -> Stream {
+fn reopened(
+    stream: Stream,
+    caller: usize,
+    next: impl FnOnce() -> Stream,
+    flags: impl FnOnce() -> c_int,
+) -> Stream {
     let before = number(&FILENO, stream);
     let mut made = core::ptr::null_mut();
     let reopen = || {

@@ -8,8 +8,8 @@ use crate::events::fd::{CLOEXEC, NONBLOCK, New, closing, duplicating, opening, o
 use crate::events::io::{asking, moving};
 use crate::events::open::Side;
 use crate::events::socket::{self, Place};
-use crate::events::wait::milliseconds;
-use crate::events::{call, ctl, timerfd};
+use crate::events::wait::{Time, milliseconds};
+use crate::events::{call, timerfd};
 use crate::name::Name;
 use crate::next::Next;
 use crate::record::event::{FdKind, Op, Wait};
@@ -131,7 +131,9 @@ unsafe extern "C" fn body(
         sys::TIMERFD_CREATE => timerfd::making(fd, second, caller, int) as isize,
         sys::TIMERFD_SETTIME => {
             // SAFETY: the program passes it to the kernel.
-            unsafe { timerfd::setting(fd, second, a2 as *const _, caller, int) as isize }
+            unsafe {
+                timerfd::setting(fd, second, (a2 as *const _, a3 as *const _), caller, int) as isize
+            }
         }
         sys::SIGNALFD | sys::SIGNALFD4 if fd == -1 => {
             let flags = if number == sys::SIGNALFD {
@@ -158,9 +160,8 @@ unsafe extern "C" fn body(
         sys::EPOLL_CREATE => opening(New::of(FdKind::Epoll, 0), caller, int) as isize,
         sys::EPOLL_CREATE1 => opening(New::of(FdKind::Epoll, fd & CLOEXEC), caller, int) as isize,
         sys::EPOLL_CTL => {
-            // SAFETY: the program passes it to the kernel.
-            let interest = unsafe { epoll::interest(second, a3 as *const epoll::Event) };
-            ctl::changing(fd, second, a2 as c_int, interest, caller, int) as isize
+            let event = a3 as *const epoll::Event;
+            epoll::changing((fd, second, a2 as c_int), event, caller, int) as isize
         }
         sys::EPOLL_WAIT | sys::EPOLL_PWAIT => {
             let call = match number {
@@ -171,8 +172,7 @@ unsafe extern "C" fn body(
             epoll::waiting(call, (fd, ready, a2 as c_int), timeout, caller, int) as isize
         }
         sys::EPOLL_PWAIT2 => {
-            // SAFETY: the program passes it to the kernel.
-            let timeout = unsafe { epoll::timespec_ns(a3 as *const _) };
+            let timeout = Time::ns_at(a3 as *const _, 1);
             epoll::waiting(Wait::Pwait2, (fd, ready, a2 as c_int), timeout, caller, int) as isize
         }
         sys::POLL => {
@@ -180,8 +180,7 @@ unsafe extern "C" fn body(
             poll::polling(Wait::Poll, a0 as *mut _, a1 as _, timeout, caller, int) as isize
         }
         sys::PPOLL => {
-            // SAFETY: the program passes it to the kernel.
-            let timeout = unsafe { epoll::timespec_ns(a2 as *const _) };
+            let timeout = Time::ns_at(a2 as *const _, 1);
             poll::polling(Wait::Ppoll, a0 as *mut _, a1 as _, timeout, caller, int) as isize
         }
         sys::FORK => process::forking(caller, int) as isize,

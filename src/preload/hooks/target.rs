@@ -8,6 +8,7 @@ use core::ffi::{CStr, c_char, c_int};
 use core::mem::size_of;
 
 use crate::identity;
+use crate::memory::Asked;
 use crate::sys::sys_call;
 
 /// How an exec names its program.
@@ -98,11 +99,8 @@ impl Opened {
 
     /// In the first directory of PATH that has it.
     fn found(name: *const c_char) -> Option<Opened> {
-        if name.is_null() {
-            return None;
-        }
-        // SAFETY: a C string, which execvp(3) reads as well.
-        let name = unsafe { CStr::from_ptr(name) }.to_bytes();
+        // SAFETY: the program's own, for the length of its call.
+        let name = unsafe { Asked::new().string(name)? }.to_bytes();
         if name.contains(&b'/') {
             return Opened::at(AT_FDCWD, name.as_ptr().cast());
         }

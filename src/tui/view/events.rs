@@ -158,6 +158,7 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
     match e.kind {
         Kind::WaitEnter => {
             let limit = match e.arg as i64 {
+                -2 => "for how long is not known".to_owned(),
                 ..0 => "for ever".to_owned(),
                 ns => format!("at most {}", time(ns as u64)),
             };

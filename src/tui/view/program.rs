@@ -343,7 +343,7 @@ fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
     let call = if kind == "epoll" { "epoll_wait" } else { kind };
     let narrow = w < 44;
     let until = match timeout {
-        ..0 if narrow => "no time-out".to_owned(),
+        -2 => "time-out not known".to_owned(),
         ..0 => "no time-out".to_owned(),
         0 if narrow => "only looks".to_owned(),
         0 => "it only looks".to_owned(),

@@ -222,6 +222,7 @@ fn asleep(app: &App, since: u64, timeout: i64, out: &mut Vec<String>) {
     let slept = time(app.t().saturating_sub(since));
     let wakers = live.iter().filter(|r| kernel::will_wake(app, r).1).count() as u64;
     let clock = match timeout {
+        -2 => "and perhaps a time-out, which is not known".to_owned(),
         ..0 => "and no time-out".to_owned(),
         0 => "and only looks (time-out 0)".to_owned(),
         ns => format!("or its time-out of {}", time(ns as u64)),
@@ -238,6 +239,7 @@ fn asleep(app: &App, since: u64, timeout: i64, out: &mut Vec<String>) {
             other.name(),
             clock
                 .replace("or its", "with a")
+                .replace("and perhaps", "perhaps with")
                 .replace("and no", "with no")
         ),
     });
