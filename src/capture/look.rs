@@ -138,6 +138,11 @@ pub(super) fn watch(requests: &Receiver<Request>, mut tell: impl FnMut(Look) -> 
                 {
                     return Arc::clone(all);
                 }
+                // Those that were told of before, however long ago, are asked for alone.
+                let known = sockets.as_ref().map(|(_, all)| all);
+                if let Some(all) = known.and_then(|known| sockdiag::again(known, inodes)) {
+                    return Arc::new(all);
+                }
                 let all = sockdiag::ours(inodes).unwrap_or_else(|_| sockdiag::of_namespace(pid));
                 let all = Arc::new(all);
                 sockets = Some((began, Arc::clone(&all)));

@@ -8,6 +8,8 @@ pub mod hostile;
 mod liveness;
 pub mod machine;
 mod modules;
+#[cfg(feature = "cli")]
+mod netlink;
 mod pass;
 pub mod procfs;
 mod ring;

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
+use super::netlink::{SOCK_DIAG_BY_FAMILY, dump, message, open, receive, send, u16_at, u32_at};
 use crate::record::event::FdKind;
 
 /// A socket.
@@ -19,15 +20,22 @@ pub struct Socket {
     pub text: Vec<u8>,
     /// Bytes in its receive queue; nothing for one that listens.
     pub unread: Option<u64>,
+    /// How to ask for this one alone.
+    ask: Option<Ask>,
 }
+
+/// An `inet_diag_req_v2`; the id in it has a cookie, which no later socket of these addresses has.
+type Ask = [u8; 56];
 
 /// Sockets by inode.
 pub type Sockets = HashMap<u64, Socket>;
 
 /// Sockets looked at; on a machine with more the others have no names.
 const MOST: usize = 65_536;
-/// Bytes of one datagram of answers.
-const BUFFER: usize = 64 << 10;
+/// Sockets asked for one by one at most: beyond, going through the tables costs less.
+const MOST_ALONE: usize = 256;
+/// How many of them with one call; the answers must have room in the receive buffer.
+const TOGETHER: usize = 32;
 /// sock_diag's state for one that listens (TCP_LISTEN), also of Unix sockets.
 const LISTENS: u8 = 10;
 
@@ -35,7 +43,6 @@ const LISTENS: u8 = 10;
 /// a server with short connections leaves tens of thousands, and those not yet accepted (TCP_SYN_RECV, TCP_NEW_SYN_RECV).
 const OWNED: u32 = !(1 << 6 | 1 << 3 | 1 << 12);
 
-const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const SHOW: u32 = 1 | 4 | 0x10; // UDIAG_SHOW_NAME, _PEER, _RQLEN
 
 /// The tables of sockets, the cheapest first. The kernel goes through all connections, of which its table may have room
@@ -59,7 +66,7 @@ pub fn ours(wanted: &[u64]) -> io::Result<Sockets> {
         match family {
             libc::AF_UNIX => add_unix(&socket, &mut all)?,
             _ => {
-                let mut ask = vec![0; 56];
+                let mut ask: Ask = [0; 56];
                 ask[0] = family as u8;
                 ask[1] = protocol as u8;
                 ask[4..8].copy_from_slice(&OWNED.to_ne_bytes());
@@ -72,6 +79,49 @@ pub fn ours(wanted: &[u64]) -> io::Result<Sockets> {
         }
     }
     Ok(all)
+}
+
+/// The same for sockets that were all told of before, some of them: each is asked for alone, which costs some microseconds
+/// where going through a table costs milliseconds. Nothing when one of them is not there any more, or there are too many.
+pub fn again(known: &Sockets, wanted: &[u64]) -> Option<Sockets> {
+    if wanted.len() > MOST_ALONE {
+        return None;
+    }
+    let (mut all, mut alone, mut unix) = (Sockets::new(), Vec::new(), false);
+    for inode in wanted {
+        let socket = known.get(inode)?;
+        match (socket.kind, socket.ask) {
+            // One that listens has nothing to read, and its address stays.
+            (FdKind::TcpListener, _) => _ = all.insert(*inode, socket.clone()),
+            (kind, Some(ask)) => alone.push((ask, kind)),
+            (_, None) => unix = true,
+        }
+    }
+    let socket = open().ok()?;
+    for some in alone.chunks(TOGETHER) {
+        all.extend(each_alone(&socket, some)?);
+    }
+    if unix {
+        add_unix(&socket, &mut all).ok()?;
+    }
+    wanted.iter().all(|i| all.contains_key(i)).then_some(all)
+}
+
+fn each_alone(socket: &OwnedFd, some: &[(Ask, FdKind)]) -> Option<Vec<(u64, Socket)>> {
+    let asks: Vec<u8> = some
+        .iter()
+        .flat_map(|(ask, _)| message(ask, libc::NLM_F_REQUEST))
+        .collect();
+    send(socket, &asks).ok()?;
+    let mut buffer = vec![0u8; 4 << 10];
+    // One datagram for each, in this order; all of them are fetched, whatever they say.
+    let answers = some.iter().map(|(_, kind)| {
+        let answer = receive(socket, &mut buffer).ok()?;
+        let length = u32_at(answer, 0)? as usize;
+        let told = u16_at(answer, 4)? == SOCK_DIAG_BY_FAMILY;
+        inet(answer.get(16..length).filter(|_| told)?, *kind)
+    });
+    answers.collect::<Vec<_>>().into_iter().collect()
 }
 
 fn add_unix(socket: &OwnedFd, all: &mut Sockets) -> io::Result<()> {
@@ -87,94 +137,6 @@ fn add_unix(socket: &OwnedFd, all: &mut Sockets) -> io::Result<()> {
     })?;
     pair_up(&unix, all);
     Ok(())
-}
-
-fn open() -> io::Result<OwnedFd> {
-    // SAFETY: three integers; returns a new descriptor or −1.
-    let fd = unsafe {
-        libc::socket(
-            libc::AF_NETLINK,
-            libc::SOCK_RAW | libc::SOCK_CLOEXEC,
-            libc::NETLINK_SOCK_DIAG,
-        )
-    };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: a fresh descriptor that nobody else owns.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    let patience = libc::timeval {
-        tv_sec: 1,
-        tv_usec: 0,
-    };
-    // SAFETY: the option's value is a live timeval of this size. Should it fail, the kernel answers all the same.
-    unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_RCVTIMEO,
-            std::ptr::from_ref(&patience).cast(),
-            size_of::<libc::timeval>() as libc::socklen_t,
-        )
-    };
-    Ok(fd)
-}
-
-/// Sends one request for everything and calls `each` with the body of every answer.
-fn dump(socket: &OwnedFd, ask: &[u8], mut each: impl FnMut(&[u8])) -> io::Result<()> {
-    let mut message = Vec::with_capacity(16 + ask.len());
-    message.extend((16 + ask.len() as u32).to_ne_bytes());
-    message.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
-    message.extend((libc::NLM_F_REQUEST as u16 | libc::NLM_F_DUMP as u16).to_ne_bytes());
-    message.extend([0; 8]);
-    message.extend(ask);
-    // SAFETY: the buffer is live and of this length.
-    let sent = unsafe {
-        libc::send(
-            socket.as_raw_fd(),
-            message.as_ptr().cast(),
-            message.len(),
-            0,
-        )
-    };
-    if sent < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let mut buffer = vec![0u8; BUFFER];
-    loop {
-        // SAFETY: the buffer is live and of this length.
-        let n = unsafe {
-            libc::recv(
-                socket.as_raw_fd(),
-                buffer.as_mut_ptr().cast(),
-                buffer.len(),
-                0,
-            )
-        };
-        if n <= 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let mut rest = buffer.get(..n as usize).unwrap_or(&[]);
-        while let (Some(length), Some(kind)) = (u32_at(rest, 0), u16_at(rest, 4)) {
-            let length = length as usize;
-            let Some(body) = rest.get(16..length) else {
-                break;
-            };
-            match kind {
-                SOCK_DIAG_BY_FAMILY => each(body),
-                _ if kind == libc::NLMSG_DONE as u16 => return Ok(()),
-                _ if kind == libc::NLMSG_ERROR as u16 => {
-                    // A kernel without this family's module: it has none of these sockets to tell of.
-                    return match u32_at(body, 0).map_or(0, |e| (e as i32).unsigned_abs() as i32) {
-                        0 | libc::ENOENT => Ok(()),
-                        errno => Err(io::Error::from_raw_os_error(errno)),
-                    };
-                }
-                _ => {}
-            }
-            rest = rest.get(length.next_multiple_of(4)..).unwrap_or(&[]);
-        }
-    }
 }
 
 /// An `inet_diag_msg`.
@@ -199,10 +161,19 @@ fn inet(body: &[u8], kind: FdKind) -> Option<(u64, Socket)> {
         // Closed by its owner, and not by the kernel yet.
         return None;
     }
-    Some((
-        u64::from(inode),
-        socket(kind, local, peer, state == LISTENS, unread),
-    ))
+    let mut ask: Ask = [0; 56];
+    ask[0] = family;
+    ask[1] = libc::IPPROTO_TCP as u8;
+    ask[8..].copy_from_slice(body.get(4..52)?);
+    if kind == FdKind::Udp {
+        // It is asked for as its peer would (net/ipv4/udp_diag.c: "src and dst are swapped for historical reasons").
+        ask[1] = libc::IPPROTO_UDP as u8;
+        ask[8..12].rotate_left(2);
+        ask[12..44].rotate_left(16);
+    }
+    let mut found = socket(kind, local, peer, state == LISTENS, unread);
+    found.ask = Some(ask);
+    Some((u64::from(inode), found))
 }
 
 fn socket(kind: FdKind, local: SocketAddr, peer: SocketAddr, listens: bool, unread: u32) -> Socket {
@@ -217,6 +188,7 @@ fn socket(kind: FdKind, local: SocketAddr, peer: SocketAddr, listens: bool, unre
         kind: if listens { FdKind::TcpListener } else { kind },
         text: text.into_bytes(),
         unread: (!listens).then_some(u64::from(unread)),
+        ask: None,
     }
 }
 
@@ -281,7 +253,12 @@ fn pair_up(unix: &[Unix], all: &mut Sockets) {
         let peer = names.get(&one.peer).copied().unwrap_or(b"");
         let text = [b"unix ", one.name.as_slice(), b">", peer].concat();
         let unread = one.unread.filter(|_| !one.listens).map(u64::from);
-        let socket = Socket { kind, text, unread };
+        let socket = Socket {
+            kind,
+            text,
+            unread,
+            ask: None,
+        };
         all.insert(u64::from(one.inode), socket);
     }
 }
@@ -337,19 +314,12 @@ fn proc_address(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, port))
 }
 
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::Write;
     use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
 
     fn inode(fd: &impl AsRawFd) -> u64 {
@@ -413,6 +383,49 @@ mod tests {
                 .iter()
                 .all(|i| all.contains_key(i))
         );
+    }
+
+    #[test]
+    fn what_is_known_is_asked_for_alone() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let (mut left, right) = UnixStream::pair().unwrap();
+        let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let wanted = [
+            inode(&server),
+            inode(&listener),
+            inode(&right),
+            inode(&udp),
+            inode(&client),
+        ];
+        let known = ours(&wanted).unwrap();
+        client.write_all(b"seven!!").unwrap();
+        left.write_all(b"abc").unwrap();
+        udp.send_to(b"12345", udp.local_addr().unwrap()).unwrap();
+        let all = again(&known, &wanted).unwrap();
+        let unread = wanted.map(|inode| all[&inode].unread);
+        // What UDP counts is the memory it takes.
+        assert!(unread[3].is_some_and(|n| n >= 5), "{unread:?}");
+        assert_eq!(
+            [unread[0], unread[1], unread[2], unread[4]],
+            [Some(7), None, Some(3), Some(0)]
+        );
+        for inode in wanted {
+            let (now, then) = (&all[&inode], &known[&inode]);
+            assert_eq!((now.kind, &now.text), (then.kind, &then.text));
+        }
+        // As many as fit, in several rounds.
+        let many: Vec<TcpStream> = (0..100)
+            .map(|_| TcpStream::connect(listener.local_addr().unwrap()).unwrap())
+            .collect();
+        let inodes: Vec<u64> = many.iter().map(inode).collect();
+        let known = ours(&inodes).unwrap();
+        assert_eq!(again(&known, &inodes).unwrap().len(), 100);
+        assert_eq!(again(&known, &[inode(&udp)]), None, "never told of");
+        assert_eq!(again(&known, &vec![inodes[0]; MOST_ALONE + 1]), None);
+        drop(many);
+        assert_eq!(again(&known, &inodes), None, "they are closed");
     }
 
     #[test]
