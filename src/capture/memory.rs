@@ -21,6 +21,11 @@ pub enum Error {
         "cannot allocate {0} bytes of shared memory; free some memory or raise the memory limit"
     )]
     Allocate(usize, #[source] io::Error),
+    /// The control group will not have it.
+    #[error(
+        "cannot allocate {0} bytes of shared memory where a control group allows no more than {1} in all; raise its memory limit"
+    )]
+    Limited(usize, u64),
     /// Sealing failed.
     #[error("cannot seal shared memory; a kernel with memfd seals is needed")]
     Seal(#[source] io::Error),
@@ -31,6 +36,9 @@ pub enum Error {
     #[error(transparent)]
     Layout(#[from] crate::record::segment::Bad),
 }
+
+/// What the recorder itself needs besides.
+const OURS: u64 = 8 << 20;
 
 /// The memory of a segment: what programs get.
 #[derive(Debug)]
@@ -43,6 +51,12 @@ impl Memory {
     /// Fresh rings of this layout. The mapping lives as long as this process: programs that run on may still push.
     pub fn create(layout: Layout, clock: Clock, nonce: u64) -> Result<(Memory, Segment), Error> {
         let bytes = layout.bytes()?;
+        // Beyond the limit the kernel kills somebody: perhaps us, perhaps the program.
+        if let Some(limit) = super::cgroup::memory_limit()
+            && limit < bytes as u64 + OURS
+        {
+            return Err(Error::Limited(bytes, limit));
+        }
         let memfd = create_memfd().map_err(Error::Memfd)?;
         allocate(memfd.as_fd(), bytes).map_err(|e| Error::Allocate(bytes, e))?;
         seal(memfd.as_fd()).map_err(Error::Seal)?;

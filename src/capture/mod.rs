@@ -21,6 +21,8 @@ pub mod blind;
 #[cfg(feature = "cli")]
 pub mod calibrate;
 #[cfg(feature = "cli")]
+mod cgroup;
+#[cfg(feature = "cli")]
 pub mod collector;
 #[cfg(feature = "cli")]
 pub mod control;

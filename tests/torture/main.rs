@@ -52,7 +52,7 @@ fn the_environment_between_fork_and_exec() {
 #[test]
 fn storms_of_processes_while_threads_push() {
     Torture::new("forks")
-        .runs(&[&rounds(100, 10_000).to_string()])
+        .runs(&[&rounds(250, 10_000).to_string()])
         .same(0);
 }
 
@@ -153,6 +153,61 @@ fn another_user_or_root_directory() {
 }
 
 #[test]
+#[ignore = "root"]
+fn shared_memory_that_is_full() {
+    // The rings' is nobody's file there.
+    let fill = "mount -t tmpfs -o size=8k none /dev/shm && ! head -c 99999 /dev/zero 2>/dev/null >/dev/shm/full || exit 9;";
+    Torture::new("plain")
+        .under(&["unshare", "--mount"])
+        .outside(fill)
+        .runs(&[])
+        .same(5);
+}
+
+#[test]
+#[ignore = "root"]
+fn the_first_process_of_a_pid_namespace() {
+    let apart = "unshare --pid --fork";
+    // The program alone is its first process, the recorder is, and the program again in one of its own.
+    for (under, inside) in [(false, true), (true, false), (true, true)] {
+        let torture = &mut Torture::new("plain");
+        if under {
+            torture.under(&apart.split(' ').collect::<Vec<_>>());
+        }
+        if inside {
+            torture.inside(apart);
+        }
+        torture.runs(&[]).same(5);
+    }
+}
+
+#[test]
+#[ignore = "root"]
+fn a_limit_on_the_memory_of_a_control_group() {
+    // Where the machine has them and lets us make one.
+    let Some(group) = run::Group::limited(96 << 20) else {
+        eprintln!("no control group for memory can be made here");
+        return;
+    };
+    let join = format!("echo $$ >{}/cgroup.procs || exit 9;", group.path());
+    Torture::new("plain").outside(&join).runs(&[]).same(5);
+    Torture::new("forks").outside(&join).runs(&["50"]).same(0);
+    // Where the rings alone are more than is allowed, nothing is started and nobody is killed.
+    drop(group);
+    let group = run::Group::limited(12 << 20).unwrap();
+    let script = format!(
+        "echo $$ >{}/cgroup.procs && exec {} record -o /dev/null --force -- true",
+        group.path(),
+        common::loopscope().get_program().display()
+    );
+    let refused = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .output()
+        .unwrap();
+    common::Ended::of(refused).fails(125, "raise its memory limit");
+}
+
+#[test]
 fn daemons() {
     for how in [&[][..], &["by hand"]] {
         let torture = &mut Torture::new("daemon");
@@ -233,5 +288,21 @@ fn programs_linked_in_every_other_way() {
         &["-Wl,-z,lazy", "-rdynamic"],
     ] {
         Torture::new("plain").flags(flags).runs(&[]).same(5);
+    }
+}
+
+#[test]
+fn programs_of_another_compiler() {
+    // CI has gcc only: clang with its libraries is half a gigabyte. Where there is one, it is asked.
+    if std::process::Command::new("clang")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        eprintln!("no clang here");
+        return;
+    }
+    for (name, code) in [("plain", 5), ("pointers", 6), ("cancels", 0)] {
+        Torture::new(name).compiler("clang").runs(&[]).same(code);
     }
 }

@@ -21,6 +21,9 @@ pub struct Torture {
     name: &'static str,
     flags: Vec<String>,
     arguments: Vec<String>,
+    /// What the recorder runs under.
+    under: Vec<String>,
+    compiler: &'static str,
     /// Shell code in front of the recorder, and between it and the program.
     outside: String,
     inside: String,
@@ -46,6 +49,8 @@ impl Torture {
             name,
             flags: Vec::new(),
             arguments: Vec::new(),
+            under: Vec::new(),
+            compiler: "cc",
             outside: String::new(),
             inside: String::new(),
             answers: None,
@@ -62,7 +67,7 @@ impl Torture {
         let source =
             Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/torture/programs/{name}.c"));
         // What they do wrong on purpose is nothing to warn of.
-        let output = Command::new("cc")
+        let output = Command::new(self.compiler)
             .args(["-std=gnu11", "-O2", "-w", "-pthread", "-o"])
             .arg(to)
             .arg(&source)
@@ -74,6 +79,17 @@ impl Torture {
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
+    }
+
+    pub fn compiler(&mut self, compiler: &'static str) -> &mut Torture {
+        self.compiler = compiler;
+        self
+    }
+
+    /// A command that runs another one, and so all that is run here.
+    pub fn under(&mut self, command: &[&str]) -> &mut Torture {
+        self.under = command.iter().map(|&word| word.to_owned()).collect();
+        self
     }
 
     /// A library beside the program.
@@ -147,8 +163,10 @@ impl Torture {
         if let Some(answer) = &self.answers {
             let _ = fs::remove_file(answer);
         }
-        let mut shell = Command::new("sh");
+        let mut words = self.under.iter().map(String::as_str).chain(["sh"]);
+        let mut shell = Command::new(words.next().unwrap_or_default());
         shell
+            .args(words)
             .arg("-c")
             .arg(format!(r#"{} exec "$@""#, self.outside))
             .arg("sh");
@@ -248,5 +266,40 @@ fn assert_opens(file: &Path) {
     let mut events = Events::default();
     for page in 0..reader.pages().len() {
         reader.read_page(page, &mut events).unwrap();
+    }
+}
+
+/// A control group with a limit on its memory, gone when it goes.
+pub struct Group(PathBuf);
+
+impl Group {
+    /// None where there are no control groups, or none can be made.
+    pub fn limited(bytes: u64) -> Option<Group> {
+        let (base, limit) = [
+            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+            ("/sys/fs/cgroup", "memory.max"),
+        ]
+        .into_iter()
+        .find(|(base, _)| Path::new(base).join("cgroup.procs").exists())?;
+        let group = Group(Path::new(base).join(format!("torture-{}", std::process::id())));
+        fs::create_dir(&group.0).ok()?;
+        fs::write(group.0.join(limit), bytes.to_string()).ok()?;
+        Some(group)
+    }
+
+    pub fn path(&self) -> std::path::Display<'_> {
+        self.0.display()
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Whoever is in it ends in a moment.
+        for _ in 0..100 {
+            if fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
