@@ -44,6 +44,10 @@ pub(super) struct Process {
     /// The shim pushes for it: it says nothing of addresses and paths.
     pub shim: bool,
     pub fds: HashMap<i32, Fd>,
+    /// When it said hello, as this program or as the one before.
+    pub hello: u64,
+    /// When it said its first word since: it has closed by then what it said hello with.
+    pub word: u64,
     /// When closed numbers were closed: a look that began before says nothing of them.
     pub closed: HashMap<i32, u64>,
     /// (fd, epfd)
@@ -81,6 +85,9 @@ struct Thread {
     told: bool,
     ended: bool,
 }
+
+/// A process is looked at so many nanoseconds after its hello, whatever it says.
+const GRACE: u64 = 500_000_000;
 
 /// See the [module](self).
 #[derive(Debug, Default)]
@@ -168,7 +175,9 @@ impl Known {
                 (process.joined, process.ctl) = (true, false);
                 process.shim = e.aux == Source::Preload as u16 || process.shim && e.aux == 0;
                 process.surprised = true;
+                process.hello = e.t;
             }
+            Kind::Fork if e.x == 0 => process.word = e.t,
             Kind::Io => process.surprised = true,
             _ => process.change(e, text),
         }
@@ -184,6 +193,8 @@ impl Known {
             pid: e.x as u32,
             shim: e.aux == Source::Preload as u16,
             fds,
+            hello: e.t,
+            word: 0,
             closed: HashMap::new(),
             regs,
             surprised: true,
@@ -260,6 +271,16 @@ pub(super) fn hash(text: &[u8]) -> u64 {
 }
 
 impl Process {
+    /// A look that began then may have met the shim's own descriptors, which it holds while it says hello.
+    pub fn is_joining(&self, began: u64) -> bool {
+        let settled = match self.word >= self.hello {
+            true => self.word,
+            // It was lost, or is long in coming.
+            false => self.hello.saturating_add(GRACE),
+        };
+        self.shim && began <= settled
+    }
+
     /// When a number last came to mean something else, or nothing.
     pub fn since(&self, fd: i32) -> Option<u64> {
         let open = self.fds.get(&fd).map(|fd| fd.since);
@@ -361,5 +382,67 @@ impl Process {
         for key in keys {
             self.regs.remove(&key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shim_that_says_hello_is_not_looked_at() {
+        let mut known = Known::default();
+        let event = |t, kind, x, aux| Event {
+            t,
+            kind,
+            x,
+            aux,
+            ..Event::default()
+        };
+        let preload = Source::Preload as u16;
+        let start = Event {
+            arg: 1,
+            ..event(1_000, Kind::ProcessStart, 77, preload)
+        };
+        known.see(&start, b"");
+        known.see(
+            &Event {
+                arg: 1,
+                thread: 1,
+                ..event(1_100, Kind::ThreadStart, 77, 0)
+            },
+            b"",
+        );
+        let by = |known: &mut Known, began| known.process(77).unwrap().is_joining(began);
+        assert!(by(&mut known, 900) && by(&mut known, 1_500));
+        assert!(
+            !by(&mut known, 1_001 + GRACE),
+            "its first word may have been lost"
+        );
+        known.see(
+            &Event {
+                thread: 1,
+                ..event(1_200, Kind::Fork, 0, 0)
+            },
+            b"",
+        );
+        assert!(by(&mut known, 1_200) && !by(&mut known, 1_201));
+        // A child of its is none of this; another program in its place is.
+        known.see(
+            &Event {
+                thread: 1,
+                ..event(1_300, Kind::Fork, 78, 0)
+            },
+            b"",
+        );
+        assert!(!by(&mut known, 1_250));
+        known.see(
+            &Event {
+                thread: 1,
+                ..event(1_400, Kind::Exec, 0, preload)
+            },
+            b"",
+        );
+        assert!(by(&mut known, 1_401));
     }
 }

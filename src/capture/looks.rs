@@ -128,6 +128,10 @@ impl Looks {
             began: now.saturating_sub(ago),
             ago,
         };
+        if process.is_joining(when.began) {
+            process.surprised = true;
+            return;
+        }
         for (rec, text) in reconcile::differences(process, numbers, fds, regs, when) {
             drain.note_at(Some(look.pid), rec, &text, ticks);
         }
