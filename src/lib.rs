@@ -89,6 +89,8 @@
 //! loopscope = { version = "0.1", default-features = false, features = ["mio"] }
 //! ```
 #![deny(unsafe_op_in_unsafe_fn)]
+// This page speaks of the mirror also where it is left out.
+#![cfg_attr(not(feature = "mio"), allow(rustdoc::broken_intra_doc_links))]
 // Here and not in Cargo.toml: tests, benches and examples may unwrap.
 #![warn(clippy::unwrap_used)]
 
