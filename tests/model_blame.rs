@@ -11,7 +11,7 @@ mod unmarked;
 use std::collections::HashMap;
 
 use loopscope::model::{self, Config, Id, Model, Part, Range, Run, Segment, Sink, Turn};
-use loopscope::record::event::Event;
+use loopscope::record::event::{Ctl, Event, Kind, NO_INDEX};
 use synth::Synth;
 use unmarked::Unmarked;
 
@@ -168,4 +168,49 @@ fn turns_and_segments_leave_nothing_out() {
         let tails: u64 = model.regs().map(|r| r.tail.sum()).sum();
         assert_eq!(tails, tail);
     }
+}
+
+/// A turn without an end, as of a program that serves its own queue: what is kept of it stays as small as of any other.
+#[test]
+fn an_endless_turn_is_held_in_bounded_memory() {
+    let mut model = Model::default();
+    let (mut number, mut t) = (0, 0);
+    let mut tell = |model: &mut Model, event: Event| {
+        t += 100;
+        model.apply(number, &Event { t, ..event }, b"", &mut ());
+        number += 1;
+    };
+    let of = |kind, fd, x, arg| Event {
+        kind,
+        fd,
+        x,
+        arg,
+        ..Event::default()
+    };
+    let ctl = Event {
+        aux: Ctl::Add.code(),
+        y: 5,
+        ..of(Kind::CtlBegin, 6, 1, 6)
+    };
+    tell(&mut model, ctl);
+    let kind = Kind::CtlEnd;
+    tell(&mut model, Event { kind, x: 0, ..ctl });
+    tell(&mut model, of(Kind::WaitEnter, 5, 16, u64::MAX));
+    tell(&mut model, of(Kind::WaitExit, 5, 1, 0));
+    tell(&mut model, of(Kind::Ready, 5, 1, 6));
+    let mut sizes = Vec::new();
+    for runs in 1..=20_000 {
+        let aux = NO_INDEX;
+        let run = of(Kind::RunBegin, 5, 0, 6);
+        tell(&mut model, Event { aux, ..run });
+        tell(&mut model, of(Kind::RunEnd, 5, 0, 0));
+        if runs == 5_000 || runs == 20_000 {
+            let mut saved = Vec::new();
+            model.save(&mut saved);
+            sizes.push(saved.len());
+        }
+    }
+    assert_eq!(model.loops()[0].dispatched, 20_000);
+    // Between once and twice what is kept, whenever one looks.
+    assert!(sizes[1] < 3 * sizes[0], "{sizes:?}");
 }

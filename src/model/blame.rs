@@ -227,6 +227,11 @@ impl Retained {
         self.segments.len() <= 64 || self.fresh as usize * 2 >= self.segments.len()
     }
 
+    /// A turn without an end in sight has left so many segments that they must be brought up to date within it.
+    pub fn is_crowded(&self) -> bool {
+        self.segments.len() >= 2 * RETAINED
+    }
+
     /// Forgets everything: lost events left a gap.
     pub fn clear(&mut self) {
         *self = Self::default();

@@ -138,6 +138,7 @@ impl Model {
         sink: &mut S,
     ) {
         let Some(ts) = self.seat(seat) else { return };
+        let mut crowded = false;
         let mut start = t;
         if let Some((since, before, before_slot)) = ts.segment {
             if t <= since {
@@ -147,6 +148,7 @@ impl Model {
                 return;
             } else {
                 ts.retained.push(since, t, before, before_slot);
+                crowded = ts.retained.is_crowded();
                 sink.segment(&Segment {
                     loop_id: seat.loop_id,
                     thread: ts.thread,
@@ -158,5 +160,8 @@ impl Model {
         }
         ts.begun = true;
         ts.segment = Some((start, part, slot));
+        if crowded {
+            self.give_blame(seat, 0, true);
+        }
     }
 }
