@@ -13,6 +13,9 @@ from tools import WAIT, Tool
 
 CALLS = {"read": "read", "epoll_wait": WAIT}
 SERIES = 7
+# What docs/loopscope.h offers, in so many calls a series that they fit into the smallest ring: none is lost.
+MARKS = ("mark", "handler")
+MARKS_CALLS, MARKS_SERIES = 1000, 21
 
 
 class Program:
@@ -59,9 +62,9 @@ class Program:
         return said.split(), tool.after(self.out)
 
 
-def one(setup, tool, which, calls):
+def one(setup, tool, which, calls, series=SERIES):
     with setup.scratch() as out:
-        said, lost = Program(setup, tool, [CALLS[which]], out).run(which, setup.server_cpu, calls, SERIES)
+        said, lost = Program(setup, tool, [CALLS.get(which)], out).run(which, setup.server_cpu, calls, series)
     _, clock, _, processor = map(float, said)
     return clock, processor, lost
 
@@ -92,6 +95,26 @@ def added(setup, tools, rounds, slow_rounds, calls):
             "tools": {tool.name: summary(tool, rows[tool.name], broken.get(tool.name)) for tool in tools},
         }
     return found
+
+
+def marks(setup, tool, rounds):
+    """Nanoseconds that the marks of a C program add to it, while nobody records and while `tool` does: the thread's own
+    processor time, each round beside calls of a function without them."""
+    rows = {f"{which}, {state}": [] for which in MARKS for state in ("off", "on")}
+    lost = 0
+    for turn in range(rounds):
+        machine.say(f"  marks, round {turn + 1} of {rounds}")
+        without = one(setup, Untraced(), "nothing", MARKS_CALLS, MARKS_SERIES)
+        for which in MARKS:
+            for state, around in (("off", Untraced()), ("on", tool)):
+                _, processor, dropped = one(setup, around, which, MARKS_CALLS, MARKS_SERIES)
+                rows[f"{which}, {state}"].append(processor - without[1])
+                lost += dropped or 0
+    figures = {
+        name: {"added_ns": median(costs), "least": min(costs), "most": max(costs), "rounds": len(costs)}
+        for name, costs in rows.items()
+    }
+    return {"lost": lost, "rows": figures}
 
 
 class Untraced(Tool):

@@ -36,7 +36,7 @@ import verdict  # noqa: E402
 from machine import Broken, say  # noqa: E402
 
 ROOT = HERE.parent.parent
-PARTS = ["calls", "paced", "servers", "echo"]
+PARTS = ["calls", "marks", "paced", "servers", "echo"]
 # Rounds and pairs of the full measurement and of the quick one.
 FULL = dict(rounds=9, slow_rounds=5, calls=400_000, pairs=30, slow_pairs=5, redis=30_000, piped=400_000, seconds=10)
 QUICK = dict(rounds=5, slow_rounds=2, calls=100_000, pairs=3, slow_pairs=1, redis=10_000, piped=100_000, seconds=3)
@@ -69,7 +69,8 @@ class Setup:
         if not shutil.which(compiler):
             raise Broken(f"{compiler} not found: install a C compiler (apt-get install gcc libc6-dev)")
         for name in ("calls", "echo_load"):
-            tools.quiet(compiler, "-O2", "-o", self.program(name), str(HERE / f"programs/{name}.c"))
+            source = (f"-I{ROOT / 'docs'}", str(HERE / f"programs/{name}.c"), "-ldl")
+            tools.quiet(compiler, "-O2", "-o", self.program(name), *source)
         if lttng:
             library = ("-fPIC", "-shared", f"-I{HERE / 'programs'}", "-o", self.program("lttng_calls.so"))
             tools.quiet(compiler, "-O2", *library, str(HERE / "programs/lttng_calls.c"), "-llttng-ust", "-ldl")
@@ -164,6 +165,12 @@ def measure(setup, size, chosen, found, loads):
     if "calls" in chosen.parts:
         say("what one call costs")
         figures["calls"] = percall.added(setup, found, size["rounds"], size["slow_rounds"], size["calls"])
+    if "marks" in chosen.parts:
+        say("what the marks of docs/loopscope.h cost")
+        try:
+            figures["marks"] = percall.marks(setup, ours[0], size["rounds"])
+        except Broken as why:
+            figures["marks"] = {"not_measured": str(why)}
     if "paced" in chosen.parts:
         try:
             figures["paced"] = percall.paced(setup, ours[0], verdict.PACE, size["seconds"])

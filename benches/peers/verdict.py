@@ -5,6 +5,7 @@ from servers import NOISE
 
 READ_NS, WAIT_NS = 45, 75
 OF_LTTNG, OF_STRACE = 0.35, 1 / 400
+MARK_OFF_NS = 1
 SERVER, ECHO_ALONE, ECHO_TOGETHER, ECHO_NOISE = 1.05, 1.04, 1.08, 0.005
 PACE = 3_000_000
 OURS, LTTNG, STRACE, DIAL9 = "loopscope", "LTTng-UST", "strace", "dial9 wake"
@@ -24,7 +25,7 @@ def at_most(goal, value, limit, shown):
 
 def goals(figures):
     """One entry for each goal, from whatever was measured."""
-    return [*of_calls(figures.get("calls", {})), *of_servers(figures.get("servers", {})), *of_losses(figures)]
+    return [*of_calls(figures.get("calls", {})), *of_marks(figures.get("marks", {})), *of_servers(figures.get("servers", {})), *of_losses(figures)]
 
 
 def of_calls(calls):
@@ -42,6 +43,13 @@ def of_calls(calls):
                 there * ratio if there else None,
                 lambda value, most, ratio=ratio: share(value / (most / ratio)),
             )
+
+
+def of_marks(marks):
+    off = marks.get("rows", {}).get("mark, off")
+    goal = f"a mark while nobody records: at most +{MARK_OFF_NS} ns"
+    yield at_most(goal, number(off, "added_ns"), MARK_OFF_NS, lambda value, _: f"+{value:.2f} ns")
+    yield at_most("marks: nothing lost", number(marks, "lost"), 0, lambda value, _: f"{value:,} lost")
 
 
 def share(ratio):
@@ -116,10 +124,15 @@ def table(figures, names):
         for rows in servers.values():
             row.append(compared_cell(rows.get(name, {})))
         lines.append(row)
-    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    text = "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n\n" if len(head) > 1 else ""
+    marks = figures.get("marks", {}).get("rows", {})
+    if marks:
+        text += "| docs/loopscope.h | ns added | least to most |\n| --- | --- | --- |\n"
+    for name, row in marks.items():
+        text += f"| {name} | {row['added_ns']:+.2f} | {row['least']:+.2f} to {row['most']:+.2f} |\n"
     verdicts = figures["goals"]
     width = max(len(goal["goal"]) for goal in verdicts)
-    text += "\n\n" + "\n".join(
+    text += "\n" * bool(marks) + "\n".join(
         f"{goal['verdict']:12}  {goal['goal']:{width}}  {goal['figure'] or ''}".rstrip() for goal in verdicts
     )
     return text

@@ -1,10 +1,11 @@
 /* calls: what one call costs the program that makes it, or so many calls a second.
  *
- *   calls read|epoll_wait CPU CALLS TIMES     prints nanoseconds a call of TIMES series, the least and the median: of the
+ *   calls KIND CPU CALLS TIMES                prints nanoseconds a call of TIMES series, the least and the median: of the
  *                                             clock's, then of the processor's that the thread itself used
  *   calls paced CPU CALLS_PER_SECOND SECONDS  reads at that pace; prints the calls made and the seconds they took
  *
- * `read` takes one byte from /dev/zero; `epoll_wait` finds one eventfd ready. The program stays on CPU (-1: wherever it
+ * `read` takes one byte from /dev/zero; `epoll_wait` finds one eventfd ready; `mark` and `handler` (its begin and its end)
+ * are those of docs/loopscope.h; `nothing` is the call of a function without them. The program stays on CPU (-1: wherever it
  * is), says "ready PID" on stderr, and begins when a line comes in on stdin: a tracer has been attached by then. */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -17,6 +18,10 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "loopscope.h"
+
+#define NOINLINE __attribute__((__noinline__))
 
 enum { MOST_TIMES = 64, BETWEEN_CLOCKS = 128 };
 
@@ -52,6 +57,35 @@ static void waits(int ep, long calls) {
         if (epoll_wait(ep, events, 16, 0) != 1) fail("epoll_wait");
 }
 
+static NOINLINE void unmarked(void) {
+    __asm__ volatile("");
+}
+
+static NOINLINE void marked(void) {
+    __asm__ volatile("");
+    loopscope_mark("marked");
+}
+
+static NOINLINE void served(int fd) {
+    __asm__ volatile("");
+    loopscope_handler_begin(fd, "served");
+    loopscope_handler_end();
+}
+
+static void nothings(int fd, long calls) {
+    (void)fd;
+    for (long i = 0; i < calls; i++) unmarked();
+}
+
+static void marks(int fd, long calls) {
+    (void)fd;
+    for (long i = 0; i < calls; i++) marked();
+}
+
+static void handlers(int fd, long calls) {
+    for (long i = 0; i < calls; i++) served(fd);
+}
+
 /* Calls until the end, never ahead of the pace; behind it, as fast as it goes. */
 static void paced(int zero, double per_second, double seconds) {
     double began = now(), at = began;
@@ -68,7 +102,7 @@ static void paced(int zero, double per_second, double seconds) {
 
 int main(int count, char **args) {
     if (count != 5) {
-        fprintf(stderr, "usage: calls read|epoll_wait|paced CPU CALLS TIMES\n");
+        fprintf(stderr, "usage: calls read|epoll_wait|mark|handler|nothing|paced CPU CALLS TIMES\n");
         return 2;
     }
     int cpu = atoi(args[2]), times = atoi(args[4]);
@@ -91,14 +125,23 @@ int main(int count, char **args) {
         paced(zero, atof(args[3]), atof(args[4]));
         return 0;
     }
-    int reading = !strcmp(args[1], "read");
+    const struct {
+        const char *name;
+        void (*run)(int fd, long calls);
+        int fd;
+    } kinds[] = {
+        {"read", reads, zero}, {"epoll_wait", waits, ep}, {"mark", marks, ready},
+        {"handler", handlers, ready}, {"nothing", nothings, ready},
+    };
+    unsigned kind = 0;
+    while (strcmp(args[1], kinds[kind].name))
+        if (++kind == sizeof kinds / sizeof *kinds) return 2;
     long calls = atol(args[3]);
     if (times < 1 || times > MOST_TIMES || calls < 1) return 2;
     double took[MOST_TIMES], used[MOST_TIMES];
     for (int i = 0; i < times; i++) {
         double began = now(), had = seconds_of(CLOCK_THREAD_CPUTIME_ID);
-        if (reading) reads(zero, calls);
-        else waits(ep, calls);
+        kinds[kind].run(kinds[kind].fd, calls);
         used[i] = (seconds_of(CLOCK_THREAD_CPUTIME_ID) - had) * 1e9 / calls;
         took[i] = (now() - began) * 1e9 / calls;
         usleep(20000);
