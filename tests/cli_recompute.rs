@@ -58,6 +58,30 @@ fn every_shipped_recording_is_recomputed_exactly() {
 }
 
 #[test]
+fn what_came_late_is_recomputed_exactly() {
+    let place = Place::new();
+    common::recording::write(&place.path("marked.lscope"), 6, 300);
+    common::recording::write_unmarked(&place.path("unmarked.lscope"), 6, 300, true);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recordings");
+    let shipped = |name: &str| folder.join(name);
+    for (seed, whole) in (1..).zip([
+        place.path("marked.lscope"),
+        place.path("unmarked.lscope"),
+        shipped("blocking-handler.lscope"),
+        shipped("greedy-fd-fixed.lscope"),
+    ]) {
+        let name = format!("late-{seed}.lscope");
+        let late = common::late::made_late(&whole, &place.path(&name), seed * 0x9e37_79b9);
+        assert!(late > 10, "{late} events came late");
+        let said = recompute(&place, &place.arg(&name));
+        assert!(
+            said.contains(" 0 differences") && !said.contains(" 0 runs"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn the_script_notices_a_wrong_figure() {
     let place = Place::new();
     common::recording::write(&place.path("a.lscope"), 7, 200);

@@ -1,107 +1,121 @@
 """recompute.py EVENTS.ndjson REPORT.json: notice, queue, run, tail and blame of every descriptor computed again from `export --to
 ndjson`, knowing nothing but docs/EXPORT.md, and compared with the report, exactly. Exit 1 if any figure differs."""
 import collections, itertools, json, sys
+from handlers import handlers  # of programs that mark none
 table, caused, served = collections.defaultdict(lambda: [0, 0, 0]), collections.Counter(), collections.defaultdict(list)
-size, wake, coming, batch, now, room, ctl, told, fds, sends, sending, last, infer, pids, ending = ({} for _ in range(15))
-fresh, marks, gone = {"since": 0, "read": 0, "empty": -1, "pair": None, "item": None, "what": ""}, set(), {"ERR", "HUP", "RDHUP"}
-answers = {"read": {"IN", "PRI"} | gone, "recv": {"IN", "PRI"} | gone, "accept": {"IN", "PRI"} | gone, "write": {"OUT"} | gone, "send": {"OUT"} | gone}
+proofs, read = collections.defaultdict(dict), collections.Counter()  # by file
+batch, wake, room, size, runs, latest, accounts, marked = {}, {}, {}, {}, collections.defaultdict(list), {}, {}, set()
+loops_of = collections.defaultdict(set)
 def add(key, name, ns):
     table[key, name] = [table[key, name][0] + 1, table[key, name][1] + ns, max(table[key, name][2], ns)]
 def waited(seat, key, start, item):  # from ready to start, and whose runs lie between them
-    told = wake.get(seat, start)
-    lo, hi = item["ready"] or (told, told)
+    told = min(item["told"], start)
+    lo, hi = item["span"] or (told, told)
     for bound, since in ("lo", hi), ("hi", lo):
         for other, a, b in itertools.takewhile(lambda s: s[2] > since, reversed(served[seat])):
             caused[other, bound] += (b - max(a, since)) * (other != key)
-    notice = [("lo", told - hi), ("hi", told - lo)] if item["ready"] else []
-    return [*notice, ("queue_ns", start - told)]
-def end(seat, t):  # the marked run under way on this loop and thread ends
-    key, start, item = now.pop(seat)
-    batch[seat] = [i for i in batch.get(seat, ()) if i is not item]
-    for name, ns in [*waited(seat, key, start, item), ("run_ns", t - start)]: add(key, name, ns)
-    served[seat].append((key, start, t))
-def pause(seat, t):  # the inferred run under way there ends, or is left and may be come back to
-    item = now.pop(seat)
-    if item["run"] is None: item["waited"] = waited(seat, item["key"], item["piece"], item)
-    item.update({"run": (item["run"] or 0) + t - item["piece"], "bounded": False})
-    served[seat].append((item["key"], item["piece"], t))
-def call(seat, fd, t0, t1, says, begins):  # a call of a thread that marks nothing: does it start a handler, or carry one on?
-    open, item = now.get(seat), fd["item"]
-    if open and open["fd"] is fd: open.update({"own": t1, "inside": begins})
-    elif any(i is item for i in batch.get(seat, ())) and (item["run"] is not None or not open or says & set(item["mask"].split("|"))):
-        if open: pause(seat, t0)
-        now[seat] = item
-        item.update({"piece": t0, "own": t1, "inside": begins})
-def bracket(item, _, t0, t1):  # it became ready while the sender's call lasted
-    lo = min(max(t0, item["ready"][0] if item["ready"] else 0), item["told"])
-    item["ready"], item["bounded"] = (lo, max(min(t1, item["told"]), lo)), False
-for e in map(json.loads, open(sys.argv[1])):
-    kind, t, seat, key, place = e["kind"], e["at_ns"], (e.get("loop"), e["thread"]), (e.get("loop"), e.get("fd"), e.get("generation")), (e["process"], e.get("fd"))
-    fd = fds.setdefault(place, {**fresh, "opened": 1})
-    if kind == "process-start":
-        infer[e["number"]], pids[e["new_pid"]] = e["source"] == "preload", e["number"]
-        forked = [(number, f) for (process, number), f in fds.items() if process == pids.get(e["parent_pid"], -1)]
-        for number, f in forked: fds[e["number"], number] = {**fresh, "opened": f["opened"]}
-    if kind == "run-begin": marks.add(seat)
-    here = last.get(e["thread"])
-    guess = infer.get(e["process"]) and here not in marks
-    if guess and kind in ("io", "ctl-begin", "close-begin", "dup-begin"):
-        call(here, fd, t - e.get("duration_ns", 0), t, answers.get(e.get("op"), gone), kind != "io")
-    if guess and kind in ("ctl-end", "close-end", "dup-end") and here in now and now[here]["inside"]: now[here].update({"own": t, "inside": False})
-    if guess and kind in ("wait-enter", "thread-end") and here in now:  # what follows its last call is the last one's tail
-        add(now[here]["key"], "tail_ns", t - now[here]["own"])
-        pause(here, now[here]["own"])
-    if guess and (kind == "close-begin" or e.get("op") == "del") and fd["item"] and fd["item"]["run"] is None and now.get(here) is not fd["item"]: fd["item"]["stale"] = True
-    for i in batch.get(here, ()) if kind in ("wait-enter", "thread-end") and guess else ():  # the turn is over: its runs are complete
-        if i["run"] is not None: [add(i["key"], name, ns) for name, ns in [*i["waited"], ("run_ns", i["run"])]]
-        elif i["ready"] and "stale" not in i: [add(i["key"], name, i["told"] - at) for name, at in zip(("lo", "hi"), i["ready"][::-1])]
-    if seat in now and kind in ("wait-enter", "run-begin", "run-end"): end(seat, t)
-    if kind == "wait-enter": size[seat], batch[seat] = e["maxevents"], []
-    elif kind == "wait-exit": wake[seat], coming[seat], last[e["thread"]] = t, e["n"], seat
-    elif kind == "ready":
-        lo = max(ctl.get((e["epfd"], place, e["generation"]), -1), told.get(key, -1), room.get(key[0], -1), fd["empty"] if "OUT" not in e["mask"] else -1)
-        item = {"data": e["data"], "told": t, "ready": None if lo < 0 else (min(lo, t), t), "bounded": lo >= 0, "key": key, "mask": e["mask"], "run": None, "fd": fd}
-        if e["generation"] == fd["opened"]: fd["item"] = item  # else it is not what has the number here and now
-        unread = [s for s in sends.get(fd["pair"], []) if s[0] > fd["read"] and not ("ET" in e["interest"] and s[2] <= told.get(key, -1))]
-        begun = [min(sending[fd["pair"]].values())] if not unread and sending.get(fd["pair"]) else []
-        edge = told.get(key, -1) if "ET" in e["interest"] else -1
-        if "IN" in e["mask"] and unread and edge <= unread[0][1] <= t: bracket(item, *unread[0])
-        if "IN" in e["mask"] and begun and max(lo, 0) <= begun[0]: bracket(item, None, begun[0], t)
-        batch[seat], told[key] = batch[seat] + [item], t
-    elif kind == "run-begin": now[seat] = key, t, next((i for i in batch.get(seat, ()) if (i["data"] == e["data"] if e["named_fd"] is None else i["key"] == key)), {"ready": None})
-    elif kind == "ctl-end" and e["op"] != "del" and e["result"] == 0: ctl[e["epfd"], place, fd["opened"]] = t
-    elif kind in ("fd-open", "fd-addr"):
-        if kind == "fd-open" and fd["what"]: fd = fds[place] = {**fresh, "opened": fd["opened"] + 1}  # a close nobody saw
-        fd.update({"since": t, "what": e["what"], "pair": e.get("addresses"), "opened": e.get("generation", fd["opened"])})
-    elif kind == "close-begin" or kind == "dup-begin" and e["target"] is not None:
-        number = place[0], e["target"] if kind == "dup-begin" else place[1]
-        ending[e["thread"]] = number, fds.get(number, fd)
-        fds[number] = {**fresh, "since": t, "opened": fds.get(number, fd)["opened"] + 1}
-    elif kind in ("close-end", "dup-end") and e["thread"] in ending:
-        number, before = ending.pop(e["thread"])
-        if e.get("error"): fds[number] = before
-        else: sends.pop(before["pair"], None)
-    elif kind == "fd-gone" and fd["since"] < t - e["ago_ns"]: fds[place] = {**fresh, "since": t, "opened": fd["opened"] + 1}
-    elif kind == "fd-seen" and fd["since"] <= t - e["ago_ns"]: fd["what"] = fd["what"] or e["what"]  # else the number means something else by now
-    elif kind == "run-end" and e["left"]: batch[seat] = []
+    return [("lo", told - hi), ("hi", told - lo)] * bool(item["span"]) + [("queue_ns", start - told)]
+def end(thread, seat, t):  # the marked run under way there ends, and whatever is nested in it
+    while any(run[0] == seat for run in runs[thread]):
+        at, key, start, item = runs[thread].pop()
+        for name, ns in waited(at, key, start, item) + [("run_ns", t - start)]: add(key, name, ns)
+        item["state"] = "done"
+        served[at].append((key, start, t))
+def over(seat, inferred):  # the turn is over: inferred runs are complete, and what nobody served has waited all the same
+    for item in batch.pop(seat, ()):
+        if item["state"] == "served":
+            for name, ns in item["waited"] + [("run_ns", item["run"])]: add(item["key"], name, ns)
+        elif item["state"] == "told" and item["span"] and (inferred or seat[0] not in marked):
+            for name, at in zip(("lo", "hi"), reversed(item["span"])): add(item["key"], name, item["told"] - at)
+def measured(item, t0, t1):  # it became ready while the sender's call lasted
+    lo = min(max(t0, item["span"][0] if item["span"] else 0), item["told"])
+    item["span"], item["bounded"] = (lo, max(min(t1, item["told"]), lo)), False
+def account(pair):  # what was sent to the side that sees these addresses
+    return accounts.setdefault(pair, {"file": None, "sent": 0, "sends": [], "begun": {}, "doubt": False})
+for e in handlers(map(json.loads, open(sys.argv[1]))):
+    kind, t, thread, file, late = e["kind"], e["at_ns"], e["thread"], e.get("file"), e.get("late")
+    seat, key = (e.get("loop"), thread), (e.get("loop"), e.get("fd"), e.get("generation"))
+    if seat[0] is not None and kind in ("wait-enter", "run-begin", "run-end"): end(thread, seat, t)
+    loops_of[e.get("process")].add(seat[0])
+    if kind == "lost" and e["cause"] != "newer":  # nobody knows what its thread was in the middle of, nor what is registered
+        for at in [at for at in batch if e["all"] or at[1] == thread]:
+            for item in batch[at]: item["state"] = "served" if "waited" in item else "lost"
+            over(at, True)
+            served[at].clear()
+            for known in (wake, size, runs): known.pop(at, 0), known.pop(at[1], 0)
+        loops = set().union(*loops_of.values()) if e["all"] or not thread else loops_of[e["process"]]
+        for loop in loops: room.pop(loop, 0)
+        for known in proofs.values(): known.update({of: {} for of in known if of[0][0] in loops})
+        for sent in accounts.values(): sent.update({"doubt": True, "sends": []})
+    elif kind == "turn-over":
+        over(seat, e["inferred"])
+        wake.pop(seat, 0)
+    elif kind == "wait-enter": size[seat] = e["maxevents"] if e["call"].startswith("epoll") else 0  # poll's array proves nothing
+    elif kind == "wait-exit" and seat[0] is not None:
+        wake[seat], batch[seat], all_of_it = t, [], (e["n"], 0 if late else size.get(seat, 0))
+        if e["n"] == 0 < size.pop(seat, 0) and not late: room[seat[0]] = t
+    elif kind == "ready" and not e.get("merged", True):
+        known, edge = proofs[file].setdefault((key, file is None and e["data"]), {}), "ET" in e["interest"]
+        before, unread, begun = known.get("told", -1), [], -1
+        lo = max(room.get(seat[0], -1), before, known.get("set", -1), known.get("empty", -1) if "OUT" not in e["masks"] else -1)
+        e.update({"key": key, "told": t, "span": (min(lo, t), t) if lo >= 0 else None, "bounded": lo >= 0})
+        sent = account(e["addresses"])
+        if sent["file"] not in (None, file): sent.update({"sent": 0, "sends": [], "begun": {}})
+        sent["file"] = file
+        if "IN" in e["masks"] and not sent["doubt"]:
+            unread = [s for s in sent["sends"] if s[0] > read[file] and not (edge and s[2] <= before)]
+            begun = min(sent["begun"].values(), default=-1)
+        if unread and (before if edge else -1) <= unread[0][1] <= t: measured(e, *unread[0][1:])
+        elif not unread and max(lo, 0) <= begun <= t: measured(e, begun, t)
+        batch.setdefault(seat, []).append(e)
+        known["told"] = t
+        latest[key] = e
+    elif kind == "run-begin":
+        marked.add(seat[0])
+        same = lambda i: i["data"] == e["data"] if e["named_fd"] is None else i["key"] == key
+        item = next((i for i in batch.get(seat, ()) if i["index"] == e["index"] and same(i)), None)
+        item = item or next((i for i in batch.get(seat, ()) if i["state"] in ("told", "stale") and same(i)), None)
+        if not item and key in latest and latest[key]["state"] == "told" and latest[key]["thread"] != thread:
+            item = latest[key]  # another thread was told
+        runs[thread].append((seat, key, t, item or {"told": wake.get(seat, t), "span": None}))
+    elif kind == "run-end" and e["left"]:
+        for item in batch.get(seat, ()): item["state"] = "skipped" if item["state"] == "told" else item["state"]
+    elif kind == "piece":  # of an inferred run
+        item, start, t = e["item"], e["from_ns"], e["to_ns"]
+        if "waited" not in item: item.update({"waited": waited(seat, item["key"], start, item), "bounded": False, "run": 0})
+        item["run"] += t - start
+        served[seat].append((item["key"], start, t))
+    elif kind == "tail": add(e["item"]["key"], "tail_ns", e["to_ns"] - e["from_ns"])
+    elif kind == "ctl-end" and e["result"] == 0:
+        if e["op"] != "mod": proofs[file].pop((key, False), 0)
+        if e["op"] != "del": proofs[file].setdefault((key, False), {})["set"] = t
+    elif kind == "reg-seen": proofs[file].setdefault((key, False), {})
     elif kind == "io" and e["op"] in ("read", "recv", "accept"):
-        n, fd["read"] = (0 if e["op"] == "accept" else e["result"] or 0), fd["read"] + (0 if e["op"] == "accept" else e["result"] or 0)
-        short = 0 < n < e["asked"] and fd["what"] not in ("udp", "unix-dgram", "file") or n and fd["what"] in ("eventfd", "timerfd")
-        if e.get("error") == "EAGAIN" or short: fd["empty"] = max(fd["empty"], t - e["duration_ns"])
+        n = 0 if e["op"] == "accept" else e["result"] or 0
+        read[file] += n
+        short = n > 0 and (e["what"] in ("eventfd", "timerfd") or e["what"] not in ("udp", "unix-dgram", "file") and n < e["asked"])
+        if e.get("error") == "EAGAIN" or short:
+            for known in proofs[file].values(): known["empty"] = max(known.get("empty", -1), t - e["duration_ns"])
+            for sent in (s for s in accounts.values() if s["doubt"] and s["file"] == file):
+                sent.update({"sent": read[file], "sends": [], "begun": {}, "doubt": False})
     elif kind in ("supply-begin", "supplied") and e["pair"]:
         pair = "{0} {2}>{1}".format(*e["pair"].replace(">", " ").split(" "))
-        sending.setdefault(pair, {}).pop(e["thread"], None)
-        if kind == "supply-begin": sending[pair][e["thread"]] = t
+        sent = account(pair)
+        sent["begun"].pop(thread, 0)
+        if kind == "supply-begin" and not late: sent["begun"][thread] = t
         if not e.get("bytes"): continue
-        to = next((f for f in fds.values() if f["pair"] == pair), {"read": 0, "item": None})
-        sends[pair] = [s for s in sends.get(pair, []) if s[0] > to["read"]] + [(sends.get(pair, [[0]])[-1][0] + e["bytes"], e["from_ns"], e["to_ns"])]
-        for i in (i for b in batch.values() for i in b if i is to["item"] and i["bounded"] and e["from_ns"] <= i["told"] and e["to_ns"] >= i["ready"][0]):
-            bracket(i, *sends[pair][-1])
-    if kind in ("wait-exit", "ready") and coming[seat] == len(batch[seat]) < size[seat]: room[key[0]] = t  # the whole batch, and room for more
-    if e.get("late") and kind in ("wait-exit", "ready", "run-begin", "run-end"): room.pop(key[0], 0)
-    if e.get("late") and e.get("fd") is not None and kind != "run-end":  # what was known of it is in doubt
-        known, fd["empty"] = (e["fd"], e.get("generation") or fd["opened"]), -1
-        told, ctl = {k: v for k, v in told.items() if k[1:] != known}, {k: v for k, v in ctl.items() if (k[1], k[2]) != (place, known[1])}
+        sent["sent"] += e["bytes"]
+        sent["doubt"] |= bool(late)  # when it was sent is not known, nor what has been since
+        sends = [s for s in sent["sends"] if s[0] > read[sent["file"]]] + [(sent["sent"], e["from_ns"], e["to_ns"])]
+        sent["sends"] = [] if sent["doubt"] else sends
+        if sent["doubt"] or sent["file"] is None: continue
+        for item in (i for b in batch.values() for i in b if i["addresses"] == pair and i["bounded"] and latest[i["key"]] is i):
+            if item["state"] in ("told", "running") and e["from_ns"] <= item["told"] and e["to_ns"] >= item["span"][0]: measured(item, e["from_ns"], e["to_ns"])
+    elif kind == "close-begin":
+        for pair in [pair for pair, sent in accounts.items() if sent["file"] == file]: del accounts[pair]
+    if "merged" in e and all_of_it[0] == e["index"] + 1 < all_of_it[1]: room[seat[0]] = t  # the whole batch, and room for more
+    if late and kind in ("ready", "run-begin"): proofs[file][key, file is None and e["data"]] = {}
+    if late and kind in ("io", "ctl-begin", "ctl-end", "fd-open", "dup-begin", "dup-end"): proofs[file] = {of: {} for of in proofs[file]}
 report, wrong, rows = json.load(open(sys.argv[2])), [], collections.defaultdict(list)
 for f in report["fds"]: rows[f["loop"], f["fd"], f["generation"]].append(f)
 for key, same in rows.items():  # registered again after a DEL it has a row of its own
@@ -111,5 +125,6 @@ for key, same in rows.items():  # registered again after a DEL it has a row of i
         wrong += [(key, name, table[key, name], want)] * (table[key, name] != want)
     want = [f["caused_wait_ns"] for f in same if f["caused_wait_ns"]]
     wrong += [(key, "caused", k, caused[key, k]) for k in ("lo", "hi") if want and caused[key, k] != sum(w[k] for w in want)]
-print(*wrong, f"{len(report['fds'])} descriptors, {sum(map(len, served.values()))} runs, {len(wrong)} differences", sep="\n")
+found = sum(count for (_, name), (count, _, _) in table.items() if name == "run_ns")
+print(*wrong, f"{len(report['fds'])} descriptors, {found} runs, {len(wrong)} differences", sep="\n")
 sys.exit(bool(wrong) or not report["fds"])

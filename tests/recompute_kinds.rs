@@ -31,6 +31,12 @@ fn proven(runs: usize, f: impl FnOnce()) {
     agrees(&place, "whole.lscope", runs);
     cut(&place, "whole.lscope", "20%", "90%");
     agrees(&place, "cut.lscope", 1);
+    common::late::made_late(
+        &place.path("whole.lscope"),
+        &place.path("late.lscope"),
+        0x9e37_79b9,
+    );
+    agrees(&place, "late.lscope", runs);
 }
 
 fn agrees(place: &Place, name: &str, runs: usize) {
@@ -333,6 +339,33 @@ fn a_server_that_knows_nothing_of_it() {
     assert!(
         last.iter().all(|(fd, n)| whole.get(fd) == Some(n)),
         "{whole:?}\n{last:?}"
+    );
+}
+
+/// A loop watched by another, and polls in the middle of handlers.
+#[test]
+fn loops_inside_the_handlers_of_loops() {
+    let place = Place::new();
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/inside.py");
+    let output = loopscope()
+        .args(["record", "-o", &place.arg("whole.lscope"), "--", &python()])
+        .arg(program)
+        .arg("100")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    agrees(&place, "whole.lscope", 300);
+    let report = run(&["report", "--json", &place.arg("whole.lscope")])
+        .exits(0)
+        .stdout;
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let loops = report["loops"].as_array().unwrap();
+    assert_eq!(loops.len(), 2, "{loops:#?}");
+    assert!(
+        loops
+            .iter()
+            .all(|l| l["nested_polls"].as_u64() > Some(30) && l["handlers"] == "inferred")
     );
 }
 

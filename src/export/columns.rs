@@ -90,9 +90,6 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
             let known = e.arg & 4 != 0;
             j.field("nonblocking", known.then_some(e.arg & 1 != 0))
                 .field("cloexec", known.then_some(e.arg & 2 != 0));
-            if e.flags & flags::AGAIN != 0 {
-                j.field("generation", e.y);
-            }
         }
         Kind::FdCloseBegin => {
             j.field("fd", e.fd);
@@ -173,8 +170,10 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
         Kind::Supplied => {
             j.field("pair", names.pairs.get(&(names.process, e.x as u32)))
                 .field("bytes", e.arg);
-            j.field("from_ns", e.t.saturating_sub(e.y))
-                .field("to_ns", e.t);
+            // One that came late has the instant at which it could be written.
+            let told = e.flags & flags::LATE == 0;
+            j.field("from_ns", told.then(|| e.t.saturating_sub(e.y)))
+                .field("to_ns", told.then_some(e.t));
         }
         Kind::Fork => {
             j.field("child", e.x);

@@ -3,7 +3,7 @@
 
 use super::columns::{Names, columns};
 use crate::json::Json;
-use crate::model::{Id, Loop, Model, Phase, Registration, ThreadState};
+use crate::model::{File, Id, Loop, Model, Phase, Registration, ThreadState};
 use crate::record::event::{Event, Kind, Space, flags};
 use crate::text::names::{descriptor, mask};
 use crate::trace::{Error, Events, Reader};
@@ -36,11 +36,18 @@ pub fn lines<E: From<Error>>(
     for page in reader.page_of(next)..pages {
         reader.read_page(page, &mut events)?;
         for (number, event, text) in events.iter().filter(|(number, ..)| *number >= next) {
+            // What a call is about to close.
+            let closes = matches!(event.kind, Kind::FdCloseBegin | Kind::DupBegin);
+            let before = closes.then(|| file(&model, event)).flatten();
+            places.marking = model
+                .marking(event.thread)
+                .filter(|_| event.kind == Kind::RunEnd);
             model.apply(number, event, text, &mut ());
             places.see(&model, event, text);
             if window.contains(&event.t) {
                 json.clear();
-                one(&mut json, number, event, text, &model, &places);
+                let file = before.or_else(|| file(&model, event));
+                one(&mut json, number, event, text, &model, &places, file);
                 line.clear();
                 line.push_str(json.as_str());
                 line.push('\n');
@@ -59,7 +66,38 @@ pub fn first(reader: &Reader, t: u64) -> u64 {
     page.map_or(0, |p| p.first_event)
 }
 
-fn one(j: &mut Json, number: u64, e: &Event, text: &[u8], model: &Model, places: &Places) {
+/// What the descriptor that an event names stands for.
+fn file(model: &Model, e: &Event) -> Option<File> {
+    use Kind::*;
+    let names = [
+        Io,
+        CtlBegin,
+        CtlEnd,
+        FdOpen,
+        FdCloseBegin,
+        DupBegin,
+        DupEnd,
+        FdName,
+        FdAddr,
+        FdSeen,
+        Unread,
+        RegSeen,
+        RegGone,
+        TimerfdSet,
+    ];
+    let named = names.contains(&e.kind);
+    (named.then(|| model.file(model.process_of_thread(e.thread), e.fd))).flatten()
+}
+
+fn one(
+    j: &mut Json,
+    number: u64,
+    e: &Event,
+    text: &[u8],
+    model: &Model,
+    places: &Places,
+    file: Option<File>,
+) {
     let thread = places
         .threads
         .get(&e.thread)
@@ -88,7 +126,22 @@ fn one(j: &mut Json, number: u64, e: &Event, text: &[u8], model: &Model, places:
                     .field("generation", reg.generation)
                     .field("name", descriptor(&reg.name, reg.kind))
                     .field("interest", &mask(reg.interest));
+                j.field("file", model.file_of(reg).map(|f| f.number));
+                if e.kind == Kind::Ready {
+                    j.field("addresses", &*reg.addr);
+                }
             }
+        }
+        if let Some(file) = file {
+            j.field("generation", file.generation)
+                .field("file", file.number);
+            if e.kind == Kind::Io {
+                j.field("what", file.kind.name());
+            }
+        }
+        let of_epoll = [Kind::CtlBegin, Kind::CtlEnd, Kind::RegSeen, Kind::RegGone];
+        if of_epoll.contains(&e.kind) {
+            j.field("loop", model.loop_of(names.process, e.y as i32));
         }
         let site = model.name(names.process, Space::Site, u32::from(e.site));
         if e.site != 0 && !site.is_empty() {
@@ -109,7 +162,11 @@ fn one(j: &mut Json, number: u64, e: &Event, text: &[u8], model: &Model, places:
 /// The registration an event of a loop is about.
 fn served<'m>(model: &'m Model, e: &Event, seat: &ThreadState) -> Option<&'m Registration> {
     let id = match (e.kind, seat.phase) {
-        (Kind::Ready, _) => seat.batch.last()?.reg,
+        // A select that reports a descriptor twice tells of it in one place.
+        (Kind::Ready, _) => {
+            let told = seat.batch.iter().rev().find(|item| item.data == e.arg);
+            told?.reg
+        }
         (Kind::RunBegin, Phase::Running { reg, .. }) => reg?,
         _ => return None,
     };
@@ -124,6 +181,8 @@ struct Places {
     seats: HashMap<(u32, i32), (usize, usize)>,
     /// Where a thread waited last: a mark need not name its loop.
     last: HashMap<u32, (usize, usize)>,
+    /// Where the thread marks the run that this event begins or ends.
+    marking: Option<(usize, usize)>,
     pairs: HashMap<(Id, u32), String>,
 }
 
@@ -182,6 +241,9 @@ impl Places {
             self.known += 1;
         }
         self.pair(model, e, text);
+        if e.kind == Kind::RunBegin {
+            self.marking = model.marking(e.thread);
+        }
         if e.kind != Kind::WaitEnter {
             return;
         }
@@ -228,7 +290,7 @@ impl Places {
         }
         let marks = matches!(e.kind, Kind::RunBegin | Kind::RunEnd) && e.fd < 0;
         let (l, seat) = match marks {
-            true => *self.last.get(&e.thread)?,
+            true => (self.marking).or_else(|| self.last.get(&e.thread).copied())?,
             false => *self.seats.get(&(e.thread, e.fd))?,
         };
         let l = model.loops().get(l)?;

@@ -7,7 +7,7 @@ use super::process::Seat;
 use super::registration::{IN, Kernel, OUT, PRI};
 use super::states::{At, Birth};
 use super::{Drain, Model, NONE};
-use crate::record::event::Event;
+use crate::record::event::{Event, flags};
 
 /// Events of one batch that are kept; the kernel allows more, no program asks for it.
 const MAX_BATCH: usize = 65_536;
@@ -40,6 +40,7 @@ impl Model {
             return;
         }
         ts.awaited -= 1;
+        ts.exit_had_room &= e.flags & flags::LATE == 0;
         let (wakeup, exit, index, last) = (
             ts.wakeup,
             ts.wakeup_event,

@@ -84,6 +84,7 @@ impl Model {
         poll_loops,
         asked,
         next_reg,
+        next_file,
         names,
         roles,
         lost_by_cause,

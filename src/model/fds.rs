@@ -99,6 +99,8 @@ impl FdTable {
 /// An open file description.
 #[derive(Clone, Debug)]
 pub(super) struct Desc {
+    /// Its own for ever, as its place among the others is not.
+    pub number: u32,
     pub kind: FdKind,
     /// Numbers that refer to it in processes that tell of their closes.
     pub refs: u32,

@@ -131,8 +131,6 @@ impl Model {
             Kind::CtlBegin
             | Kind::CtlEnd
             | Kind::FdOpen
-            | Kind::FdCloseBegin
-            | Kind::FdCloseEnd
             | Kind::DupBegin
             | Kind::DupEnd
             | Kind::Io => {
@@ -142,16 +140,22 @@ impl Model {
                     }
                 }
             }
-            Kind::WaitExit | Kind::Ready | Kind::RunBegin | Kind::RunEnd => {
-                let Some(seat) = self.seat_at(thread, process, e.fd, e.t) else {
-                    return;
+            Kind::Ready => {
+                let work = self.threads.get(thread as usize).map(|t| &t.work);
+                let seat = match work.and_then(|work| work.last) {
+                    // What polls names no loop.
+                    Some(last) if e.fd < 0 => Some(last),
+                    _ => self.seat_at(thread, process, e.fd, e.t),
                 };
-                let Some(l) = self.loops.get_mut(seat.loop_id as usize) else {
-                    return;
-                };
-                l.room_exit = None;
-                if e.kind == Kind::Ready || e.kind == Kind::RunBegin {
-                    let slot = l.data.get(e.arg);
+                let told = seat
+                    .and_then(|seat| self.seat(seat))
+                    .and_then(|ts| ts.batch.iter().rev().find(|item| item.data == e.arg));
+                if let Some(slot) = told.map(|item| item.slot) {
+                    self.doubt_reg(slot, at, sink);
+                }
+            }
+            Kind::RunBegin => {
+                if let Some(slot) = self.open_run(thread).map(|run| run.slot) {
                     self.doubt_reg(slot, at, sink);
                 }
             }

@@ -25,6 +25,7 @@ mod entropy;
 pub mod facts;
 pub mod fairness;
 mod fds;
+mod files;
 #[cfg(test)]
 mod fuzz;
 mod handed;
@@ -68,6 +69,7 @@ pub use facts::{
     Fairness, Fidelity, Fired, Id, Mark, Marking, Part, Range, Run, Segment, Sink, Transition,
     Turn, Why, Word,
 };
+pub use files::File;
 #[doc(hidden)]
 pub use histogram::Histogram;
 pub use loops::{Caused, CtlCounts, Item, ItemState, Loop, LoopKind, Phase, ThreadState};
@@ -120,6 +122,8 @@ pub struct Model {
     regs: regs::Regs,
     by_id: Map<Id, u32>,
     next_reg: Id,
+    /// Descriptions so far.
+    next_file: u32,
     keys: Map<(Id, u32, i32), u32>,
     descs: Slab<fds::Desc>,
     names: names::Names,
@@ -184,6 +188,7 @@ impl Model {
             regs: regs::Regs::default(),
             by_id: Map::default(),
             next_reg: 0,
+            next_file: 0,
             keys: Map::default(),
             descs: Slab::default(),
             names: names::Names::default(),

@@ -218,18 +218,21 @@ impl Model {
             t1: at.t,
         };
         let desc = account.desc;
-        let Some(read) = self.descs.get(desc).map(|d| d.read) else {
+        let read = self.descs.get(desc).map(|d| d.read);
+        if late || account.epoch != self.losses {
+            // When it was sent is not known, nor what has been since.
+            account.stamps.clear();
+            account.epoch = u64::MAX;
+            self.unmatched += u64::from(read.is_none());
+            self.refresh_unread(desc);
+            return;
+        }
+        let Some(read) = read else {
             // Sent before the receiver accepted: keep it for when it does.
             account.push(stamp);
             self.unmatched += 1;
             return;
         };
-        if late || account.epoch != self.losses {
-            account.stamps.clear();
-            account.epoch = u64::MAX;
-            self.refresh_unread(desc);
-            return;
-        }
         let unread = stamp.end > read;
         if unread {
             account.push(stamp);

@@ -66,7 +66,10 @@ impl Model {
         }
         let generation = self.slot(process, fd).generation.saturating_add(1);
         let silent = self.processes.get(process as usize)?.is_silent();
+        let number = self.next_file;
+        self.next_file = number.wrapping_add(1);
         let desc = self.descs.insert(Desc {
+            number,
             kind,
             refs: u32::from(!silent),
             silent: u32::from(silent),

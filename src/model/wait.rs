@@ -4,7 +4,7 @@ use super::facts::{Id, Part, Sink};
 use super::loops::{Loop, LoopKind, Phase, TurnParts};
 use super::states::At;
 use super::{Model, NONE};
-use crate::record::event::Event;
+use crate::record::event::{Event, flags};
 
 /// −EINTR
 const INTERRUPTED: i32 = -4;
@@ -149,8 +149,10 @@ impl Model {
         ts.phase = Phase::Rest { since: at.t };
         ts.batch_len = u32::try_from(n).unwrap_or(0);
         ts.awaited = ts.batch_len;
-        // Nor does it prove anything of descriptors that may not have been in the array.
-        ts.exit_had_room = epoll && n >= 0 && (n as u32) < ts.maxevents;
+        // Nor does it prove anything of descriptors that may not have been in the array; one that came late has been over
+        // for nobody knows how long.
+        let late = e.flags & flags::LATE != 0;
+        ts.exit_had_room = epoll && !late && n >= 0 && (n as u32) < ts.maxevents;
         ts.in_turn = true;
         ts.inferred = infers && !ts.marks;
         ts.next_item = 0;

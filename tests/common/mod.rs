@@ -1,6 +1,7 @@
 //! What the tests of the command line share: running the binary with pipes or in a real pty, and a temporary place.
 #![allow(dead_code)] // each test binary uses its own part
 
+pub mod late;
 pub mod recording;
 pub mod screen;
 

@@ -300,7 +300,7 @@ columns!(Desc {
     plain: [
         kind, refs, silent, loop_id, taken, called, eof, io_seen, sampled, held
     ],
-    steps: [account, head, inode],
+    steps: [number, account, head, inode],
     times: [],
     numbers: [],
     births: [],

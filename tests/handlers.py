@@ -1,0 +1,94 @@
+"""Handlers of programs that mark none, inferred from their calls as docs/MODEL.md says. Passes the lines of `export --to ndjson` on,
+with lines of its own between them: `piece` (of a run), `tail` (what follows the last one up to the wait), `turn-over`. A `ready`
+line gets a `state`: told, running, served, stale, handed."""
+GONE = {"ERR", "HUP", "RDHUP"}
+IN, OUT = {"IN", "PRI"} | GONE, {"OUT"} | GONE
+ANSWERS = {"read": IN, "recv": IN, "peek": IN, "accept": IN, "write": OUT, "send": OUT, "sendfile": OUT, "connect": OUT, "shutdown": GONE}
+def handlers(events):
+    infers, pids = set(), {}  # processes that do not mark
+    marks, turn, since, last, latest, open_runs = set(), {}, {}, {}, {}, {}
+    out = []
+    def line(kind, seat, **more): out.append({"kind": kind, "at_ns": t, "loop": seat[0], "thread": seat[1], **more})
+    def stop(run, at):  # a piece of a run ends; it may be come back to until the turn ends
+        run["item"]["state"], since[run["seat"]] = "served", at
+        line("piece", run["seat"], item=run["item"], from_ns=run["from"], to_ns=at)
+    def leave(depth, at):  # nothing more is served there: each ended with its last own call
+        while len(stack) > depth:
+            run = stack.pop()
+            if run["item"] is None: continue
+            own = min(max(run["own"], run["from"]), at)
+            stop(run, own)
+            line("tail", run["seat"], item=run["item"], from_ns=own, to_ns=at)
+            since[run["seat"]] = at
+    def depth_of(seat): return next((n for n, run in enumerate(stack) if run["seat"] == seat), len(stack))
+    def serves(fd, generation, start, at, answers, inside):  # does this call start a handler, or carry one on?
+        seats = [last[thread]] if thread in last else []
+        for seat in seats + [run["seat"] for run in reversed(stack)]:
+            if seat not in turn: continue
+            if stack and stack[-1]["item"] is None and stack[-1]["from"] > turn[seat]: return True  # the program marks that one
+            run = next((run for run in stack if run["seat"] == seat), None)
+            if run and (run["item"]["fd"], run["item"]["generation"]) == (fd, generation):
+                run.update({"own": max(run["own"], at), "inside": run["inside"] or inside})
+                return True
+            item = latest.get((seat[0], fd, generation))
+            if not item or item["thread"] != seat[1] or item["at_ns"] != turn[seat]: continue
+            if item["state"] != "served" and not (item["state"] == "told" and (not run or item["masks"] & answers)): return False
+            start = max(start, since[seat])
+            leave(depth_of(seat) + 1, start)
+            if run: stop(stack.pop(), start)
+            item["state"], since[seat] = "running", start
+            stack.append({"seat": seat, "item": item, "from": start, "own": max(at, start), "inside": inside})
+            return True
+        return False
+    for e in events:
+        kind, t, thread, seat = e["kind"], e["at_ns"], e["thread"], (e.get("loop"), e["thread"])
+        stack, wait = open_runs.setdefault(thread, []), seat[0] is not None
+        if kind == "process-start" and e["source"] == "preload": infers.add(e["number"])
+        guess = e["process"] in infers
+        if kind == "ready" and wait:
+            e["state"], e["masks"] = "told", set(e["mask"].split("|"))
+            before = latest.get((*seat[:1], e["fd"], e["generation"]))
+            e["merged"] = polls and before is not None and before["thread"] == thread and before["at_ns"] == woke
+            if e["merged"]: before["masks"] |= e["masks"]  # a select tells of each of its sets
+            else: latest[seat[0], e["fd"], e["generation"]] = e
+        elif kind == "wait-enter" and wait:
+            if guess and e["epfd"] >= 0:  # a loop nested in another's handler
+                known = [key for key in latest if key[1] == e["epfd"] and key[0] != seat[0]]
+                if known: serves(*max(known)[1:], t, t, IN - {"RDHUP"}, True)
+            leave(next((n for n, run in enumerate(stack) if run["item"] and run["item"]["fd"] != e["epfd"]), len(stack)), t)
+            leave(depth_of(seat), t)
+            line("turn-over", seat, inferred=seat in turn)
+            turn.pop(seat, 0)
+            last[thread] = seat
+        elif kind in ("wait-exit", "ctl-end", "close-end", "dup-end") and stack and stack[-1].get("inside") and (wait or kind != "wait-exit"):
+            stack[-1].update({"own": max(stack[-1]["own"], t), "inside": False})
+        elif kind == "io" and guess and e.get("file") is not None:
+            answers = ANSWERS.get(e["op"], IN | OUT)
+            if not serves(e["fd"], e["generation"], t - e["duration_ns"], t, answers, False):
+                for item in latest.values():  # a worker takes over what another thread was told
+                    if item["file"] == e["file"] and item["thread"] != thread and item["state"] == "told" and item["masks"] & answers: item["state"] = "handed"
+        elif kind in ("ctl-begin", "close-begin", "dup-begin") and guess and e.get("file") is not None:
+            serves(e["fd"], e["generation"], t, t, GONE, True)
+        elif kind == "run-begin":
+            leave(depth_of(seat), t)
+            marks.add(seat)
+            turn.pop(seat, 0)
+        elif kind == "lost":
+            e["all"] = e["cause"] not in ("ring-full", "torn", "rejected", "newer")
+            for of in [of for of in open_runs if e["all"] or of == thread and e["cause"] != "newer"]: open_runs[of].clear()
+            for of in [of for of in turn if e["all"] or of[1] == thread and e["cause"] != "newer"]: turn.pop(of)
+        elif kind == "thread-end":
+            leave(0, t)
+            for of in [of for of in since if of[1] == thread]:
+                line("turn-over", of, inferred=of in turn)
+                turn.pop(of, 0)
+        if kind == "wait-exit" and wait:
+            woke, polls, since[seat] = t, not e["call"].startswith("epoll"), t
+            if guess and seat not in marks: turn[seat] = t
+        if kind == "close-begin" or kind == "ctl-begin" and e["op"] == "del":
+            for item in latest.values():  # its event is still told when it has ended
+                same = (item["fd"], item["generation"], item["process"]) == (e["fd"], e.get("generation"), e["process"])
+                if same and item["state"] == "told" and kind in ("close-begin", *["ctl-begin"] * (item["loop"] == e.get("loop"))): item["state"] = "stale"
+        yield from out
+        out.clear()
+        yield e
