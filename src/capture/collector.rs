@@ -4,6 +4,7 @@
 use super::drain::Drain;
 use super::look::Look;
 use super::looks::Looks;
+use super::pass::Breath;
 use super::rendezvous::{Joined, Refused};
 use super::sight::Unseen;
 use super::stragglers::{Found, SOON, Stragglers};
@@ -79,6 +80,7 @@ pub(super) struct Collector<G> {
     looked: Instant,
     /// The pause before the last pass.
     pause: Duration,
+    breath: Breath,
     /// The last sleep ended early; and there was nothing to be had then.
     rung: bool,
     rung_for_nothing: bool,
@@ -101,6 +103,7 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
             finish: false,
             looked: Instant::now(),
             pause: Duration::ZERO,
+            breath: Breath::default(),
             rung: false,
             rung_for_nothing: false,
             looks,
@@ -281,7 +284,7 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
             self.look_for_ended();
             self.looks.plan(self.alive.keys().copied(), pass.now);
         }
-        pass.calm_pause(self.pause)
+        self.breath.taken(pass.calm_pause(self.pause), pass.now)
     }
 
     /// Forked children come without a word: they show themselves by what they push.
@@ -353,11 +356,20 @@ fn find_places(sites: BTreeMap<symbols::Module, Vec<u64>>) -> Option<Receiver<Op
     thread.spawn(look).ok().map(|_| found)
 }
 
-/// A ring holds what a program pushes in some 20 ms at its fastest, and a busy machine lets others wait for longer. Who
-/// may (root, CAP_SYS_NICE, RLIMIT_NICE) has this thread scheduled before programs at the usual priority.
+/// A ring holds what a program pushes in some 20 ms at its fastest, and a busy machine lets others wait for longer: also
+/// those whose nice value is low, which counts only against programs of the same session. Who may (root, CAP_SYS_NICE,
+/// RLIMIT_RTPRIO) has this thread at the lowest real-time priority; it sleeps most of the time, and [`Breath`] sees to it.
+/// Threads that it makes are ordinary ones again.
 fn be_served_first() {
-    // SAFETY: takes integers; 0 is the calling thread. Not permitted: then we wait our turn.
-    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -10) };
+    let lowest = libc::sched_param { sched_priority: 1 };
+    // SAFETY: a live parameter; 0 is the calling thread. Not permitted, or forbidden by a control group: then the nice
+    // value, and if that is not permitted either, we wait our turn.
+    unsafe {
+        let policy = libc::SCHED_RR | libc::SCHED_RESET_ON_FORK;
+        if libc::sched_setscheduler(0, policy, &raw const lowest) != 0 {
+            let _ = libc::setpriority(libc::PRIO_PROCESS, 0, -10);
+        }
+    }
 }
 
 fn is_readable(fd: BorrowedFd<'_>) -> bool {

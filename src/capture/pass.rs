@@ -61,6 +61,32 @@ impl Pass {
     }
 }
 
+/// Keeps a collector that is served before everybody else from being the only one that is.
+#[cfg(feature = "cli")] // only a session's collector is
+#[derive(Debug, Default)]
+pub(super) struct Breath {
+    /// When it last paused, in nanoseconds since the recording's start.
+    rested: u64,
+}
+
+#[cfg(feature = "cli")]
+impl Breath {
+    /// Passes follow each other without a pause for no longer than this.
+    const LONGEST: u64 = 20_000_000;
+    /// In this time a program fills an eighth of its ring, at its fastest.
+    const PAUSE: Duration = Duration::from_millis(1);
+
+    /// The pause that is made, where this one is wanted.
+    pub(super) fn taken(&mut self, wanted: Duration, now: u64) -> Duration {
+        let breathless = now.saturating_sub(self.rested) >= Self::LONGEST;
+        if wanted.is_zero() && !breathless {
+            return wanted;
+        }
+        self.rested = now;
+        wanted.max(Self::PAUSE)
+    }
+}
+
 #[cfg(all(test, feature = "cli"))]
 mod tests {
     use super::*;
@@ -94,6 +120,24 @@ mod tests {
         assert_eq!(settled(4), ms(4));
         assert_eq!(settled(8), SHORTEST);
         assert_eq!(settled(20), SHORTEST);
+    }
+
+    #[test]
+    fn a_ring_that_never_empties_leaves_time_for_others() {
+        let mut breath = Breath::default();
+        let (mut now, mut rests) = (0, 0);
+        while now < 1_000_000_000 {
+            let pause = breath.taken(Duration::ZERO, now);
+            rests += u32::from(!pause.is_zero());
+            now += 900_000 + pause.as_nanos() as u64;
+        }
+        assert!((40..60).contains(&rests), "{rests}");
+        // Any other pause is one.
+        assert_eq!(breath.taken(CALM, now), CALM);
+        assert_eq!(
+            breath.taken(Duration::ZERO, now + Breath::LONGEST / 2),
+            Duration::ZERO
+        );
     }
 
     #[test]
