@@ -87,9 +87,18 @@ impl When {
         };
         found.ok_or_else(|| {
             let length = Duration(duration);
-            NoSuchTime(format!(
-                "the recording has no instant {self}; it is {length} long"
-            ))
+            NoSuchTime(match self {
+                When::Iteration { loop_id, number } => format!(
+                    "the recording has no iteration {number} of loop {loop_id}; the report lists its loops"
+                ),
+                When::Mark(name) => format!(
+                    "the recording has no mark {name}; export --to ndjson tells what it has"
+                ),
+                When::Event(_) => format!(
+                    "the recording has no instant {self}; loopscope info shows how many events it has"
+                ),
+                _ => format!("the recording has no instant {self}; it is {length} long"),
+            })
         })
     }
 }
@@ -310,12 +319,15 @@ mod tests {
             parse("event:9").resolve(5_000, |q| (q == Question::Event(9)).then_some(77)),
             Ok(77)
         );
-        for beyond in ["-6us", "6us", "event:10", "mark:x", "iteration:0:1"] {
+        for (beyond, told) in [
+            ("-6us", "no instant -6us; it is 5.00 us long"),
+            ("6us", "no instant 6us; it is 5.00 us long"),
+            ("event:10", "no instant event:10; loopscope info"),
+            ("mark:x", "no mark x; export --to ndjson"),
+            ("iteration:0:1", "no iteration 1 of loop 0; the report"),
+        ] {
             let error = parse(beyond).resolve(5_000, none).unwrap_err().to_string();
-            assert!(
-                error.contains(beyond) && error.contains("5.00 us"),
-                "{error}"
-            );
+            assert!(error.contains(told), "{error}");
         }
     }
 

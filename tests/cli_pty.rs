@@ -148,6 +148,9 @@ fn a_frame_is_drawn_without_a_terminal() {
     run(&["snapshot", &file, "-o", &place.arg("a.png")]).fails(2, ".svg or .txt");
     run(&["snapshot", &file, "--size", "80", "-o", "-"]).exits(2);
     run(&["snapshot", &file, "--at", "9h", "-o", "-"]).fails(2, "no instant");
+    // Without a terminal too, where the text report takes the screen's place.
+    run(&["replay", &file, "--filter", "queu > 1ms"]).fails(2, "did you mean `queue`");
+    run(&["replay", &file, "--at", "mark:none"]).fails(2, "no mark none");
     run(&["snapshot", &file]).exits(2);
 }
 

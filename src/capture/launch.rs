@@ -31,6 +31,14 @@ pub enum Error {
     /// No such program: exit code 127.
     #[error("cannot start {0}: no such program; check the name or give its path")]
     NotFound(String),
+    /// It is there, and what it names as its interpreter is not: exit code 127.
+    #[error(
+        "cannot start {0}: the interpreter it names does not exist; a script names one in its first line, of a binary `file` tells it"
+    )]
+    NoInterpreter(String),
+    /// It is a directory: exit code 126.
+    #[error("cannot start {0}: it is a directory; name a program in it")]
+    Directory(String),
     /// It is no program: exit code 126.
     #[error("cannot start {0}: it is not executable; chmod +x it, or put its interpreter in front")]
     NotExecutable(String),
@@ -59,8 +67,11 @@ pub fn launch(
 ) -> Result<Launched, Error> {
     let name = argv.first().cloned().unwrap_or_default();
     let shown = crate::text::visible(&name.to_string_lossy()).into_owned();
+    let file = || std::fs::metadata(preload::program(&name)?).ok();
     let explain = |error: io::Error| match error.raw_os_error() {
+        Some(libc::ENOENT) if file().is_some() => Error::NoInterpreter(shown.clone()),
         Some(libc::ENOENT) => Error::NotFound(shown.clone()),
+        Some(libc::EACCES) if file().is_some_and(|f| f.is_dir()) => Error::Directory(shown.clone()),
         Some(libc::EACCES | libc::ENOEXEC | libc::EISDIR) => Error::NotExecutable(shown.clone()),
         _ => Error::Other(shown.clone(), error),
     };
@@ -168,7 +179,16 @@ mod tests {
             run(&["/etc/passwd"]),
             Err(Error::NotExecutable(_))
         ));
-        assert!(matches!(run(&["/etc"]), Err(Error::NotExecutable(_))));
+        assert!(matches!(run(&["/etc"]), Err(Error::Directory(_))));
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("script");
+        std::fs::write(&script, "#!/no/such/interpreter\n").unwrap();
+        let may_run = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&script, may_run).unwrap();
+        assert!(matches!(
+            run(&[script.to_str().unwrap()]),
+            Err(Error::NoInterpreter(_))
+        ));
     }
 
     #[test]

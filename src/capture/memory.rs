@@ -18,7 +18,7 @@ pub enum Error {
     Memfd(#[source] io::Error),
     /// Not enough memory.
     #[error(
-        "cannot allocate {0} bytes of shared memory; free some memory or raise the memory limit"
+        "cannot allocate {0} bytes of shared memory; free some memory, or raise the limits on memory and on file sizes (ulimit -v, -f)"
     )]
     Allocate(usize, #[source] io::Error),
     /// The control group will not have it.

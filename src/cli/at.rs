@@ -17,11 +17,7 @@ pub fn resolve(reader: &mut Reader, when: &When) -> anyhow::Result<u64> {
         answer.as_ref().ok().copied().flatten()
     });
     answer?;
-    found.map_err(|e| {
-        Failure::usage(e.to_string())
-            .hint("loopscope info shows how long it is and how many events it has")
-            .into()
-    })
+    found.map_err(|e| Failure::usage(e.to_string()).into())
 }
 
 fn look_up(reader: &mut Reader, question: Question<'_>) -> Result<Option<u64>, Error> {

@@ -51,7 +51,7 @@ pub struct Args {
     #[arg(long)]
     no_ui: bool,
     /// Keep the recording
-    #[arg(short, long, value_name = "F")]
+    #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace the file if it exists
     #[arg(long)]

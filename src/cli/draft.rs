@@ -159,7 +159,10 @@ pub(super) fn refused(path: &Path, error: io::Error) -> anyhow::Error {
     let failure = Failure::new(format!("cannot create {}", path.display()));
     let failure = match error.kind() {
         io::ErrorKind::AlreadyExists => {
-            failure.hint("choose another name with -o, or pass --force to replace it")
+            let exists = Failure::new(format!("{} exists", path.display()));
+            return exists
+                .hint("choose another name with -o, or overwrite it with --force")
+                .into();
         }
         io::ErrorKind::IsADirectory => failure.hint("name a file in it"),
         io::ErrorKind::NotFound => failure.hint("create the directory first"),
@@ -229,7 +232,7 @@ mod tests {
         let draft = Draft::create(&path, false).unwrap();
         std::fs::write(&path, "theirs").unwrap();
         let error = format!("{:#}", draft.keep().unwrap_err());
-        assert!(error.contains("cannot create"), "{error}");
+        assert!(error.contains("x exists"), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "theirs");
         assert_eq!(names(dir.path()), ["x"]);
     }

@@ -3,6 +3,7 @@
 
 use super::Failure;
 use crate::export::svg;
+use crate::query::Query;
 use crate::tui::{self, App, Source, View};
 use crate::when::When;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -50,6 +51,12 @@ impl Look {
         }
     }
 
+    /// The filter is none in any recording.
+    fn is_misspelt(&self) -> bool {
+        let filter = self.filter.as_deref();
+        filter.is_some_and(|text| text.parse::<Query>().is_err())
+    }
+
     /// Opens the recording at the instant asked for. What the recording cannot show is wrong usage.
     pub fn app(&self, file: &Path, options: tui::Options, look: tui::Look) -> anyhow::Result<App> {
         let source = Source::Replay {
@@ -61,6 +68,8 @@ impl Look {
             // Who says himself what to do needs no other advice.
             match why.contains("; ") {
                 true => Failure::usage(why),
+                false if self.is_misspelt() => Failure::usage(why)
+                    .hint("a filter is `queue > 5ms`, `fd == 7 && run > 1ms`, `name ~ tcp`"),
                 false => Failure::usage(why).hint("loopscope info shows what the recording holds"),
             }
         })?)

@@ -40,11 +40,20 @@ use std::panic::AssertUnwindSafe;
 /// An oscilloscope for event loops: who was served, who waited, behind whom, and why.
 #[derive(Parser, Debug)]
 #[command(name = "loopscope", version, max_term_width = 100)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 }
+
+const EXAMPLES: &str = "\
+Without a command: a list of the demos and of recent recordings to choose from.
+
+  loopscope demo greedy-fd                one client starves the others, live
+  loopscope run -- redis-server           watch a program; its terminal is screen 8
+  loopscope record -o a.lscope -- CMD...  the same without a screen
+  loopscope report a.lscope               who waited, behind whom and why
+  loopscope replay a.lscope               stand at any instant of it";
 
 const EXIT_CODES: &str = "Exit codes: 0, or that of the launched program (128+N if signal N ended it); \
 125 loopscope failed, 126 program not executable, 127 program not found, 2 wrong usage.";
@@ -59,8 +68,8 @@ enum Command {
     Info(info::Args),
     Export(export::Args),
     Snapshot(snapshot::Args),
-    Completions(completions::Args),
     Doctor(doctor::Args),
+    Completions(completions::Args),
     Man(man::Args),
     /// A demo's own process
     #[command(hide = true)]

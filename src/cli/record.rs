@@ -27,9 +27,10 @@ use std::time::{Duration, SystemTime};
 /// says itself through the loopscope crate is recorded with them. It keeps the terminal and ^C; the recording ends when it
 /// and every process that joined have ended.
 #[derive(clap::Args, Debug)]
+#[command(override_usage = "loopscope record [OPTIONS] [--] <CMD>...")]
 pub struct Args {
     /// The recording [default: NAME-YYYYMMDD-HHMMSS-PID.lscope]; - is stdout, the program's stdout then goes to stderr
-    #[arg(short, long, value_name = "F")]
+    #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace the file if it exists
     #[arg(long)]
@@ -215,8 +216,12 @@ fn warn(missing: &str, because: &str, advice: &str) {
 /// The exit code and advice that belong to a failure.
 pub(super) fn explain(error: live::Error) -> anyhow::Error {
     let exit = match &error {
-        live::Error::Launch(launch::Error::NotFound(_)) => Exit::NOT_FOUND,
-        live::Error::Launch(launch::Error::NotExecutable(_)) => Exit::NOT_EXECUTABLE,
+        live::Error::Launch(launch::Error::NotFound(_) | launch::Error::NoInterpreter(_)) => {
+            Exit::NOT_FOUND
+        }
+        live::Error::Launch(launch::Error::NotExecutable(_) | launch::Error::Directory(_)) => {
+            Exit::NOT_EXECUTABLE
+        }
         live::Error::Session(session::Error::Trace(error)) => return trace_failure(error),
         _ => Exit::FAILURE,
     };

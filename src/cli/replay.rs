@@ -24,19 +24,21 @@ pub struct Args {
 }
 
 pub(super) fn run(args: Args) -> Outcome {
-    if !stdout_is_tty() {
-        return report::print_text(&args.file, report::TOP);
-    }
     let mut options = args.look.options(&args.file);
     options.speed = args.speed;
-    if !args.follow {
+    let screen = stdout_is_tty();
+    if screen && !args.follow {
         index::index(&args.file);
     }
     let asked = args.look.at.is_some() || args.look.fd.is_some() || args.look.filter.is_some();
     if asked {
-        // Looked up once before the terminal is taken, so that a wrong instant is an error message and not a flash.
+        // Looked up once before the terminal is taken, so that a wrong instant is an error message and not a flash; and
+        // where there is none, so that a script hears of it too.
         args.look
             .app(&args.file, options.clone(), tui::Look::default())?;
+    }
+    if !screen {
+        return report::print_text(&args.file, report::TOP);
     }
     let source = Source::Replay {
         path: args.file.clone(),

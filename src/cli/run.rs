@@ -17,9 +17,10 @@ use std::path::PathBuf;
 /// The program needs no change: a library preloaded into it, and into every program it starts, records its calls. It gets
 /// a terminal of its own (screen 8), what it writes there is recorded too. Without -o the recording has no name; on quitting it can be saved.
 #[derive(clap::Args, Debug)]
+#[command(override_usage = "loopscope run [OPTIONS] [--] <CMD>...")]
 pub struct Args {
     /// Keep the recording
-    #[arg(short, long, value_name = "F")]
+    #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace the file if it exists
     #[arg(long)]

@@ -134,7 +134,9 @@ impl App {
                 None => {
                     return Ok(Err(match at_given {
                         true => format!("no fd {fd} is registered at that moment"),
-                        false => format!("no fd {fd} is registered in this recording"),
+                        false => format!(
+                            "no fd {fd} is registered in this recording; the report lists its descriptors"
+                        ),
                     }));
                 }
             }
