@@ -107,9 +107,13 @@ impl App {
                 Ok(when::To::Event(n)) => app.player.seek_event(n + 1)?,
                 Err(why) => return Ok(Err(why)),
             }
-        } else if !app.following && !app.go_to_worst(fd)? && fd.is_some() {
-            // Nobody waited on it: it is there at the end, if ever.
-            app.player.seek_end()?;
+        } else if !app.following && !app.go_to_worst(fd)? {
+            match fd {
+                // Nobody waited on it: it is there at the end, if ever.
+                Some(_) => app.player.seek_end()?,
+                // Nobody was served: what could wake the loop is what there is to see.
+                None => app.go_to_sleep()?,
+            }
         }
         app.player.finish()?;
         if let Some(at) = &at {

@@ -15,6 +15,10 @@ pub struct Names {
     taken: HashMap<char, Id>,
     /// Those that had ended when they were last looked at: their names stay.
     ended: HashSet<Id>,
+    /// Of those that are only called what they are, the name with their number.
+    told: HashMap<Id, String>,
+    /// Digits of the largest number.
+    digits: usize,
 }
 
 impl Names {
@@ -33,6 +37,12 @@ impl Names {
                 self.ended.insert(reg.id);
             }
             let name = called(reg, same.name(reg));
+            self.digits = self.digits.max(reg.fd.max(0).to_string().len());
+            if name == reg.kind.name() {
+                self.told.insert(reg.id, format!("{name} {}", reg.fd));
+            } else {
+                self.told.remove(&reg.id);
+            }
             match self.of.get_mut(&reg.id) {
                 Some(known) if known.1 == name => {}
                 Some(known) if known.0 != '*' && known.1.starts_with("fd ") => {
@@ -112,15 +122,37 @@ impl Names {
         self.of.get(&id).map_or('*', |n| n.0)
     }
 
-    /// The short name of an fd.
+    /// The short name of an fd, beside its number.
     pub fn name(&self, id: Id) -> &str {
         self.of.get(&id).map_or("?", |n| &n.1)
+    }
+
+    /// The same where its number does not stand: ten pipes are told apart by it.
+    pub fn told(&self, id: Id) -> &str {
+        match self.told.get(&id) {
+            Some(name) => name,
+            None => self.name(id),
+        }
+    }
+
+    /// Cells for the largest number, at least two.
+    pub fn digits(&self) -> usize {
+        self.digits.max(2)
     }
 }
 
 /// The short name of a registration: given, or made from its addresses, its kind or its number; harmless.
 pub fn name(reg: &Registration) -> String {
     called(reg, &reg.name)
+}
+
+/// The same in a sentence: one that is only called what it is has its number there.
+pub fn told(reg: &Registration) -> String {
+    let name = name(reg);
+    match name == reg.kind.name() {
+        true => format!("{name} {}", reg.fd),
+        false => name,
+    }
 }
 
 /// The same of one whose socket is known by this name.

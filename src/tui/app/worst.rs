@@ -88,6 +88,17 @@ struct Place {
 }
 
 impl App {
+    /// Goes where nobody is served, to the middle; to the start if no loop is there yet.
+    pub fn go_to_sleep(&mut self) -> Result<(), Error> {
+        self.player.seek(self.player.duration() / 2)?;
+        self.player.finish()?;
+        if self.model().loops().is_empty() {
+            let first = self.player.reader().first();
+            self.player.seek_event(first)?;
+        }
+        Ok(())
+    }
+
     /// Goes to the worst wait of the recording, or of one fd in it, and says so. Nothing where nobody ever waited.
     pub fn go_to_worst(&mut self, fd: Option<i32>) -> Result<bool, Error> {
         let Some(place) = self.worst_place(fd)? else {
@@ -120,7 +131,7 @@ impl App {
                     && who != place.reg
                     && let Some(who) = folder.model.reg(who)
                 {
-                    said.push_str(&format!(", behind {}", crate::tui::names::name(who)));
+                    said.push_str(&format!(", behind {}", crate::tui::names::told(who)));
                 }
                 self.player.seek(segment.end - 1)?;
             }

@@ -43,8 +43,8 @@ pub fn words(app: &App, thread: Id, part: Part) -> String {
     let process = thread.map_or(0, |t| t.process);
     let named = |space, id| app.word(process, space, id);
     match part {
-        Part::Run(id) | Part::More(id) => app.names.name(id).to_owned(),
-        Part::Tail(id) => format!("after {}, ~", app.names.name(id)),
+        Part::Run(id) | Part::More(id) => app.names.told(id).to_owned(),
+        Part::Tail(id) => format!("after {}", app.names.told(id)),
         Part::Timer(id) => format!("timer {}", named(Space::Timer, id)),
         Part::Task(id) => format!("task {}", named(Space::Task, id)),
         Part::Rest => "the loop itself".to_owned(),
@@ -55,7 +55,7 @@ pub fn words(app: &App, thread: Id, part: Part) -> String {
 /// The same, from the view of the one that waited.
 fn before(app: &App, run: &Run, part: Part) -> String {
     match part {
-        Part::Run(id) | Part::More(id) if id == run.reg => format!("{} itself", app.names.name(id)),
+        Part::Run(id) | Part::More(id) if id == run.reg => format!("{} itself", app.names.told(id)),
         _ => words(app, run.thread, part),
     }
 }
@@ -63,7 +63,7 @@ fn before(app: &App, run: &Run, part: Part) -> String {
 /// The wait in sentences.
 pub fn lines(app: &App, run: &Run, stage: Stage) -> Vec<String> {
     let parts = parts(app, run);
-    let name = app.names.name(run.reg);
+    let name = app.names.told(run.reg);
     let mark = mark_of(run);
     let mut out = Vec::new();
     if parts.is_empty() {
@@ -141,7 +141,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         );
         return;
     };
-    let name = app.names.name(reg.id).to_owned();
+    let name = app.names.told(reg.id).to_owned();
     let Some((run, stage)) = moment::at(app) else {
         popup::text(
             pen,

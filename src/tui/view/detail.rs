@@ -223,7 +223,12 @@ pub fn worst(pen: &mut Pen<'_>, app: &App) {
             &text::left(&super::instant(run.start), 11),
             theme::quiet(),
         );
-        let x = pen.put(x, y, &text::right(&fd.to_string(), 3), theme::plain());
+        let x = pen.put(
+            x,
+            y,
+            &text::right(&fd.to_string(), app.names.digits().max(3)),
+            theme::plain(),
+        );
         let x = pen.put(
             x + 1,
             y,

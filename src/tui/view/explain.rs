@@ -102,7 +102,7 @@ const MARKS: &str = "~ inferred: follows from a rule, not from a record.   <= bo
 pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let mut lines = Vec::new();
     if let Some(reg) = app.chosen() {
-        lines.push(format!("{}: {}", app.names.name(reg.id), state(reg.word)));
+        lines.push(format!("{}: {}", app.names.told(reg.id), state(reg.word)));
         lines.push(match reg.fidelity {
             Fidelity::Measured => "This is measured: a record shows it.".to_owned(),
             Fidelity::Bounded => {

@@ -336,7 +336,7 @@ fn over_time(pen: &mut Pen<'_>, app: &App) {
         .filter(|r| r.waited_max.hi > 0);
     let wait = worst.map_or(String::new(), |r| {
         let wait = longest(app, r);
-        format!("   longest wait {wait} ({})", app.names.name(r.id))
+        format!("   longest wait {wait} ({})", app.names.told(r.id))
     });
     let line = format!("so far {}   this second {}{wait}", said(overall), said(now));
     pen.put(1, 0, &line, theme::plain());

@@ -174,10 +174,10 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
         }
         end = pen.put(end, 0, &format!("   {piece}"), theme::plain());
     }
-    let addr = if reg.addr.is_empty() {
-        reg.kind.name().to_owned()
-    } else {
-        crate::text::visible(&reg.addr).into_owned()
+    // Nameless at both ends, as a socketpair is.
+    let addr = match reg.addr.strip_suffix('>').unwrap_or(&reg.addr).trim_end() {
+        "" => reg.kind.name().to_owned(),
+        addr => crate::text::visible(addr).into_owned(),
     };
     let life = match reg.closed_ns {
         Some(closed) => format!("registered {} to {}", time(reg.registered_ns), time(closed)),

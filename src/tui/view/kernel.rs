@@ -91,9 +91,6 @@ pub fn fitting(app: &App, rows: usize) -> (Vec<&Registration>, usize) {
     (all, hidden)
 }
 
-/// Glyph, fd number and a blank.
-const FD: usize = 5;
-
 /// Draws the interest list.
 pub fn interest(pen: &mut Pen<'_>, app: &App) {
     let w = pen.width();
@@ -110,11 +107,21 @@ pub fn interest(pen: &mut Pen<'_>, app: &App) {
         .map(|r| text::width(app.names.name(r.id)))
         .max()
         .unwrap_or(0);
-    let most = w.saturating_sub(FD + wants_w + unread);
+    let fd_w = app.names.digits().max(3);
+    let fd = fd_w + 2;
+    let most = w.saturating_sub(fd + wants_w + unread);
     let name_w = most.min(longest.max(6) + 1).clamp(2, 28);
-    let state_w = w.saturating_sub(FD + name_w + wants_w + unread);
+    let state_w = w.saturating_sub(fd + name_w + wants_w + unread);
     let quiet = theme::quiet();
-    let mut x = pen.put(0, 0, &text::left("  fd name", FD + name_w), quiet);
+    let mut x = pen.put(
+        0,
+        0,
+        &text::left(
+            &format!("{} name", text::right("fd", fd_w + 1)),
+            fd + name_w,
+        ),
+        quiet,
+    );
     x = pen.put(x, 0, &text::left("wants", wants_w), quiet);
     if unread > 0 {
         x = pen.put(x, 0, &text::right("unread", unread), quiet);
@@ -137,7 +144,12 @@ pub fn interest(pen: &mut Pen<'_>, app: &App) {
             8 => wants_short(reg.interest),
             _ => wants(reg.interest),
         };
-        let mut x = pen.put(1, i + 1, &text::right(&reg.fd.to_string(), 3), line_style);
+        let mut x = pen.put(
+            1,
+            i + 1,
+            &text::right(&reg.fd.to_string(), fd_w),
+            line_style,
+        );
         x = pen.put(x, i + 1, " ", line_style);
         x = pen.put(x, i + 1, &name, style.patch(line_style));
         x = pen.put(x, i + 1, &text::left(&wanted, wants_w), line_style);
@@ -283,9 +295,10 @@ pub fn ready(pen: &mut Pen<'_>, app: &App) {
             Some(age) => format!("<={}", text::time(age.hi)),
             None => ABSENT.to_string(),
         };
-        let room = w.saturating_sub(text::width(&age) + 6);
+        let fd_w = app.names.digits().max(3);
+        let room = w.saturating_sub(text::width(&age) + fd_w + 3);
         let name = text::name(app.names.name(place.reg), room);
-        let x = pen.put(0, i + 1, &text::right(&fd.to_string(), 3), style);
+        let x = pen.put(0, i + 1, &text::right(&fd.to_string(), fd_w), style);
         let x = pen.put(x + 1, i + 1, &name, style);
         pen.put(x + 1, i + 1, &age, if place.stays { quiet } else { style });
     }
@@ -359,10 +372,7 @@ pub fn timer_short(app: &App, reg: &Registration) -> String {
 
 /// What a timer that is a descriptor is called: one without a name by its number.
 pub fn timer_name(app: &App, reg: &Registration) -> String {
-    match app.names.name(reg.id) {
-        "timerfd" => format!("timerfd {}", reg.fd),
-        name => name.to_owned(),
-    }
+    app.names.told(reg.id).to_owned()
 }
 
 /// The timer among the shown descriptors that expires first, and when.

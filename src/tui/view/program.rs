@@ -171,7 +171,7 @@ pub fn late_ones(app: &App, thread: &ThreadState) -> Vec<String> {
     kernel::ready_list(app)
         .iter()
         .filter(|p| !p.stays && !told(p.reg))
-        .map(|p| app.names.name(p.reg).to_owned())
+        .map(|p| app.names.told(p.reg).to_owned())
         .collect()
 }
 
@@ -295,7 +295,8 @@ fn draw_item(pen: &mut Pen<'_>, app: &App, thread: &ThreadState, item: &Item, el
             (Word::Armed, helper.as_str(), 0, theme::quiet())
         }
     };
-    let name_w = (w.saturating_sub(24)).clamp(6, 24);
+    let fd_w = app.names.digits();
+    let name_w = (w.saturating_sub(22 + fd_w)).clamp(6, 24);
     let mark = if word == Word::Running { GO } else { ' ' };
     // Every cell counts where the screen is narrow.
     let left = usize::from(w >= 28);
@@ -308,7 +309,7 @@ fn draw_item(pen: &mut Pen<'_>, app: &App, thread: &ThreadState, item: &Item, el
     let x = pen.put(
         left + 1,
         0,
-        &format!("{} ", text::right(&fd.to_string(), 2)),
+        &format!("{} ", text::right(&fd.to_string(), fd_w)),
         chosen,
     );
     let x = pen.put(
@@ -421,7 +422,7 @@ fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
         let name = app.names.name(reg.id);
         let head = format!(
             "{sign}{} {name} {}{unread}",
-            text::right(&reg.fd.to_string(), 3),
+            text::right(&reg.fd.to_string(), app.names.digits().max(3)),
             if w < 44 {
                 kernel::wants_short(reg.interest)
             } else {

@@ -52,7 +52,7 @@ pub fn turn(pen: &mut Pen<'_>, app: &App) {
     let parts = stretches(app);
     let waiting: Vec<&str> = (thread.batch.iter())
         .filter(|i| i.state == crate::model::ItemState::Fetched)
-        .map(|i| app.names.name(i.reg))
+        .map(|i| app.names.told(i.reg))
         .collect();
     let names: Vec<String> = waiting.iter().map(|n| (*n).to_owned()).collect();
     let then = match names.len() {
@@ -182,7 +182,7 @@ pub fn turns(pen: &mut Pen<'_>, app: &App) {
     seen.sort_by_key(|s| std::cmp::Reverse(s.1));
     let x = w - legend_w;
     for (row, (reg, _)) in seen.iter().take(rows.max(1)).enumerate() {
-        let name = app.names.name(*reg);
+        let name = app.names.told(*reg);
         pen.put(
             x,
             row,

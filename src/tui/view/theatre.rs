@@ -268,7 +268,7 @@ fn figures(pen: &mut Pen<'_>, app: &App) {
             x,
             0,
             &[
-                (app.names.name(reg.id), theme::strong()),
+                (app.names.told(reg.id), theme::strong()),
                 (" had ", quiet),
                 (app.mark(), style),
                 (&percent(share), style),
@@ -287,7 +287,7 @@ fn figures(pen: &mut Pen<'_>, app: &App) {
         .filter(|r| r.waited_max.hi > 0);
     if let Some(reg) = longest {
         let wait = fairness::longest(app, reg);
-        let name = format!(" ({})", app.names.name(reg.id));
+        let name = format!(" ({})", app.names.told(reg.id));
         let needs = 13 + text::width(&wait) + text::width(&name);
         if x + needs <= pen.width() {
             pen.puts(
@@ -304,7 +304,7 @@ fn figures(pen: &mut Pen<'_>, app: &App) {
 }
 
 /// A share in per cent; almost all is not all.
-fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     match share * 100.0 {
         p if p > 99.0 && p < 100.0 => format!("{p:.1} %"),
         p => format!("{p:.0} %"),
