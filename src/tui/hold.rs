@@ -59,6 +59,11 @@ impl Held {
         let run = inside.find(|r| Some(r.reg) == longest).copied();
         let end = run.map_or(worst.end, |r| r.end);
         let event = player.reader_mut().event_at_time(end)?;
+        if !player.glimpses(event) {
+            // Too much has happened since: what it does now is shown rather than nothing.
+            *held = None;
+            return Ok(());
+        }
         let (folder, facts) = player.glimpse(event)?;
         *held = Some(Held {
             t: end.saturating_sub(1).max(folder.model.now()).min(end),

@@ -68,6 +68,7 @@ pub fn run(source: &Source, options: Options) -> anyhow::Result<Ended> {
         polls,
         dirty: true,
         drawn: None,
+        took: Duration::ZERO,
         ticked: Instant::now(),
         looked: Instant::now(),
         grown: Instant::now(),
@@ -103,6 +104,8 @@ struct Main {
     polls: bool,
     dirty: bool,
     drawn: Option<Instant>,
+    /// What drawing a frame took.
+    took: Duration,
     ticked: Instant,
     looked: Instant,
     /// When the recording last grew, and when its idle time was last shown.
@@ -269,10 +272,17 @@ impl Main {
         if let Some(cost) = self.cost.sample(pushed) {
             self.app.cost = Some(cost);
         }
-        let more = self.app.prepare(width, height)?;
+        let began = Instant::now();
+        let mut more = self.app.prepare(width, height)?;
+        // A frame costs time that a long way needs: as much goes into the way, and a key still comes through soon.
+        while more && began.elapsed() < FRAME.max(self.took) {
+            more = self.app.prepare(width, height)?;
+        }
+        let began = Instant::now();
         let app = &self.app;
         let shown = (self.terminal).show((width, height), |buffer| view::draw(app, buffer));
         self.app.places.ask(|| event::send(Event::Places));
+        self.took = began.elapsed().min(FRAME * 6);
         self.drawn = Some(Instant::now());
         // Long work goes on with the next round: a key can interrupt it.
         self.dirty = more;

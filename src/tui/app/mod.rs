@@ -237,7 +237,7 @@ impl App {
             }
         }
         if app.following {
-            app.player.seek_end()?;
+            app.player.follow()?;
         }
         Ok(app)
     }

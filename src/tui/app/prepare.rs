@@ -11,6 +11,7 @@ impl App {
     pub fn prepare(&mut self, width: u16, height: u16) -> Result<bool, Error> {
         self.size = (width, height);
         let mut more = self.player.work()?;
+        let arrived = !more;
         if self.loop_id as usize >= self.loops().max(1) {
             self.loop_id = 0;
         }
@@ -32,8 +33,13 @@ impl App {
             let key = self.window_key();
             more |= self.player.want(key)?;
         }
+        // What has come while it was under way, or while the window took its turn.
+        if !more && self.following && self.is_live() && !self.player.at_end() {
+            self.player.follow()?;
+            more = true;
+        }
         // On a long way the names of places it passes are not worth the time.
-        if !more || self.names.is_empty() {
+        if arrived || self.names.is_empty() {
             self.label()?;
         }
         if self.view == View::Timeline {

@@ -51,6 +51,9 @@ impl App {
         }
         self.travel(Player::seek_end)?;
         self.following = self.is_live();
+        if self.following {
+            self.player.follow()?;
+        }
         Ok(())
     }
 
@@ -72,7 +75,7 @@ impl App {
             self.following = false;
         } else if self.player.at_end() && self.is_live() {
             self.following = true;
-            self.player.seek_end()?;
+            self.player.follow()?;
         } else if self.player.at_end() {
             self.say_end();
         } else {
@@ -115,8 +118,10 @@ impl App {
     pub fn data(&mut self) -> Result<(), Error> {
         let grown = self.player.refresh()?;
         if self.following {
-            if grown || self.player.ended() {
-                self.player.seek_end()?;
+            match self.player.ended() {
+                true => self.player.seek_end()?,
+                false if grown => self.player.follow()?,
+                false => {}
             }
             if self.player.ended() {
                 self.following = false;

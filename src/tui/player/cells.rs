@@ -3,7 +3,7 @@
 
 use super::summary::Summary;
 use crate::model::{Fired, Id, Part, Run, Segment, Sink, Transition, Word};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 /// What one fd did in one column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,7 +79,12 @@ pub struct Cells {
     /// Time in handlers of all fds, once all is painted.
     total: Option<u64>,
     pub(super) summary: Option<Summary>,
+    /// Stretches that were not folded.
+    gaps: VecDeque<(u64, u64)>,
 }
+
+/// Stretches remembered as not folded; what lies between the last ones of more is left out with them.
+const MAX_GAPS: usize = 64;
 
 impl Cells {
     /// Empty columns, the first one with this absolute number.
@@ -96,6 +101,7 @@ impl Cells {
             worst: None,
             total: None,
             summary: None,
+            gaps: VecDeque::new(),
         }
     }
 
@@ -122,6 +128,7 @@ impl Cells {
         cell.summed = (self.summary.as_ref())
             .and_then(|s| s.columns.get(col))
             .is_some_and(Option::is_some);
+        cell.unknown |= cell.runs == 0 && self.is_left_out(col);
         cell
     }
 
@@ -136,8 +143,25 @@ impl Cells {
         for (col, cell) in all.iter_mut().enumerate() {
             let known = self.summary.as_ref().and_then(|s| s.columns.get(col));
             cell.summed = known.is_some_and(Option::is_some);
+            cell.unknown |= cell.runs == 0 && self.is_left_out(col);
         }
         all
+    }
+
+    /// Nothing is known of a stretch: it was not folded.
+    pub(super) fn leave_out(&mut self, from: u64, to: u64) {
+        let full = self.gaps.len() >= MAX_GAPS;
+        match self.gaps.back_mut() {
+            Some(last) if from <= last.1 || full => last.1 = to,
+            _ => self.gaps.push_back((from, to)),
+        }
+    }
+
+    /// Some of what happened in a column was not folded.
+    fn is_left_out(&self, col: usize) -> bool {
+        let from = self.from() + col as u64 * self.width;
+        let mut gaps = self.gaps.iter();
+        gaps.any(|(a, b)| *a < from + self.width && from < *b)
     }
 
     /// The columns are summaries: nothing is known about single runs.
@@ -234,6 +258,7 @@ impl Cells {
         self.who.drain(..by);
         self.who.resize(cols, (Id::MAX, 0));
         let from = self.from();
+        self.gaps.retain(|gap| gap.1 > from);
         self.worst = self.worst.filter(|w| w.end >= from);
     }
 

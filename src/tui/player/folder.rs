@@ -38,10 +38,12 @@ pub struct Folder {
     pub model: Model,
     /// Number of the first event not applied.
     pub next: u64,
+    /// Events before `next` that were left out of the model.
+    pub left_out: u64,
     page: usize,
-    index: usize,
+    pub(super) index: usize,
     loaded: Option<usize>,
-    buffer: Events,
+    pub(super) buffer: Events,
 }
 
 impl Folder {
@@ -50,6 +52,7 @@ impl Folder {
         Folder {
             model: Model::new(Config::default()),
             next: 0,
+            left_out: 0,
             page: 0,
             index: 0,
             loaded: None,
@@ -72,6 +75,7 @@ impl Folder {
     pub fn go_on_from(&mut self, other: &Folder, reader: &Reader) {
         self.model = other.model.clone();
         (self.next, self.page, self.index) = (other.next, other.page, other.index);
+        self.left_out = other.left_out;
         self.rebase(reader);
     }
 
@@ -85,6 +89,11 @@ impl Folder {
         }
     }
 
+    /// The page it stands in.
+    pub(super) fn page(&self) -> usize {
+        self.page
+    }
+
     /// The next event, without applying it.
     pub fn peek(&mut self, reader: &mut Reader) -> Result<Option<(u64, Event)>, Error> {
         Ok(match self.load(reader)? {
@@ -96,7 +105,7 @@ impl Folder {
         })
     }
 
-    fn load(&mut self, reader: &mut Reader) -> Result<bool, Error> {
+    pub(super) fn load(&mut self, reader: &mut Reader) -> Result<bool, Error> {
         while self.page < reader.pages().len() {
             if self.loaded != Some(self.page) {
                 reader.read_page(self.page, &mut self.buffer)?;

@@ -6,6 +6,7 @@ pub mod cells;
 pub mod facts;
 mod find;
 pub mod folder;
+mod keep_up;
 mod saved;
 mod summary;
 pub mod window;
@@ -22,9 +23,10 @@ use crate::model::pyramid::{self, Pyramid};
 use crate::record::event::Event;
 use crate::trace::{Error, Events, Progress, Reader};
 use saved::Checkpoints;
+use std::time::Instant;
 
-/// Events folded in one go before the UI looks at the keyboard again: some milliseconds.
-pub const PIECE: u64 = 150_000;
+/// Events folded in one go at most.
+const PIECE: u64 = 150_000;
 /// A window with more events is drawn from the stored pyramid, if there is one.
 const SUMMED: u64 = 1_000_000;
 /// The same for a window whose columns are no narrower than what the pyramid tells apart.
@@ -46,6 +48,8 @@ struct Goal {
     quiet: u64,
     /// A place on the way to it that is kept too: the window around the goal will be folded from there.
     keep: u64,
+    /// Before this event what is frequent is left out.
+    thin: u64,
 }
 
 /// See the [module](self).
@@ -67,6 +71,15 @@ pub struct Player {
     marks: Option<Option<Marks>>,
     /// The file will not grow any more.
     ended: bool,
+    /// It is on its way to the end of a growing file, to stay there; and has been there.
+    follows: bool,
+    was_at_end: bool,
+    /// Events it was behind the end when it last set out.
+    behind: u64,
+    /// Events folded a second, as measured of late; 0 before.
+    rate: f64,
+    /// Events looked through a second where they are left out, as last measured; 0 before.
+    look_rate: f64,
     scratch: Events,
 }
 
@@ -85,6 +98,11 @@ impl Player {
             pyramid: None,
             marks: None,
             ended: !live,
+            follows: false,
+            was_at_end: false,
+            behind: 0,
+            rate: 0.0,
+            look_rate: 0.0,
             scratch: Events::default(),
         }
     }
@@ -148,7 +166,8 @@ impl Player {
 
     /// On the way somewhere: how far, in parts of one.
     pub fn progress(&self) -> Option<f64> {
-        let goal = self.goal?;
+        // Who stays at the end is not on a way that anybody waits for.
+        let goal = self.goal.filter(|_| !(self.follows && self.was_at_end))?;
         let end = goal.until.event.min(self.reader.end());
         let all = end.saturating_sub(goal.from).max(1);
         Some(self.folder.next.saturating_sub(goal.from) as f64 / all as f64)
@@ -175,14 +194,20 @@ impl Player {
         let Some(goal) = self.goal else {
             return Ok(false);
         };
+        if self.folder.next < goal.thin {
+            self.leave_out(goal.thin)?;
+            return Ok(true);
+        }
         if self.folder.next < goal.quiet {
             let stop = match self.folder.next < goal.keep {
                 true => goal.keep.min(goal.quiet),
                 false => goal.quiet,
             };
-            let piece = self.saved.room(&self.folder, stop).min(PIECE);
+            let piece = self.saved.room(&self.folder, stop).min(self.piece());
             let quiet = Until::event(stop);
+            let (here, began) = (self.folder.next, Instant::now());
             let arrived = self.folder.run(&mut self.reader, quiet, piece, &mut ())?;
+            self.folded(self.folder.next - here, began);
             self.t = self.folder.model.now();
             self.tail = Facts::since(self.t);
             match arrived {
@@ -193,13 +218,15 @@ impl Player {
             return Ok(true);
         }
         let here = self.folder.next;
-        let piece = self.saved.room(&self.folder, here).min(PIECE);
+        let piece = self.saved.room(&self.folder, here).min(self.piece());
         let piece = match here < goal.keep {
             true => piece.min(goal.keep - here),
             false => piece,
         };
+        let began = Instant::now();
         let reader = &mut self.reader;
         let done = self.folder.run(reader, goal.until, piece, &mut self.tail)?;
+        self.folded(self.folder.next - here, began);
         match self.folder.next == goal.keep {
             true => self.saved.keep(&self.folder),
             false => self.saved.offer(&self.folder, self.folder.next),
@@ -207,6 +234,7 @@ impl Player {
         self.t = self.folder.model.now();
         if done {
             self.goal = None;
+            self.was_at_end |= self.follows;
             if let Some(t) = goal.t {
                 self.t = t.max(self.t);
                 self.pass(0);
@@ -248,7 +276,9 @@ impl Player {
             from,
             quiet,
             keep,
+            thin: 0,
         });
+        self.follows = false;
         Ok(())
     }
 
@@ -301,7 +331,9 @@ impl Player {
             from: self.folder.next,
             quiet: 0,
             keep: 0,
+            thin: 0,
         });
+        self.follows = false;
     }
 
     /// Asks for a window; what is there already is kept. True while there is more to fold.
@@ -313,10 +345,12 @@ impl Player {
                 None => Some(Window::new(key, self.start_before(first))),
             };
         }
+        self.pull_window();
+        let most = self.piece();
         match &mut self.window {
             Some(window) => {
                 let here = window.folder().next;
-                let piece = self.saved.room(window.folder(), here).min(PIECE);
+                let piece = self.saved.room(window.folder(), here).min(most);
                 let done = window.run(&mut self.reader, piece)?;
                 if !done {
                     self.saved.offer(window.folder(), here);

@@ -5,6 +5,7 @@ use super::folder::Folder;
 use crate::derive::Store;
 use crate::model::{Id, Model};
 use crate::trace::Reader;
+use std::collections::VecDeque;
 
 /// Events between checkpoints, at first.
 const SPACING: u64 = 65_536;
@@ -12,6 +13,10 @@ const SPACING: u64 = 65_536;
 const COPY: u64 = 64;
 /// Checkpoints in memory.
 const MOST: usize = 24;
+/// The latest places are kept besides, so many events apart: what has just happened is looked at again and again.
+const RECENT: u64 = 4 * SPACING;
+/// So many of them.
+const MOST_RECENT: usize = 6;
 /// Registrations all checkpoints may hold together; each is a few kilobytes.
 const MOST_REGS: usize = 20_000;
 
@@ -19,6 +24,7 @@ const MOST_REGS: usize = 20_000;
 struct Saved {
     next: u64,
     model: Model,
+    left_out: u64,
 }
 
 /// See the [module](self).
@@ -26,6 +32,8 @@ struct Saved {
 pub struct Checkpoints {
     /// In the order of their places.
     saved: Vec<Saved>,
+    /// The latest ones, oldest first.
+    recent: VecDeque<Saved>,
     spacing: u64,
     store: Option<Store>,
 }
@@ -34,6 +42,7 @@ impl Default for Checkpoints {
     fn default() -> Self {
         Checkpoints {
             saved: Vec::new(),
+            recent: VecDeque::new(),
             spacing: SPACING,
             store: None,
         }
@@ -80,6 +89,7 @@ impl Checkpoints {
         if self.is_far(folder.next, goal) {
             return;
         }
+        self.remember(folder);
         let (next, spacing) = (folder.next, self.spacing_for(&folder.model));
         let at = self.until(next);
         let before = at.checked_sub(1).map_or(0, |at| self.saved[at].next);
@@ -93,21 +103,45 @@ impl Checkpoints {
         if next - before < least || after - next < spacing / 2 {
             return;
         }
-        self.put(next, &folder.model);
+        self.put(next, &folder.model, folder.left_out);
+    }
+
+    /// Keeps the latest places, however far apart the others have come to stand.
+    fn remember(&mut self, folder: &Folder) {
+        let apart = RECENT.max(folder.model.live_len() as u64 * COPY);
+        let last = self.recent.back().map_or(0, |s| s.next);
+        if self.spacing <= RECENT || folder.next < last.saturating_add(apart) {
+            return;
+        }
+        if self.recent.len() == MOST_RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Saved {
+            next: folder.next,
+            model: folder.model.clone(),
+            left_out: folder.left_out,
+        });
     }
 
     /// Keeps this place.
     pub fn keep(&mut self, folder: &Folder) {
-        self.put(folder.next, &folder.model);
+        self.put(folder.next, &folder.model, folder.left_out);
     }
 
-    fn put(&mut self, next: u64, model: &Model) {
+    fn put(&mut self, next: u64, model: &Model, left_out: u64) {
         let at = self.until(next);
         if at > 0 && self.saved[at - 1].next == next {
             return;
         }
         let model = model.clone();
-        self.saved.insert(at, Saved { next, model });
+        self.saved.insert(
+            at,
+            Saved {
+                next,
+                model,
+                left_out,
+            },
+        );
         let regs = |s: &[Saved]| s.iter().map(|s| s.model.live_len()).sum::<usize>();
         while self.saved.len() > MOST || (self.saved.len() > 4 && regs(&self.saved) > MOST_REGS) {
             match &self.store {
@@ -137,20 +171,30 @@ impl Checkpoints {
         self.spacing *= 2;
     }
 
+    /// The latest place in memory at or before event `early`.
+    pub fn nearest(&self, early: u64) -> u64 {
+        let mut recent = self.recent.iter().rev().map(|s| s.next);
+        let recent = recent.find(|next| *next <= early).unwrap_or(0);
+        self.last_before(early).max(recent)
+    }
+
     /// The latest place at or before event `early`, ready to go on; the beginning if there is none.
     pub fn before(&mut self, early: u64, reader: &mut Reader) -> Folder {
-        let here = self.last_before(early);
+        let here = self.nearest(early);
         // One of the recording's own may stand closer.
         let store = self.store(reader);
         let closer = store.at(early).is_some_and(|at| at > here);
         if closer && let Some((model, next)) = store.load(reader, early) {
-            self.put(next, &model);
+            self.put(next, &model, 0);
             return Folder::resume(model, next, reader);
         }
-        match self.until(early).checked_sub(1) {
-            Some(at) => {
-                let found = &self.saved[at];
-                Folder::resume(found.model.clone(), found.next, reader)
+        let kept = self.until(early).checked_sub(1).map(|at| &self.saved[at]);
+        let recent = self.recent.iter().rev().find(|s| s.next <= early);
+        match kept.into_iter().chain(recent).max_by_key(|s| s.next) {
+            Some(found) => {
+                let mut folder = Folder::resume(found.model.clone(), found.next, reader);
+                folder.left_out = found.left_out;
+                folder
             }
             None => Folder::start(),
         }

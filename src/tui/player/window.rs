@@ -102,6 +102,22 @@ impl Window {
         &self.folder
     }
 
+    /// Goes on where another fold stands: nothing is known of what lies between.
+    pub fn go_on_from(&mut self, other: &Folder, reader: &Reader) {
+        let from = self.folder.model.now();
+        self.folder.go_on_from(other, reader);
+        let to = self.folder.model.now();
+        self.cells.follow(to);
+        self.cells.leave_out(from, to);
+        self.started = true;
+        self.done = false;
+        self.facts.from = self.facts.from.max(to);
+        let regs = self.folder.model.regs();
+        for reg in regs.filter(|r| r.loop_id == self.key.loop_id) {
+            self.cells.begin_state(reg.id, reg.word, reg.since);
+        }
+    }
+
     /// The page table has changed.
     pub fn rebase(&mut self, reader: &Reader) {
         self.folder.rebase(reader);
@@ -155,6 +171,10 @@ impl Window {
         }
         let model = &self.folder.model;
         let now = model.now().min(cells.to());
+        if self.key.follow && !self.done && now + 2 * cells.width < cells.to() {
+            // It is not folded yet what happened there.
+            cells.leave_out(now, cells.to());
+        }
         let mine = |id: Id| id == self.key.loop_id;
         for reg in model.regs().filter(|r| mine(r.loop_id) && r.is_live()) {
             if let Some(since) = reg.ready_since {

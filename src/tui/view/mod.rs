@@ -109,6 +109,9 @@ pub fn speed(at: usize) -> String {
     format!("{recorded}:{}", count(shown))
 }
 
+/// Nanoseconds behind the end that are worth a word.
+const BEHIND: u64 = 1_000_000_000;
+
 fn header(pen: &mut Pen<'_>, app: &App) {
     let w = pen.width();
     pen.paint(0, 0, w, theme::chosen());
@@ -133,6 +136,15 @@ fn header(pen: &mut Pen<'_>, app: &App) {
         None if w < 76 || (app.following && app.is_live()) => instant(app.t()),
         None => format!("{} of {}", instant(app.t()), time(app.player.duration())),
     };
+    let mut place = place;
+    if let Some(part) = app.player.left_out().filter(|_| w >= 90) {
+        place.push_str(&format!("  {} left out", theatre::percent(part)));
+    }
+    // Who follows and is not at the end says so.
+    let behind = app.player.duration().saturating_sub(app.t());
+    if app.following && app.is_live() && !app.player.at_end() && behind >= BEHIND && w >= 76 {
+        place.push_str(&format!("  {} behind", time(behind)));
+    }
     let lost = app.model().lost();
     let cost = match app.cost {
         Some(cost) => cost.text(w >= 110),

@@ -36,6 +36,13 @@ pub fn tell(app: &App) -> Vec<String> {
     {
         out.push(format!("The program has {ended}; this is its last moment."));
     }
+    if let Some(part) = app.player.left_out() {
+        out.push(format!(
+            "The program does more than this machine can fold meanwhile: {} of its events are left out of all figures here, to \
+             show now. The recording has them: loopscope replay shows all.",
+            super::theatre::percent(part)
+        ));
+    }
     let Some(thread) = kernel::thread(app) else {
         if app.player.next() <= app.player.reader().first() {
             out.push("The recording begins here. Space plays it, x goes to the worst wait, ? shows all keys.".to_owned());
@@ -78,6 +85,11 @@ pub fn tell(app: &App) -> Vec<String> {
         Phase::Task { name, since } => callback(app, thread, "task", name, since, &mut out),
         Phase::Rest { since } | Phase::Elsewhere { since } => rest(app, thread, since, &mut out),
         Phase::Ended => out.push("The loop's thread has ended.".to_owned()),
+        Phase::Unknown if app.player.left_out().is_some() => {
+            out.push(
+                "What the thread does just now is not known: events were left out.".to_owned(),
+            );
+        }
         Phase::Unknown => {
             out.push("Events were lost here: what the thread does is not known.".to_owned())
         }
@@ -148,7 +160,7 @@ fn running(app: &App, thread: &ThreadState, reg: Option<u32>, since: u64, out: &
         ));
         return;
     };
-    let name = cap(app.names.name(reg.id));
+    let name = cap(app.names.told(reg.id));
     let guess = match thread.open_run().map_or(app.mark(), mark_of) {
         "" => "",
         _ => " (inferred from its calls)",
@@ -195,7 +207,7 @@ fn running(app: &App, thread: &ThreadState, reg: Option<u32>, since: u64, out: &
 
 fn names_in(app: &App, thread: &ThreadState, state: ItemState) -> Vec<String> {
     let items = thread.batch.iter().filter(|i| i.state == state);
-    items.map(|i| app.names.name(i.reg).to_owned()).collect()
+    items.map(|i| app.names.told(i.reg).to_owned()).collect()
 }
 
 /// Who became ready after the batch was made.
@@ -274,7 +286,7 @@ fn asleep(app: &App, since: u64, timeout: i64, out: &mut Vec<String>) {
         let hi = app.t().saturating_sub(since.lo);
         out.push(format!(
             "{} became ready {} ago: the wakeup is on its way.",
-            app.names.name(reg.id),
+            app.names.told(reg.id),
             age(crate::model::Range { lo, hi })
         ));
         break;
@@ -300,7 +312,7 @@ fn left_over(app: &App, out: &mut Vec<String>) {
     };
     out.push(format!(
         "{} has {unread} left over{inferred}: it is edge-triggered, so epoll speaks again only when more arrive.",
-        app.names.name(reg.id)
+        app.names.told(reg.id)
     ));
     if left.len() > 1 {
         out.push(format!("So have {} more.", left.len() - 1));
@@ -310,7 +322,7 @@ fn left_over(app: &App, out: &mut Vec<String>) {
 /// What no wait will ever tell of, because nobody asked: bytes where only room is wanted, room where only bytes are, and
 /// connections in no interest list.
 fn unheard(app: &App, out: &mut Vec<String>) {
-    let name = |r: &Registration| app.names.name(r.id).to_owned();
+    let name = |r: &Registration| app.names.told(r.id).to_owned();
     let regs = kernel::shown(app);
     let unread =
         |r: &&&Registration| r.unread.is_some_and(|n| n > 0) && kernel::asks_for_no_input(r);
@@ -351,7 +363,7 @@ fn at_end(app: &App, out: &mut Vec<String>) {
         out.push(format!(
             "The last read from {} met the end of file, and it is still registered: being level-triggered, it is told again \
              at every wait until it is closed.",
-            app.names.name(reg.id)
+            app.names.told(reg.id)
         ));
     }
 }
@@ -447,7 +459,7 @@ fn outlook(app: &App, thread: &ThreadState, out: &mut Vec<String>) {
     {
         out.push(format!(
             "So far {} has waited longest for one event: {}.",
-            app.names.name(worst.id),
+            app.names.told(worst.id),
             fairness::longest(app, worst).replace("<=", "at most ")
         ));
     }
@@ -463,7 +475,7 @@ fn outlook(app: &App, thread: &ThreadState, out: &mut Vec<String>) {
         let text = text::range(range);
         out.push(format!(
             "{} has cost others {}{text} of waiting.",
-            app.names.name(causer.id),
+            app.names.told(causer.id),
             app.mark()
         ));
     }

@@ -92,7 +92,8 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let (mut y, heights) = chart(pen, app, 0, rows(h + 3), true);
     if h >= 18 {
         let summed = app.player.window().is_some_and(Window::is_summary);
-        legend(&mut pen.part(1, y, w - 2, 2), summed, app.infers());
+        let gaps = app.player.left_out().is_some();
+        legend(&mut pen.part(1, y, w - 2, 2), summed, app.infers(), gaps);
         y += 2;
     }
     if let Some(line) = heights.filter(|_| h >= 30) {
@@ -185,7 +186,8 @@ pub fn chart(
             pen.glyph(x0 + col, top + each.all() - 1, '│', theme::cursor());
         }
     }
-    if !window.done {
+    // Who follows is always about to fold what has just come.
+    if !window.done && !window.key.follow {
         let told = format!(" folding {:.0}% ", window.progress() * 100.0);
         pen.put(x0 + 1, 1, &told, theme::chosen());
     }
@@ -255,7 +257,7 @@ fn lane(pen: &mut Pen<'_>, app: &App, cells: &Cells, id: Id, y: usize, (x0, cols
         Style::new()
     };
     let sign = if chosen { '>' } else { ' ' };
-    let fd_w = if reg.fd < 100 { 2 } else { 4 };
+    let fd_w = app.names.digits();
     let name_w = (x0 - 1).saturating_sub(5 + fd_w);
     let text = format!(
         "{sign}{} {} {}",
@@ -383,7 +385,7 @@ fn side_lane(
     pen.put(x0 + cols + 1, y, &shown, theme::quiet());
 }
 
-fn legend(pen: &mut Pen<'_>, summed: bool, inferred: bool) {
+fn legend(pen: &mut Pen<'_>, summed: bool, inferred: bool, gaps: bool) {
     let quiet = theme::quiet();
     if summed {
         let line = "summary: what each of the most active fds did most of the time";
@@ -445,7 +447,13 @@ fn legend(pen: &mut Pen<'_>, summed: bool, inferred: bool) {
             (":", quiet),
             (" off   ", quiet),
             ("?", quiet),
-            (" events lost   ", quiet),
+            (
+                match gaps {
+                    true => " left out: too fast   ",
+                    false => " events lost   ",
+                },
+                quiet,
+            ),
             (
                 match inferred {
                     true => "~runs: inferred",
