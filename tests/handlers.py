@@ -5,8 +5,7 @@ GONE = {"ERR", "HUP", "RDHUP"}
 IN, OUT = {"IN", "PRI"} | GONE, {"OUT"} | GONE
 ANSWERS = {"read": IN, "recv": IN, "peek": IN, "accept": IN, "write": OUT, "send": OUT, "sendfile": OUT, "connect": OUT, "shutdown": GONE}
 def handlers(events):
-    infers, pids = set(), {}  # processes that do not mark
-    marks, turn, since, last, latest, open_runs = set(), {}, {}, {}, {}, {}
+    infers, marks, turn, since, last, latest, open_runs, batch, owner = set(), set(), {}, {}, {}, {}, {}, {}, {}
     out = []
     def line(kind, seat, **more): out.append({"kind": kind, "at_ns": t, "loop": seat[0], "thread": seat[1], **more})
     def stop(run, at):  # a piece of a run ends; it may be come back to until the turn ends
@@ -20,17 +19,20 @@ def handlers(events):
             stop(run, own)
             line("tail", run["seat"], item=run["item"], from_ns=own, to_ns=at)
             since[run["seat"]] = at
+    def stale(ended):  # what was told of a registration when that had ended
+        for item in (i for told in batch.values() for i in told):
+            if item["state"] == "told" and ended(item): item["state"] = "stale"
     def depth_of(seat): return next((n for n, run in enumerate(stack) if run["seat"] == seat), len(stack))
-    def serves(fd, generation, start, at, answers, inside):  # does this call start a handler, or carry one on?
+    def serves(fd, file, start, at, answers, inside):  # does this call start a handler, or carry one on?
         seats = [last[thread]] if thread in last else []
         for seat in seats + [run["seat"] for run in reversed(stack)]:
             if seat not in turn: continue
             if stack and stack[-1]["item"] is None and stack[-1]["from"] > turn[seat]: return True  # the program marks that one
             run = next((run for run in stack if run["seat"] == seat), None)
-            if run and (run["item"]["fd"], run["item"]["generation"]) == (fd, generation):
+            if run and (run["item"]["fd"], run["item"]["file"]) == (fd, file):
                 run.update({"own": max(run["own"], at), "inside": run["inside"] or inside})
                 return True
-            item = latest.get((seat[0], fd, generation))
+            item = latest.get((seat[0], fd, file))
             if not item or item["thread"] != seat[1] or item["at_ns"] != turn[seat]: continue
             if item["state"] != "served" and not (item["state"] == "told" and (not run or item["masks"] & answers)): return False
             start = max(start, since[seat])
@@ -43,17 +45,21 @@ def handlers(events):
     for e in events:
         kind, t, thread, seat = e["kind"], e["at_ns"], e["thread"], (e.get("loop"), e["thread"])
         stack, wait = open_runs.setdefault(thread, []), seat[0] is not None
-        if kind == "process-start" and e["source"] == "preload": infers.add(e["number"])
+        if kind == "exec" and e["source"]: infers.discard(e["process"])
+        if kind in ("process-start", "exec") and e["source"] == "preload": infers.add(e["process"])
         guess = e["process"] in infers
         if kind == "ready" and wait:
             e["state"], e["masks"] = "told", set(e["mask"].split("|"))
-            before = latest.get((*seat[:1], e["fd"], e["generation"]))
+            before = latest.get((seat[0], e["fd"], e["file"]))
             e["merged"] = polls and before is not None and before["thread"] == thread and before["at_ns"] == woke
             if e["merged"]: before["masks"] |= e["masks"]  # a select tells of each of its sets
-            else: latest[seat[0], e["fd"], e["generation"]] = e
+            else:
+                latest[seat[0], e["fd"], e["file"]] = e
+                batch[seat].append(e)
+            e["owner"] = owner.get((seat[0], e["fd"], e["file"]), e["process"])
         elif kind == "wait-enter" and wait:
             if guess and e["epfd"] >= 0:  # a loop nested in another's handler
-                known = [key for key in latest if key[1] == e["epfd"] and key[0] != seat[0]]
+                known = [key for key in latest if key[1] == e["epfd"] and key[0] != seat[0] and key[2] is not None]
                 if known: serves(*max(known)[1:], t, t, IN - {"RDHUP"}, True)
             leave(next((n for n, run in enumerate(stack) if run["item"] and run["item"]["fd"] != e["epfd"]), len(stack)), t)
             leave(depth_of(seat), t)
@@ -64,11 +70,11 @@ def handlers(events):
             stack[-1].update({"own": max(stack[-1]["own"], t), "inside": False})
         elif kind == "io" and guess and e.get("file") is not None:
             answers = ANSWERS.get(e["op"], IN | OUT)
-            if not serves(e["fd"], e["generation"], t - e["duration_ns"], t, answers, False):
+            if not serves(e["fd"], e["file"], t - e["duration_ns"], t, answers, False):
                 for item in latest.values():  # a worker takes over what another thread was told
                     if item["file"] == e["file"] and item["thread"] != thread and item["state"] == "told" and item["masks"] & answers: item["state"] = "handed"
         elif kind in ("ctl-begin", "close-begin", "dup-begin") and guess and e.get("file") is not None:
-            serves(e["fd"], e["generation"], t, t, GONE, True)
+            serves(e["fd"], e["file"], t, t, GONE, True)
         elif kind == "run-begin":
             leave(depth_of(seat), t)
             marks.add(seat)
@@ -83,12 +89,14 @@ def handlers(events):
                 line("turn-over", of, inferred=of in turn)
                 turn.pop(of, 0)
         if kind == "wait-exit" and wait:
-            woke, polls, since[seat] = t, not e["call"].startswith("epoll"), t
+            batch[seat], woke, polls, since[seat] = [], t, not e["call"].startswith("epoll"), t
             if guess and seat not in marks: turn[seat] = t
-        if kind == "close-begin" or kind == "ctl-begin" and e["op"] == "del":
-            for item in latest.values():  # its event is still told when it has ended
-                same = (item["fd"], item["generation"], item["process"]) == (e["fd"], e.get("generation"), e["process"])
-                if same and item["state"] == "told" and kind in ("close-begin", *["ctl-begin"] * (item["loop"] == e.get("loop"))): item["state"] = "stale"
+        if kind == "ctl-end" and e["op"] == "add" and e["result"] == 0: owner[e["loop"], e["fd"], e["file"]] = e["process"]
+        if kind == "ctl-begin" and e["op"] == "del":
+            stale(lambda i: (i["loop"], i["fd"], i["file"]) == (e["loop"], e["fd"], e.get("file")))
+        for one in e.get("closes", ()):
+            number = lambda i: (i["owner"], i["fd"], i["file"]) == (e["process"], one["fd"], one["file"])
+            stale(lambda i: number(i) or one["last"] and (i["file"] == one["file"] or i["loop"] == one["loop"]))
         yield from out
         out.clear()
         yield e

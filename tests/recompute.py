@@ -45,7 +45,7 @@ for e in handlers(map(json.loads, open(sys.argv[1]))):
             for known in (wake, size, runs): known.pop(at, 0), known.pop(at[1], 0)
         loops = set().union(*loops_of.values()) if e["all"] or not thread else loops_of[e["process"]]
         for loop in loops: room.pop(loop, 0)
-        for known in proofs.values(): known.update({of: {} for of in known if of[0][0] in loops})
+        for known in proofs.values(): known.update({of: {} for of in known if of[0] in loops})
         for sent in accounts.values(): sent.update({"doubt": True, "sends": []})
     elif kind == "turn-over":
         over(seat, e["inferred"])
@@ -55,7 +55,7 @@ for e in handlers(map(json.loads, open(sys.argv[1]))):
         wake[seat], batch[seat], all_of_it = t, [], (e["n"], 0 if late else size.get(seat, 0))
         if e["n"] == 0 < size.pop(seat, 0) and not late: room[seat[0]] = t
     elif kind == "ready" and not e.get("merged", True):
-        known, edge = proofs[file].setdefault((key, file is None and e["data"]), {}), "ET" in e["interest"]
+        known, edge = proofs[file].setdefault((*key[:2], file is None and e["data"]), {}), "ET" in e["interest"]
         before, unread, begun = known.get("told", -1), [], -1
         lo = max(room.get(seat[0], -1), before, known.get("set", -1), known.get("empty", -1) if "OUT" not in e["masks"] else -1)
         e.update({"key": key, "told": t, "span": (min(lo, t), t) if lo >= 0 else None, "bounded": lo >= 0})
@@ -87,9 +87,9 @@ for e in handlers(map(json.loads, open(sys.argv[1]))):
         served[seat].append((item["key"], start, t))
     elif kind == "tail": add(e["item"]["key"], "tail_ns", e["to_ns"] - e["from_ns"])
     elif kind == "ctl-end" and e["result"] == 0:
-        if e["op"] != "mod": proofs[file].pop((key, False), 0)
-        if e["op"] != "del": proofs[file].setdefault((key, False), {})["set"] = t
-    elif kind == "reg-seen": proofs[file].setdefault((key, False), {})
+        if e["op"] != "mod": proofs[file].pop((*key[:2], False), 0)
+        if e["op"] != "del": proofs[file].setdefault((*key[:2], False), {})["set"] = t
+    elif kind == "reg-seen": proofs[file].setdefault((*key[:2], False), {})
     elif kind == "io" and e["op"] in ("read", "recv", "accept"):
         n = 0 if e["op"] == "accept" else e["result"] or 0
         read[file] += n
@@ -111,10 +111,10 @@ for e in handlers(map(json.loads, open(sys.argv[1]))):
         if sent["doubt"] or sent["file"] is None: continue
         for item in (i for b in batch.values() for i in b if i["addresses"] == pair and i["bounded"] and latest[i["key"]] is i):
             if item["state"] in ("told", "running") and e["from_ns"] <= item["told"] and e["to_ns"] >= item["span"][0]: measured(item, e["from_ns"], e["to_ns"])
-    elif kind == "close-begin":
-        for pair in [pair for pair, sent in accounts.items() if sent["file"] == file]: del accounts[pair]
+    for one in e.get("closes", ()):
+        for pair in [pair for pair, sent in accounts.items() if one["last"] and sent["file"] == one["file"]]: del accounts[pair]
     if "merged" in e and all_of_it[0] == e["index"] + 1 < all_of_it[1]: room[seat[0]] = t  # the whole batch, and room for more
-    if late and kind in ("ready", "run-begin"): proofs[file][key, file is None and e["data"]] = {}
+    if late and kind in ("ready", "run-begin"): proofs[file][*key[:2], file is None and e["data"]] = {}
     if late and kind in ("io", "ctl-begin", "ctl-end", "fd-open", "dup-begin", "dup-end"): proofs[file] = {of: {} for of in proofs[file]}
 report, wrong, rows = json.load(open(sys.argv[2])), [], collections.defaultdict(list)
 for f in report["fds"]: rows[f["loop"], f["fd"], f["generation"]].append(f)

@@ -36,9 +36,8 @@ pub fn lines<E: From<Error>>(
     for page in reader.page_of(next)..pages {
         reader.read_page(page, &mut events)?;
         for (number, event, text) in events.iter().filter(|(number, ..)| *number >= next) {
-            // What a call is about to close.
-            let closes = matches!(event.kind, Kind::FdCloseBegin | Kind::DupBegin);
-            let before = closes.then(|| file(&model, event)).flatten();
+            let before = file(&model, event);
+            let open = may_close(&model, event);
             places.marking = model
                 .marking(event.thread)
                 .filter(|_| event.kind == Kind::RunEnd);
@@ -46,8 +45,11 @@ pub fn lines<E: From<Error>>(
             places.see(&model, event, text);
             if window.contains(&event.t) {
                 json.clear();
-                let file = before.or_else(|| file(&model, event));
-                one(&mut json, number, event, text, &model, &places, file);
+                let files = Files {
+                    named: file(&model, event).or(before),
+                    closed: closed(&model, open),
+                };
+                one(&mut json, number, event, text, &model, &places, &files);
                 line.clear();
                 line.push_str(json.as_str());
                 line.push('\n');
@@ -89,6 +91,45 @@ fn file(model: &Model, e: &Event) -> Option<File> {
     (named.then(|| model.file(model.process_of_thread(e.thread), e.fd))).flatten()
 }
 
+/// The open numbers that an event may close.
+fn may_close(model: &Model, e: &Event) -> Vec<(Id, i32, File)> {
+    let process = model.process_of_thread(e.thread);
+    let whole = match e.kind {
+        Kind::Exec => Some(process),
+        Kind::ProcessEnd => model.process_numbered(e.arg),
+        _ => None,
+    };
+    if let Some(process) = whole {
+        let all = model.files(process).into_iter();
+        return all.map(|(fd, file)| (process, fd, file)).collect();
+    }
+    let fd = match e.kind {
+        Kind::FdCloseBegin | Kind::FdOpen | Kind::FdSeen | Kind::FdGone => e.fd,
+        Kind::DupBegin if e.x != e.fd => e.x,
+        _ => return Vec::new(),
+    };
+    let file = model.file(process, fd);
+    file.map(|file| (process, fd, file)).into_iter().collect()
+}
+
+/// Those of them that it has closed.
+fn closed(model: &Model, mut open: Vec<(Id, i32, File)>) -> Vec<(i32, File)> {
+    let same = |process, fd, file: &File| {
+        let now = model.file(process, fd);
+        now.is_some_and(|now| (now.number, now.generation) == (file.number, file.generation))
+    };
+    open.retain(|(process, fd, file)| !same(*process, *fd, file));
+    open.into_iter().map(|(_, fd, file)| (fd, file)).collect()
+}
+
+/// The open file descriptions of an event.
+struct Files {
+    /// What the descriptor it names stands for.
+    named: Option<File>,
+    /// The numbers it closes, and what they stood for.
+    closed: Vec<(i32, File)>,
+}
+
 fn one(
     j: &mut Json,
     number: u64,
@@ -96,13 +137,16 @@ fn one(
     text: &[u8],
     model: &Model,
     places: &Places,
-    file: Option<File>,
+    files: &Files,
 ) {
     let thread = places
         .threads
         .get(&e.thread)
         .and_then(|id| model.threads().get(*id as usize));
-    let process = thread.map(|t| t.process);
+    let process = match e.kind {
+        Kind::ProcessStart | Kind::ProcessEnd => model.process_numbered(e.arg),
+        _ => thread.map(|t| t.process),
+    };
     let pid = process
         .and_then(|p| model.processes().get(p as usize))
         .map(|p| p.pid);
@@ -132,12 +176,23 @@ fn one(
                 }
             }
         }
-        if let Some(file) = file {
+        if let Some(file) = files.named {
             j.field("generation", file.generation)
                 .field("file", file.number);
             if e.kind == Kind::Io {
                 j.field("what", file.kind.name());
             }
+        }
+        if !files.closed.is_empty() {
+            j.array("closes", |j| {
+                for (fd, file) in &files.closed {
+                    j.braces(|j| {
+                        j.field("fd", *fd).field("file", file.number);
+                        j.field("loop", file.loop_id)
+                            .field("last", !model.is_open(file));
+                    });
+                }
+            });
         }
         let of_epoll = [Kind::CtlBegin, Kind::CtlEnd, Kind::RegSeen, Kind::RegGone];
         if of_epoll.contains(&e.kind) {

@@ -13,28 +13,51 @@ pub struct File {
     pub generation: u32,
     /// What it is.
     pub kind: FdKind,
+    /// The loop, of an epoll instance.
+    pub loop_id: Option<Id>,
+    desc: u32,
 }
 
 impl Model {
     /// What is open there now, as far as it has been heard of.
     pub fn file(&self, process: Id, fd: i32) -> Option<File> {
         let slot = self.slot(process, fd);
-        let desc = self.descs.get(slot.desc)?;
-        Some(File {
-            number: desc.number,
-            generation: slot.generation,
-            kind: desc.kind,
-        })
+        self.described(slot.desc, slot.generation)
     }
 
     /// What a registration is on, until it ends.
     pub fn file_of(&self, reg: &Registration) -> Option<File> {
-        let desc = self.descs.get(reg.s.desc)?;
+        self.described(reg.s.desc, reg.generation)
+    }
+
+    fn described(&self, id: u32, generation: u32) -> Option<File> {
+        let desc = self.descs.get(id)?;
         Some(File {
             number: desc.number,
-            generation: reg.generation,
+            generation,
             kind: desc.kind,
+            loop_id: desc.loop_id,
+            desc: id,
         })
+    }
+
+    /// The open numbers of a process.
+    pub fn files(&self, process: Id) -> Vec<(i32, File)> {
+        let fds = self.processes.get(process as usize).map(|p| p.fds.open());
+        let all = fds.into_iter().flatten();
+        all.filter_map(|(fd, slot)| Some((fd, self.described(slot.desc, slot.generation)?)))
+            .collect()
+    }
+
+    /// Some number of a process that tells of its closes still stands for it.
+    pub fn is_open(&self, file: &File) -> bool {
+        let desc = self.descs.get(file.desc);
+        desc.is_some_and(|d| d.number == file.number && d.refs > 0)
+    }
+
+    /// The process of this number in the events.
+    pub fn process_numbered(&self, number: u64) -> Option<Id> {
+        self.process_of.get(&number).copied()
     }
 
     /// Where the thread with this number marks a run now, the innermost: a loop, and the thread's place there.

@@ -1,6 +1,8 @@
 //! The rules of epoll as small programs, recorded: at each of their checks the model is held against what the kernel itself
 //! says of every epoll descriptor, and nothing it claims as measured is wrong.
 //!
+//! Every figure of the report is computed again outside, from its export.
+//!
 //! Each program checks one rule by what the kernel answers (`ok`, `FAIL`). At each check it also writes down, unseen by the
 //! shim, the kernel's own list of items (fdinfo, kcmp, poll), and makes a mark; the model is folded up to that mark.
 #![cfg(all(feature = "cli", target_arch = "x86_64"))]
@@ -9,7 +11,7 @@
 mod common;
 mod truth;
 
-use common::loopscope;
+use common::{Place, loopscope, recompute};
 use loopscope::model::registration::{ERR, HUP, MODES, ONESHOT, WAKEUP};
 use loopscope::model::{Fidelity, Model, Registration, Sink, Transition, Word};
 use loopscope::record::event::Kind;
@@ -44,8 +46,8 @@ fn checks(name: &str, mut each: impl FnMut(&Truth, &Model)) -> Words {
 
 /// Nothing if events were lost, and a check with them.
 fn tried(name: &str, mut each: impl FnMut(&Truth, &Model)) -> Option<Words> {
-    let dir = tempfile::tempdir().unwrap();
-    let [program, file, truths] = ["p", "x.lscope", "truth"].map(|n| dir.path().join(n));
+    let place = Place::new();
+    let [program, file, truths] = ["p", "x.lscope", "truth"].map(|n| place.path(n));
     let compiled = Command::new("cc")
         .args(["-O1", "-w", "-pthread", "-I"])
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs"))
@@ -90,6 +92,11 @@ fn tried(name: &str, mut each: impl FnMut(&Truth, &Model)) -> Option<Words> {
                 each(truths.next().expect("a truth for each mark"), &model);
             }
         }
+    }
+    if !UNCOMPARED.contains(&name) {
+        // The figures, too: computed again from the events outside.
+        let said = recompute(&place, file.to_str().unwrap());
+        assert!(said.contains(" 0 differences"), "{said}");
     }
     match (truths.count(), model.lost()) {
         (0, _) => Some(words),
@@ -221,7 +228,17 @@ fn contradicts(reg: &Registration, item: &Item, here: bool) -> Option<String> {
 const TIMED: &[&str] = &["18_timeouts", "22_thundering", "27_timerfd", "32_out_storm"];
 
 /// Those whose checks stand where no epoll descriptor has items, or none is theirs.
-const UNCOMPARED: &[&str] = &["18_timeouts", "19_eintr", "22_thundering", "40_cancel"];
+const UNCOMPARED: &[&str] = &[
+    "18_timeouts",
+    "19_eintr",
+    "22_thundering",
+    "38_wipeonfork",
+    "40_cancel",
+    "45_ring_kill9",
+];
+
+// Of the rules' programs one is not here: 15 (ENOSPC at fs.epoll.max_user_watches) sets that limit to 3 for the whole machine,
+// as root, while other tests register. What the model makes of a failed ADD, 12 and 14 hold.
 
 macro_rules! rules {
     ($($name:ident $file:literal goes through [$($word:ident)*];)*) => {
@@ -287,6 +304,8 @@ rules! {
     busy_polls "34_napi_params" goes through [Armed];
     around_by_io_uring "35_uring_epoll" goes through [];
     no_number_left "37_accept_emfile" goes through [Fetched Running Ready Fetched Running Ready];
+    forks_seen_without_a_hook "38_wipeonfork" goes through [];
     cancelled "40_cancel" goes through [];
     thresholds "42_tcp_out_threshold" goes through [Fetched Running BlockedOut Fetched];
+    killed_over_and_over "45_ring_kill9" goes through [];
 }
