@@ -101,6 +101,10 @@ fn compile(target: &str, to: &Path) {
         .arg(to)
         .arg(root.join("src/preload/lib.rs"))
         .current_dir(&root);
+    if target.starts_with("aarch64") {
+        // Atomics as they are, not through helpers that ask libc for the machine's abilities from a constructor.
+        rustc.args(["-C", "target-feature=-outline-atomics"]);
+    }
     if let Some(linker) = env::var_os("RUSTC_LINKER") {
         let mut flag = std::ffi::OsString::from("linker=");
         flag.push(linker);

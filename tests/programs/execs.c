@@ -1,4 +1,5 @@
-/* Becomes another program by every call that takes its arguments one by one, with nothing left of the environment: see
+/* Becomes another program by every call that takes its arguments one by one, with nothing left of the environment, and by
+   others with an environment that says nothing, nothing twice, or very much: see
    tests/preload_processes.rs. */
 #include <assert.h>
 #include <errno.h>
@@ -13,9 +14,18 @@
 /* Named here, the variable lies in the program and no longer in libc. */
 extern char **environ;
 
-static char self[4096];
+static char self[4096], preload[4096] = "LD_PRELOAD=";
+
+static char **many(int n) {
+    char **all = calloc(n + 1, sizeof *all);
+    for (int i = 0; i < n; i++)
+        all[i] = "B=3";
+    return all;
+}
 
 static void become(int how) {
+    if (getenv("LD_PRELOAD"))
+        strncat(preload, getenv("LD_PRELOAD"), 4000);
     static char *const none[] = {NULL}, *const some[] = {"A=1", NULL};
     clearenv();
     assert(environ == NULL);
@@ -28,6 +38,11 @@ static void become(int how) {
     case 2: execle(self, "execs", "a", NULL, none);
     case 3: execle(self, "execs", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", NULL, some);
     case 4: execlp(self, "execs", "b", "c", NULL);
+    case 6: execve(self, (char *[]){"execs", "null", NULL}, NULL);
+    case 7: execve(self, (char *[]){"execs", "empty", NULL}, (char *[]){"LD_PRELOAD=", "A=2", NULL});
+    case 8: execve(self, (char *[]){"execs", "twice", NULL}, (char *[]){"LD_PRELOAD=", preload, "LD_PRELOAD=", NULL});
+    case 9: execve(self, (char *[]){"execs", "many", NULL}, many(300));
+    case 10: execve(self, (char *[]){"execs", "very many", NULL}, many(1500));
     case 5: execlp(strrchr(self, '/') + 1, "execs", NULL);
     }
     printf("%d: %s\n", how, strerror(errno));
@@ -46,7 +61,7 @@ int main(int argc, char **argv) {
         return 7;
     }
     assert(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
-    for (int how = 0; how < 6; how++) {
+    for (int how = 0; how < 11; how++) {
         int status, child = fork();
         if (child == 0)
             become(how);

@@ -17,8 +17,10 @@ pub type Strings = *const *const c_char;
 
 /// Room for one of our own variables, name and value.
 const ROOM: usize = 4096;
-/// Variables that are passed on together with ours; a program with more passes on its own only.
+/// Variables that are passed on together with ours, on a stack that may be small; a program with more than `MANY` passes
+/// on its own only.
 const FEW: usize = 256;
+const SOME: usize = 1000;
 const MANY: usize = 4000;
 
 /// `NAME=value` and a zero; empty until the constructor has found it.
@@ -234,6 +236,14 @@ fn parts(value: &[u8]) -> Option<Parts<'_>> {
     None
 }
 
+/// The environment that a program passes by null: none at all, which to the kernel is an empty one.
+pub fn passed(environment: Strings) -> Strings {
+    match environment.is_null() {
+        true => EMPTY.0.as_ptr(),
+        false => environment,
+    }
+}
+
 /// Execs by `same`, or by `with` and an environment in which ours is as the program needs it.
 #[inline(always)]
 pub fn keeping(
@@ -261,7 +271,8 @@ pub fn keeping(
     match count {
         _ if change.is_none() => same(),
         ..FEW => change.made::<{ FEW + 3 }>(with),
-        FEW..MANY => change.made::<{ MANY + 3 }>(with),
+        FEW..SOME => change.made::<{ SOME + 3 }>(with),
+        SOME..MANY => change.made::<{ MANY + 3 }>(with),
         _ => same(),
     }
 }
@@ -282,17 +293,26 @@ fn look(environment: Strings) -> Option<(usize, Preload, bool)> {
         let value = entry
             .strip_prefix(LD_PRELOAD)
             .and_then(|v| v.strip_prefix(b"="));
-        if let Some(value) = value.filter(|value| value.len() > 1)
-            && preload == Preload::Missing
-        {
+        // The loader takes the last, also if it says nothing.
+        if let Some(value) = value {
             let value = CStr::from_bytes_with_nul(value).map_or(c"", without_runtime);
-            preload = match value.to_bytes() == PRELOAD.value() {
-                true => Preload::Ours(count),
-                false => Preload::Theirs,
+            preload = match value.to_bytes() {
+                [] => Preload::Missing,
+                value if value == PRELOAD.value() => Preload::Ours(count),
+                _ => Preload::Theirs,
             };
         }
         count += 1;
     }
+}
+
+/// `LD_PRELOAD=`, and no more.
+fn is_empty(entry: *const c_char) -> bool {
+    // SAFETY: a string that `look` has read.
+    let rest = unsafe { CStr::from_ptr(entry) }
+        .to_bytes()
+        .strip_prefix(LD_PRELOAD);
+    rest == Some(b"=")
 }
 
 /// What of an environment is not as it is to be.
@@ -359,6 +379,8 @@ impl Change {
                         put(ours);
                     }
                 }
+                // One that stands behind ours and says nothing would be taken for it.
+                Preload::Ours(_) | Preload::Missing if is_empty(entry) => {}
                 _ => put(entry),
             }
             at += 1;

@@ -71,14 +71,14 @@ hooks! {
     /// execve(2)
     execve(path: *const c_char, arguments: Strings, variables: Strings) -> c_int,
         else sys_call!(EXECVE, path, arguments, variables),
-        |next, caller| environment::keeping(variables, Target::Path(path), next, |kept| {
+        |next, caller| environment::keeping(environment::passed(variables), Target::Path(path), next, |kept| {
             // SAFETY: the program's own strings, and an environment that lives until the call returns or never does.
             crate::sys::as_libc(unsafe { sys_call!(EXECVE, path, arguments, kept) }) as c_int
         });
     /// execveat(2)
     execveat(at: c_int, path: *const c_char, arguments: Strings, variables: Strings, flags: c_int) -> c_int,
         else sys_call!(EXECVEAT, at, path, arguments, variables, flags),
-        |next, caller| environment::keeping(variables, executed(at, path, flags), next, |kept| {
+        |next, caller| environment::keeping(environment::passed(variables), executed(at, path, flags), next, |kept| {
             // SAFETY: as above.
             crate::sys::as_libc(unsafe { sys_call!(EXECVEAT, at, path, arguments, kept, flags) }) as c_int
         });
@@ -122,7 +122,7 @@ mod libc {
     libc_hooks! {
         /// execvpe(3)
         execvpe(file: *const c_char, arguments: Strings, variables: Strings) -> c_int,
-            |next, caller| environment::keeping(variables, Target::Search(file), next, |kept| {
+            |next, caller| environment::keeping(environment::passed(variables), Target::Search(file), next, |kept| {
                 with!(execvpe: Execvpe, file, arguments, kept)
             });
         /// execv(3): with the program's own environment, which may have lost what ours need
@@ -148,7 +148,7 @@ mod libc {
         ) -> c_int,
             |next, caller| spawning(pid, caller, |child| {
                 let same = || with!(posix_spawn: Spawn, child, path, actions, attributes, arguments, variables);
-                environment::keeping(variables, Target::Path(path), same, |kept| {
+                environment::keeping(environment::passed(variables), Target::Path(path), same, |kept| {
                     with!(posix_spawn: Spawn, child, path, actions, attributes, arguments, kept)
                 })
             });
@@ -159,7 +159,7 @@ mod libc {
         ) -> c_int,
             |next, caller| spawning(pid, caller, |child| {
                 let same = || with!(posix_spawnp: Spawn, child, file, actions, attributes, arguments, variables);
-                environment::keeping(variables, Target::Search(file), same, |kept| {
+                environment::keeping(environment::passed(variables), Target::Search(file), same, |kept| {
                     with!(posix_spawnp: Spawn, child, file, actions, attributes, arguments, kept)
                 })
             });
