@@ -87,6 +87,51 @@ fn a_child_that_is_not_seen_is_named_and_its_parent_is_recorded() {
 }
 
 #[test]
+fn a_program_whose_file_says_it_is_named_before_it_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    let go = dir.path().join("go.h");
+    std::fs::write(
+        &go,
+        r#"static char go[16] __attribute__((used, section(".go.buildinfo")));"#,
+    )
+    .unwrap();
+    let go = ["-include", go.to_str().unwrap()];
+    for (flags, why) in [
+        (&["-static"][..], "statically linked"),
+        (&go, "Go"),
+        // Its loader is not there, so it does not start; why nothing would be seen of it is said all the same.
+        (&["-Wl,--dynamic-linker=/lib/ld-musl-x.so.1"], "musl"),
+    ] {
+        let program = compiled(dir.path(), "blind", flags);
+        let output = record(&dir.path().join("x.lscope"), &program, &["asleep"]);
+        let _ = std::fs::remove_file(dir.path().join("x.lscope"));
+        let (lines, all) = warned(&output);
+        assert!(lines.iter().any(|line| line.contains(why)), "{why}: {all}");
+    }
+}
+
+#[test]
+#[ignore = "root"]
+fn a_program_that_gets_other_rights_is_named_before_it_starts() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let program = compiled(dir.path(), "blind", &[]);
+    const NOBODY: u32 = 65534;
+    for (user, group, mode) in [(Some(NOBODY), None, 0o4755), (None, Some(NOBODY), 0o2755)] {
+        std::os::unix::fs::chown(&program, user.or(Some(0)), group.or(Some(0))).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(mode)).unwrap();
+        let output = record(&dir.path().join("x.lscope"), &program, &["asleep"]);
+        let (lines, all) = warned(&output);
+        assert!(
+            lines.iter().any(|line| line.contains("other rights")),
+            "{mode:o}: {all}"
+        );
+        assert_eq!(output.status.code(), Some(125), "{mode:o}: {all}");
+    }
+}
+
+#[test]
 fn what_only_looks_like_it_raises_no_alarm() {
     let dir = tempfile::tempdir().unwrap();
     let program = compiled(dir.path(), "blind", &[]);

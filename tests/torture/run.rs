@@ -1,6 +1,7 @@
 //! One torture program: compiled, run alone, recorded, and both compared.
 
 use crate::common::loopscope;
+use loopscope::record::event::Event;
 use loopscope::trace::{Events, Reader};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -198,6 +199,18 @@ impl Torture {
         }
     }
 
+    /// What was recorded last: a recording that is whole.
+    pub fn events(&self) -> Vec<Event> {
+        let mut reader = Reader::open(self.dir.path().join("x.lscope")).unwrap();
+        assert!(reader.complete() && reader.problems().is_empty());
+        let (mut all, mut events) = (Vec::new(), Events::default());
+        for page in 0..reader.pages().len() {
+            reader.read_page(page, &mut events).unwrap();
+            all.extend(events.iter().map(|(_, event, _)| *event));
+        }
+        all
+    }
+
     /// Both ways it leaves the same behind, and ends with this code; and its recording opens.
     #[track_caller]
     pub fn same(&mut self, code: i32) {
@@ -234,7 +247,7 @@ impl Torture {
         }
         assert_eq!(alone.code, Some(code), "{described}: {alone:?}");
         if !self.unseen {
-            assert_opens(&file);
+            self.events();
         }
     }
 }
@@ -258,15 +271,6 @@ fn nameless(text: &str) -> String {
         all.push(c);
     }
     all
-}
-
-fn assert_opens(file: &Path) {
-    let mut reader = Reader::open(file).unwrap();
-    assert!(reader.complete() && reader.problems().is_empty());
-    let mut events = Events::default();
-    for page in 0..reader.pages().len() {
-        reader.read_page(page, &mut events).unwrap();
-    }
 }
 
 /// A control group with a limit on its memory, gone when it goes.
