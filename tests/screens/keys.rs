@@ -237,3 +237,46 @@ fn a_selected_stretch_fills_the_window() {
     s.keys("v→3");
     assert!(s.app.selected().is_none());
 }
+
+#[test]
+fn who_comes_after_the_window_was_opened_has_a_lane_too() {
+    use loopscope::record::event::{Ctl, Event, FdKind, Kind};
+    let mut s = Session::live(Script::default(), 120, 40);
+    s.keys("2");
+    let t = s.app.player.duration() + 20_000_000_000;
+    let event = |kind| Event {
+        t,
+        kind,
+        thread: 1,
+        fd: 77,
+        ..Event::default()
+    };
+    let ctl = |kind| Event {
+        aux: Ctl::Add.code(),
+        y: 4,
+        arg: 77,
+        ..event(kind)
+    };
+    let open = Event {
+        aux: FdKind::Eventfd.code(),
+        x: -1,
+        ..event(Kind::FdOpen)
+    };
+    let begin = Event {
+        x: 1,
+        ..ctl(Kind::CtlBegin)
+    };
+    let writer = s.writer.as_mut().unwrap();
+    for event in [open, begin, ctl(Kind::CtlEnd)] {
+        writer.write(&event, b"");
+    }
+    writer.seal();
+    s.app.data().unwrap();
+    for _ in 0..20 {
+        s.frame();
+    }
+    let text = s.text();
+    let lane = text.lines().find(|l| l.contains("77 eventfd"));
+    assert!(lane.is_some_and(|l| l.contains('│')), "{text}");
+    assert!(text.contains("19 s"), "the window has moved on: {text}");
+}

@@ -13,7 +13,7 @@ pub struct Session {
     pub size: (u16, u16),
     _place: tempfile::TempDir,
     /// Of a recording that still grows.
-    _writer: Option<Writer>,
+    pub writer: Option<Writer>,
 }
 
 impl Session {
@@ -70,7 +70,7 @@ impl Session {
             app,
             size,
             _place: place,
-            _writer: writer,
+            writer,
         }
     }
 

@@ -19,7 +19,7 @@ impl App {
             return self.say("nothing is selected".to_owned());
         }
         // The window stays where it is as long as its edge moves.
-        self.left = Some(self.window_key().from());
+        self.left = Some(self.in_view(self.window_key()).0);
         self.playing = false;
         self.following = false;
         self.anchor = Some(self.t());

@@ -52,10 +52,10 @@ impl App {
         // Around the cursor when it is in view, else around the middle.
         let t = self.t();
         if self.left.is_some() {
-            let middle = if (key.from()..key.to()).contains(&t) {
-                t
-            } else {
-                (key.from() + key.to()) / 2
+            let (from, to) = self.in_view(key);
+            let middle = match (from..to).contains(&t) {
+                true => t,
+                false => (from + to) / 2,
             };
             self.left = Some(middle.saturating_sub(span / 2));
         }
@@ -64,13 +64,21 @@ impl App {
 
     /// A quarter of the window on or back; false at the recording's ends.
     pub(super) fn pan(&mut self, by: i32) -> bool {
-        let key = self.window_key();
-        let step = ((key.to() - key.from()) / 4).max(1) as i64;
-        if (by < 0 && key.from() == 0) || (by > 0 && key.to() > self.player.duration()) {
+        let (from, to) = self.in_view(self.window_key());
+        let step = ((to - from) / 4).max(1) as i64;
+        if (by < 0 && from == 0) || (by > 0 && to > self.player.duration()) {
             return false;
         }
-        self.left = Some(key.from().saturating_add_signed(step * i64::from(by)));
+        self.left = Some(from.saturating_add_signed(step * i64::from(by)));
         true
+    }
+
+    /// The stretch of time a window shows: one that follows has moved on since it was asked for.
+    pub(super) fn in_view(&self, key: Key) -> (u64, u64) {
+        match self.player.window() {
+            Some(window) if window.key == key => window.span(),
+            _ => (key.from(), key.to()),
+        }
     }
 
     /// Columns of the timeline at this size.

@@ -135,7 +135,7 @@ impl App {
         let found = match self.view {
             View::Timeline => match self.player.window() {
                 Some(w) if w.is_summary() => {
-                    let (from, to) = (w.key.from(), w.key.to());
+                    let (from, to) = w.span();
                     self.player.worst(self.loop_id, from, to)?
                 }
                 window => window.and_then(|w| w.painted().worst().copied()),

@@ -192,7 +192,7 @@ pub fn worst(pen: &mut Pen<'_>, app: &App) {
         pen.put(1, 1, line, theme::quiet());
         return;
     }
-    let (from, to) = (window.key.from(), window.key.to());
+    let (from, to) = window.span();
     let wait = |r: &Run| r.waited().hi;
     let mut runs: Vec<&Run> = window
         .facts

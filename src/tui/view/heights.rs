@@ -236,6 +236,9 @@ impl Traces {
         match (self.summary, rows.bytes) {
             (true, 0) => "wait: the part of each cell it waited".to_owned(),
             (true, _) => "wait, run: the part of each cell it waited, and ran".to_owned(),
+            (false, _) if self.wait == 0 => {
+                "wait: how long its event has waited; nobody has in view".to_owned()
+            }
             (false, 0) => format!(
                 "wait: how long its event has waited, full height {}",
                 time(self.wait)

@@ -36,7 +36,7 @@ pub fn there(app: &App) -> Vec<&Registration> {
     let Some(window) = app.player.window() else {
         return app.regs();
     };
-    let (from, to) = (window.key.from(), window.key.to());
+    let (from, to) = window.span();
     let mine = |r: &&Registration| {
         r.loop_id == app.loop_id && r.registered_ns < to && r.closed_ns.is_none_or(|c| c >= from)
     };
@@ -107,7 +107,7 @@ fn measure(window: &Window, regs: &[&Registration], figures: &mut HashMap<Id, (u
         }
         return;
     }
-    let (from, to) = (window.key.from(), window.key.to());
+    let (from, to) = window.span();
     let inside = window.facts.runs.iter();
     for run in inside.filter(|r| r.loop_id == window.key.loop_id && r.end >= from && r.start < to) {
         let (wait, ran) = figures.entry(run.reg).or_default();

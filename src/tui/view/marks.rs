@@ -98,7 +98,7 @@ pub fn any(app: &App, lane: Lane) -> bool {
     let Some(window) = app.player.window() else {
         return false;
     };
-    let (from, to) = (window.key.from(), window.key.to());
+    let (from, to) = window.span();
     let inside = |m: &Mark| m.t >= from && m.t < to && of_loop(app, m) && lane.holds(m);
     window.facts.marks.iter().any(|(m, _)| inside(m))
 }

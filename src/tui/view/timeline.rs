@@ -92,8 +92,13 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let (mut y, heights) = chart(pen, app, 0, rows(h + 3), true);
     if h >= 18 {
         let summed = app.player.window().is_some_and(Window::is_summary);
-        let gaps = app.player.left_out().is_some();
-        legend(&mut pen.part(1, y, w - 2, 2), summed, app.infers(), gaps);
+        let folded = app.player.window().is_none_or(|w| w.done);
+        let unknown = match app.player.left_out() {
+            Some(_) => "left out: too fast",
+            None if app.following && !folded => "not folded yet",
+            None => "events lost",
+        };
+        legend(&mut pen.part(1, y, w - 2, 2), summed, app.infers(), unknown);
         y += 2;
     }
     if let Some(line) = heights.filter(|_| h >= 30) {
@@ -385,7 +390,7 @@ fn side_lane(
     pen.put(x0 + cols + 1, y, &shown, theme::quiet());
 }
 
-fn legend(pen: &mut Pen<'_>, summed: bool, inferred: bool, gaps: bool) {
+fn legend(pen: &mut Pen<'_>, summed: bool, inferred: bool, unknown: &str) {
     let quiet = theme::quiet();
     if summed {
         let line = "summary: what each of the most active fds did most of the time";
@@ -447,13 +452,7 @@ fn legend(pen: &mut Pen<'_>, summed: bool, inferred: bool, gaps: bool) {
             (":", quiet),
             (" off   ", quiet),
             ("?", quiet),
-            (
-                match gaps {
-                    true => " left out: too fast   ",
-                    false => " events lost   ",
-                },
-                quiet,
-            ),
+            (&format!(" {unknown}   "), quiet),
             (
                 match inferred {
                     true => "~runs: inferred",
