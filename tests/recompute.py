@@ -114,7 +114,7 @@ for e in handlers(map(json.loads, open(sys.argv[1]))):
     for one in e.get("closes", ()):
         for pair in [pair for pair, sent in accounts.items() if one["last"] and sent["file"] == one["file"]]: del accounts[pair]
     if "merged" in e and all_of_it[0] == e["index"] + 1 < all_of_it[1]: room[seat[0]] = t  # the whole batch, and room for more
-    if late and kind in ("ready", "run-begin"): proofs[file][*key[:2], file is None and e["data"]] = {}
+    if late and kind in ("ready", "run-begin"): proofs[file][(*key[:2], file is None and e["data"])] = {}
     if late and kind in ("io", "ctl-begin", "ctl-end", "fd-open", "dup-begin", "dup-end"): proofs[file] = {of: {} for of in proofs[file]}
 report, wrong, rows = json.load(open(sys.argv[2])), [], collections.defaultdict(list)
 for f in report["fds"]: rows[f["loop"], f["fd"], f["generation"]].append(f)
