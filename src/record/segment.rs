@@ -10,13 +10,16 @@
 //! compare-and-swap of its owner word, without a system call; when none is free it writes to the overflow ring.
 //! The collector makes the segment and knows its layout itself; it reads the header never again.
 
+mod bell;
+mod layout;
+
+pub use self::bell::Bell;
+pub use self::layout::Layout;
 use super::clock::Clock;
 use super::handshake::Source;
-use super::ring::{
-    self, CONTROL_WORDS, Consumer, MAX_BATCH, Memory, Producer, control, first_position,
-};
+use super::ring::{self, Consumer, Memory, Producer, control, first_position};
 use super::sync::{AtomicU64, Ordering};
-use super::wire::{SLOT_BYTES, SLOT_WORDS, VERSION};
+use super::wire::{SLOT_BYTES, VERSION};
 // Mapped memory holds the machine's atomics; the alias above is the same type, except for loom, which models single
 // rings on its own atomics and never makes a segment.
 use core::sync::atomic::AtomicU64 as Word;
@@ -49,7 +52,6 @@ pub mod header {
 pub const MAGIC: u64 = u64::from_le_bytes(*b"lscopeSM");
 
 const HEADER_WORDS: u64 = 512;
-const PAGE_WORDS: u64 = 512;
 
 /// Most rings a segment can have.
 pub const MAX_RINGS: u64 = 1024;
@@ -65,33 +67,6 @@ impl Limit {
         self.0.store(0, core::sync::atomic::Ordering::Relaxed);
     }
 }
-
-/// How many rings of which size a segment has. All sizes are powers of two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
-    /// Large rings; the first threads get them.
-    pub large: u32,
-    /// Slots of a large ring.
-    pub large_slots: u32,
-    /// Small rings.
-    pub small: u32,
-    /// Slots of a small ring.
-    pub small_slots: u32,
-    /// Slots of the overflow ring.
-    pub overflow_slots: u32,
-}
-
-/// [`Layout::DEFAULT`].
-impl Default for Layout {
-    fn default() -> Self {
-        Layout::DEFAULT
-    }
-}
-
-// Eight times the largest reservation, which takes two slots a record in the overflow ring.
-const _: () = assert!(Layout::DEFAULT.large_slots as usize >= 8 * MAX_BATCH);
-const _: () = assert!(Layout::DEFAULT.small_slots as usize >= 8 * MAX_BATCH);
-const _: () = assert!(Layout::DEFAULT.overflow_slots as usize >= 8 * 2 * MAX_BATCH);
 
 /// Why a piece of memory is no segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,106 +96,6 @@ impl core::fmt::Display for Bad {
 }
 
 impl core::error::Error for Bad {}
-
-impl Layout {
-    /// 15 MiB: 3 rings of 2 MiB, 64 of 128 KiB, 1 MiB of overflow. A small ring holds what a thread pushes at 64,000
-    /// records a second while the collector of an idle program sleeps (64 ms), a large one a million a second.
-    pub const DEFAULT: Layout = Layout {
-        large: 3,
-        large_slots: 1 << 16,
-        small: 64,
-        small_slots: 1 << 12,
-        overflow_slots: 1 << 15,
-    };
-
-    /// All rings, the overflow ring among them.
-    pub fn rings(&self) -> u64 {
-        self.large as u64 + self.small as u64 + 1
-    }
-
-    /// Words of a segment of this layout; an error if it cannot be laid out.
-    pub fn words(&self) -> Result<u64, Bad> {
-        let sizes = [self.large_slots, self.small_slots, self.overflow_slots];
-        if self.rings() > MAX_RINGS || sizes.iter().any(|s| !s.is_power_of_two() || *s > 1 << 24) {
-            return Err(Bad::Layout);
-        }
-        Ok(self.slots_at(self.rings()))
-    }
-
-    /// Bytes of a segment of this layout: what to make the memfd of.
-    pub fn bytes(&self) -> Result<usize, Bad> {
-        Ok(self.words()? as usize * 8)
-    }
-
-    /// How many [`Limit`]s a process needs in its wiped-on-fork memory.
-    pub fn limits(&self) -> usize {
-        self.rings() as usize
-    }
-
-    fn capacity(&self, ring: u64) -> u64 {
-        if ring < self.large as u64 {
-            self.large_slots as u64
-        } else if ring + 1 < self.rings() {
-            self.small_slots as u64
-        } else {
-            self.overflow_slots as u64
-        }
-    }
-
-    fn control_at(&self, ring: u64) -> u64 {
-        HEADER_WORDS + ring * CONTROL_WORDS
-    }
-
-    /// First word of a ring's slots; of the segment's end for the ring after the last.
-    fn slots_at(&self, ring: u64) -> u64 {
-        let large = self.large as u64;
-        let first = self.control_at(self.rings()).next_multiple_of(PAGE_WORDS);
-        let before_large = ring.min(large) * self.large_slots as u64;
-        let before_small =
-            ring.saturating_sub(large).min(self.small as u64) * self.small_slots as u64;
-        let before_overflow = (ring >= self.rings()) as u64 * self.overflow_slots as u64;
-        first + (before_large + before_small + before_overflow) * SLOT_WORDS
-    }
-}
-
-/// A word that is 1 while the collector sleeps long, so that whoever has something urgent for it wakes it, once. The
-/// waking itself, a system call, is the caller's: FUTEX_WAIT and FUTEX_WAKE, across processes.
-#[derive(Clone, Copy, Debug)]
-pub struct Bell(*const AtomicU64);
-
-// SAFETY: points into a segment, whose maker keeps it mapped as long as anything made from it lives; all access is atomic.
-unsafe impl Send for Bell {}
-// SAFETY: as above.
-unsafe impl Sync for Bell {}
-
-impl Bell {
-    fn state(&self) -> &AtomicU64 {
-        // SAFETY: see above.
-        unsafe { &*self.0 }
-    }
-
-    /// The collector lies down, or gets up.
-    pub fn sleeps(&self, yes: bool) {
-        // SeqCst: the collector looks at what there is to do after it has said that it sleeps; whoever gives it
-        // something to do looks at this after it has given it.
-        self.state().store(yes as u64, Ordering::SeqCst);
-    }
-
-    /// The collector sleeps and has to be woken, by a FUTEX_WAKE on this word; only the first to ask is told so.
-    #[inline]
-    pub fn must_wake(&self) -> Option<*const u32> {
-        // SeqCst, both: see `sleeps`.
-        let asleep =
-            self.state().load(Ordering::SeqCst) != 0 && self.state().swap(0, Ordering::SeqCst) != 0;
-        asleep.then(|| self.word())
-    }
-
-    /// The futex word: the low half of ours.
-    pub fn word(&self) -> *const u32 {
-        const { assert!(cfg!(target_endian = "little")) };
-        self.0.cast()
-    }
-}
 
 /// A segment mapped into this process.
 #[derive(Debug)]
