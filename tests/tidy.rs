@@ -71,14 +71,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Files that are longer than [`MAX_LINES`], with the most they may have: they may shrink and must not grow.
-const LONG: &[(&str, usize)] = &[
-    ("src/tui/app.rs", 900),
-    ("src/tui/keymap.rs", 600),
-    ("src/tui/view/theatre.rs", 600),
-    ("src/model/checkpoint.rs", 560),
-];
-
 const MAX_LINES: usize = 500;
 
 /// Nothing of the machine a file was written on may be in it.
@@ -288,10 +280,7 @@ fn one_concept_a_file() {
                 .count();
             (path, lines)
         })
-        .filter(|(path, lines)| {
-            let known = LONG.iter().find(|(long, _)| long == path);
-            *lines > known.map_or(MAX_LINES, |(_, most)| *most)
-        })
+        .filter(|(_, lines)| *lines > MAX_LINES)
         .map(|(path, lines)| format!("{path}: {lines} lines"))
         .collect();
     assert!(

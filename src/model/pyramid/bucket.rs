@@ -15,7 +15,7 @@ pub struct Cell {
     pub queue_ns: u64,
     /// Time certainly ready and not told.
     pub notice_ns: u64,
-    /// The longest wait ([`Run::waited`], at most) of a run that ended in it.
+    /// The longest wait ([`Run::waited`](crate::model::Run::waited), at most) of a run that ended in it.
     pub wait_max: u64,
 }
 
