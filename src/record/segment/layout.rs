@@ -63,7 +63,7 @@ impl Layout {
         Ok(self.words()? as usize * 8)
     }
 
-    /// How many [`Limit`]s a process needs in its wiped-on-fork memory.
+    /// How many [`Limit`](super::Limit)s a process needs in its wiped-on-fork memory.
     pub fn limits(&self) -> usize {
         self.rings() as usize
     }
