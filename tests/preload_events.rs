@@ -123,7 +123,15 @@ epoll_pwait2(-1, room 4) for ever
 select(-1, room 0) unknown
 = 0
 close(4)
-= 0";
+= 0
+select(-1, room 0) unknown
+= 0
+pselect(-1, room 0) 0 ms
+= 0
+open unix-dgram 4 flags 0
+open unix-dgram 6 flags 0
+send(4, 8) = 8
+recv(6, 8) = 8";
     assert_eq!(lines(&all).join("\n"), want);
     let timers: Vec<(u16, u64, u64)> = all
         .iter()

@@ -4,6 +4,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -34,5 +36,16 @@ int main(void) {
     /* What was set until then is written over it. */
     timerfd_settime(timer, 0, &there->spec, &there->spec);
     close(fd);
+    /* By number. */
+    struct timespec none = {0, 0};
+    syscall(SYS_select, 0, &set, 0, 0, &there->at_once);
+    syscall(SYS_pselect6, 0, &set, 0, 0, &none, 0);
+    int pair[2];
+    socketpair(AF_UNIX, SOCK_DGRAM, 0, pair);
+    char text[4];
+    struct iovec piece = {text, 4};
+    struct mmsghdr two[2] = {{{.msg_iov = &piece, .msg_iovlen = 1}}, {{.msg_iov = &piece, .msg_iovlen = 1}}};
+    syscall(SYS_sendmmsg, pair[0], two, 2, 0);
+    syscall(SYS_recvmmsg, pair[1], two, 2, 0, 0);
     return 0;
 }

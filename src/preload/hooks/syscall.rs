@@ -90,6 +90,16 @@ unsafe extern "C" fn body(
             caller,
             next,
         ),
+        sys::RECVMMSG => {
+            let flags = a3 as c_int;
+            let all = a1 as *const io::Numbered;
+            io::messages(io::receive(flags), fd, all, flags, caller, int) as isize
+        }
+        sys::SENDMMSG => {
+            let all = a1 as *const io::Numbered;
+            io::messages(Op::Send, fd, all, a3 as c_int, caller, int) as isize
+        }
+        sys::COPY_FILE_RANGE => moving(Op::Sendfile, a2 as c_int, a4, caller, next),
         sys::SENDFILE => moving(Op::Sendfile, fd, a3, caller, next),
         sys::SPLICE => moving(Op::Sendfile, a2 as c_int, a4, caller, next),
         sys::ACCEPT => io::accepting(fd, place(), 0, caller, int) as isize,
@@ -183,11 +193,20 @@ unsafe extern "C" fn body(
             let timeout = Time::ns_at(a2 as *const _, 1);
             poll::polling(Wait::Ppoll, a0 as *mut _, a1 as _, timeout, caller, int) as isize
         }
+        sys::SELECT | sys::PSELECT6 => {
+            let (call, unit) = match number {
+                sys::SELECT => (Wait::Select, 1_000),
+                _ => (Wait::Pselect, 1),
+            };
+            let (sets, timeout) = ([a1, a2, a3].map(|set| set as poll::Set), a4 as *const _);
+            poll::selecting(call, fd, sets, Time::ns_at(timeout, unit), caller, int) as isize
+        }
         sys::FORK => process::forking(caller, int) as isize,
         sys::FSYNC => call::named(Name::Fsync, fd, caller, next),
         sys::FDATASYNC => call::named(Name::Fdatasync, fd, caller, next),
         sys::FLOCK => call::named(Name::Flock, fd, caller, next),
         sys::NANOSLEEP => call::named(Name::Nanosleep, -1, caller, next),
+        sys::CLOCK_NANOSLEEP => call::named(Name::ClockNanosleep, -1, caller, next),
         sys::SECCOMP => {
             // Its first operation, 0, is strict mode; only 1 is a filter.
             if a0 < 2 {
