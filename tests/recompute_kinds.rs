@@ -22,6 +22,11 @@ const EVER: Option<Duration> = None;
 
 /// Records what `f` does; the script must find at least `runs` runs and no difference, in the whole and in a cut of its middle.
 fn proven(runs: usize, f: impl FnOnce()) {
+    proven_cut(runs, 0, f);
+}
+
+/// The same with so many cuts more.
+fn proven_cut(runs: usize, cuts: usize, f: impl FnOnce()) {
     let place = Place::new();
     {
         let _turn = recorded::turn();
@@ -30,6 +35,12 @@ fn proven(runs: usize, f: impl FnOnce()) {
         recorder.finish().unwrap();
     }
     agrees(&place, "whole.lscope", runs);
+    // Cuts that begin all through two turns.
+    for first in (90..90 + 3 * cuts).step_by(3) {
+        let from = format!("event:{first}");
+        cut(&place, "whole.lscope", &from, "90%");
+        agrees(&place, "cut.lscope", 1);
+    }
     cut(&place, "whole.lscope", "20%", "90%");
     agrees(&place, "cut.lscope", 1);
     common::late::made_late(
@@ -100,7 +111,7 @@ fn work(steps: u64) -> u64 {
 
 #[test]
 fn a_nested_epoll() {
-    proven(60, || {
+    proven_cut(60, 20, || {
         let (inner, outer) = (Epoll::new().unwrap(), Epoll::new().unwrap());
         let pairs = pairs(4);
         for (data, (a, _)) in (0..).zip(&pairs[..2]) {

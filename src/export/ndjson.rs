@@ -346,7 +346,14 @@ impl Places {
         let marks = matches!(e.kind, Kind::RunBegin | Kind::RunEnd) && e.fd < 0;
         let (l, seat) = match marks {
             true => (self.marking).or_else(|| self.last.get(&e.thread).copied())?,
-            false => *self.seats.get(&(e.thread, e.fd))?,
+            // In a cut the thread may be in the midst of a turn whose wait nobody has seen.
+            false => match self.seats.get(&(e.thread, e.fd)) {
+                Some(place) => *place,
+                None => {
+                    let id = model.loop_of(model.process_of_thread(e.thread), e.fd)?;
+                    self.marking.filter(|(l, _)| *l == id as usize)?
+                }
+            },
         };
         let l = model.loops().get(l)?;
         Some((l, l.threads.get(seat)?))
