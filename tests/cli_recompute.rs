@@ -57,6 +57,50 @@ fn every_shipped_recording_is_recomputed_exactly() {
     }
 }
 
+/// The short script of examples/ with the export and the report of a recording, changed by `change`: whether they agree.
+fn figures(place: &Place, recording: &str, change: impl FnOnce(&mut serde_json::Value)) -> bool {
+    let export = run(&["export", recording, "--to", "ndjson"])
+        .exits(0)
+        .stdout;
+    let report = run(&["report", recording, "--json"]).exits(0).stdout;
+    let mut report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    change(&mut report);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/figures.py");
+    let files = [
+        place.file("events.ndjson", export),
+        place.file("report.json", report.to_string()),
+    ];
+    let output = Command::new("python3").arg(script).args(files).output();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(!said.contains(", 0 runs"), "{recording}: {said}");
+    output.status.success()
+}
+
+#[test]
+fn a_short_script_gets_the_figures_of_marked_handlers() {
+    let place = Place::new();
+    let demos = ["greedy-fd", "blocking-handler", "et-not-drained"];
+    for name in demos
+        .iter()
+        .flat_map(|d| [(*d).to_owned(), format!("{d}-fixed")])
+    {
+        let path = format!("{}/recordings/{name}.lscope", env!("CARGO_MANIFEST_DIR"));
+        assert!(figures(&place, &path, |_| ()), "{name}");
+        for figure in ["queue_ns", "run_ns"] {
+            let wrong = |report: &mut serde_json::Value| {
+                let fds = report["fds"].as_array_mut().unwrap();
+                let served = fds
+                    .iter_mut()
+                    .find(|fd| fd[figure]["sum"].as_u64() > Some(0));
+                let sum = &mut served.unwrap()[figure]["sum"];
+                *sum = (sum.as_u64().unwrap() + 1).into();
+            };
+            assert!(!figures(&place, &path, wrong), "{name}: {figure}");
+        }
+    }
+}
+
 #[test]
 fn what_came_late_is_recomputed_exactly() {
     let place = Place::new();
