@@ -207,7 +207,7 @@ fn one(
             (flags::CUT, "cut"),
             (flags::AGAIN, "again"),
         ] {
-            if e.flags & flag != 0 {
+            if e.flags & flag != 0 || flag == flags::AGAIN && places.in_full {
                 j.field(name, true);
             }
         }
@@ -239,6 +239,10 @@ struct Places {
     /// Where the thread marks the run that this event begins or ends.
     marking: Option<(usize, usize)>,
     pairs: HashMap<(Id, u32), String>,
+    /// By thread: the epoll_ctl it has begun whose event could not be read before the call.
+    blank: HashMap<u32, (u16, i32, u64)>,
+    /// This event tells such a call again, in full.
+    in_full: bool,
 }
 
 impl Places {
@@ -290,12 +294,27 @@ impl Places {
         }
     }
 
+    /// Finds the epoll_ctl that is told twice.
+    fn ctl(&mut self, e: &Event) {
+        self.in_full = false;
+        if !matches!(e.kind, Kind::CtlBegin | Kind::CtlEnd) {
+            return;
+        }
+        let call = (e.aux, e.fd, e.y);
+        let told = self.blank.remove(&e.thread) == Some(call);
+        self.in_full = told && e.kind == Kind::CtlBegin;
+        if e.kind == Kind::CtlBegin && !told && (e.x, e.arg) == (0, 0) {
+            self.blank.insert(e.thread, call);
+        }
+    }
+
     fn see(&mut self, model: &Model, e: &Event, text: &[u8]) {
         while let Some(thread) = model.threads().get(self.known) {
             self.threads.insert(thread.number, thread.id);
             self.known += 1;
         }
         self.pair(model, e, text);
+        self.ctl(e);
         if e.kind == Kind::RunBegin {
             self.marking = model.marking(e.thread);
         }

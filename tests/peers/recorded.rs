@@ -61,7 +61,8 @@ impl<'a> Recorded<'a> {
                     waits.wakeups += u64::from(n > 0);
                     waits.ready += n;
                 }
-                (Some("ctl-begin"), _) => counts.ctl += 1,
+                // Told again once its event could be read: the same call.
+                (Some("ctl-begin"), _) => counts.ctl += u64::from(event["again"] != true),
                 _ => {}
             }
         }
