@@ -97,6 +97,8 @@ pub fn lines(app: &App, run: &Run, stage: Stage) -> Vec<String> {
     } else if let Some((who, most)) = parts.first()
         && wait.hi > 0
         && wait.lo == wait.hi
+        // Of a run under way the parts may be of more than the wait that is known so far.
+        && most.hi <= wait.hi
     {
         out.push(format!(
             "{name} waited {mark}{} for {mark}{} of work; {mark}{:.0} % of that wait was {who}.",
