@@ -103,13 +103,13 @@ fn what_cannot_be_read_before_the_call_is_told_after_it() {
 open epoll 3 flags 0
 open eventfd 4 flags 1
 open timerfd 5 flags 0
-mod 4 to 3 mask 0x0 data 0
-mod 4 to 3 mask 0x80000001 data 77
+mod 4 to 3 mask 0x0 data 0 unread
+mod 4 to 3 mask 0x80000001 data 77 in full
 = -2
-add 4 to 3 mask 0x0 data 0
-add 4 to 3 mask 0x80000001 data 77
+add 4 to 3 mask 0x0 data 0 unread
+add 4 to 3 mask 0x80000001 data 77 in full
 = 0
-add -1 to 3 mask 0x0 data 0
+add -1 to 3 mask 0x0 data 0 unread
 = -9
 epoll_pwait2(3, room 4) unknown
 = 1

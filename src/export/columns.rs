@@ -6,7 +6,7 @@
 use crate::json::Json;
 use crate::model::Model;
 use crate::record::event::{
-    Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, Op, Space, Wait, flags,
+    Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, Op, Space, UNREAD, Wait, flags,
 };
 use crate::record::fields;
 use crate::record::handshake::Source;
@@ -53,8 +53,10 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
             j.field("op", code(Ctl::from_code(e.aux).map(Ctl::name), e.aux));
             j.field("epfd", e.y as i32).field("fd", e.fd);
             if e.kind == Kind::CtlBegin {
-                j.field("interest", &names::mask(e.x as u32))
-                    .field("data", e.arg);
+                let read = e.said() != UNREAD;
+                let interest = names::mask(e.x as u32);
+                j.field("interest", read.then_some(interest.as_str()))
+                    .field("data", read.then_some(e.arg));
             } else {
                 result(j, "result", e.x);
             }

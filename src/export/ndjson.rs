@@ -202,12 +202,12 @@ fn one(
         if e.site != 0 && !site.is_empty() {
             j.field("site", site);
         }
-        for (flag, name) in [
-            (flags::LATE, "late"),
-            (flags::CUT, "cut"),
-            (flags::AGAIN, "again"),
+        for (is, name) in [
+            (e.flags & flags::LATE != 0, "late"),
+            (e.flags & flags::CUT != 0, "cut"),
+            (e.is_again(), "again"),
         ] {
-            if e.flags & flag != 0 || flag == flags::AGAIN && places.in_full {
+            if is {
                 j.field(name, true);
             }
         }
@@ -239,10 +239,6 @@ struct Places {
     /// Where the thread marks the run that this event begins or ends.
     marking: Option<(usize, usize)>,
     pairs: HashMap<(Id, u32), String>,
-    /// By thread: the epoll_ctl it has begun whose event could not be read before the call.
-    blank: HashMap<u32, (u16, i32, u64)>,
-    /// This event tells such a call again, in full.
-    in_full: bool,
 }
 
 impl Places {
@@ -294,27 +290,12 @@ impl Places {
         }
     }
 
-    /// Finds the epoll_ctl that is told twice.
-    fn ctl(&mut self, e: &Event) {
-        self.in_full = false;
-        if !matches!(e.kind, Kind::CtlBegin | Kind::CtlEnd) {
-            return;
-        }
-        let call = (e.aux, e.fd, e.y);
-        let told = self.blank.remove(&e.thread) == Some(call);
-        self.in_full = told && e.kind == Kind::CtlBegin;
-        if e.kind == Kind::CtlBegin && !told && (e.x, e.arg) == (0, 0) {
-            self.blank.insert(e.thread, call);
-        }
-    }
-
     fn see(&mut self, model: &Model, e: &Event, text: &[u8]) {
         while let Some(thread) = model.threads().get(self.known) {
             self.threads.insert(thread.number, thread.id);
             self.known += 1;
         }
         self.pair(model, e, text);
-        self.ctl(e);
         if e.kind == Kind::RunBegin {
             self.marking = model.marking(e.thread);
         }

@@ -5,10 +5,10 @@
 //!
 //! | kind         | aux        | fd     | x               | arg             | y               | text            |
 //! |--------------|------------|--------|-----------------|-----------------|-----------------|-----------------|
-//! | WaitEnter    | [`Wait`]   | epfd   | maxevents       | time-out, −1 ∞ ᶠ | –              | –               |
+//! | WaitEnter    | [`Wait`]   | epfd   | maxevents       | time-out, −1 ∞ ᵍ | –              | –               |
 //! | WaitExit     | [`Wait`]   | epfd   | n or −errno     | –               | –               | –               |
 //! | Ready        | index      | epfd   | event mask      | data word       | –               | –               |
-//! | CtlBegin     | [`Ctl`]    | fd     | interest mask   | data word       | epfd            | –               |
+//! | CtlBegin     | [`Ctl`]    | fd     | interest mask   | data word       | epfd ʰ          | –               |
 //! | CtlEnd       | [`Ctl`]    | fd     | 0 or −errno     | –               | epfd            | –               |
 //! | RunBegin     | index ¹    | epfd   | handler name id | data word       | –               | –               |
 //! | RunEnd       | –          | epfd   | –               | –               | –               | –               |
@@ -65,10 +65,10 @@
 //! ᵃ 0: a terminal of the size in `x`. ᵇ who pushes, [`Source`](super::handshake::Source)'s code, 0 not said: where the
 //! preload shim does, handlers are inferred on every thread that marks none. ᶜ 0: said by the child itself, or by a
 //! program that has just been started, as its first word.
-//! ᶠ −2 not known: it stood where the recorder may not look before the kernel has. For the same reason a `CtlBegin`
-//! may be told twice, the second time, with mask and data word, right before its `CtlEnd`.
 //! ᵈ of a socket or pipe: its identity. ᵉ milliseconds before t, rounded up: what the program said of the descriptor since
 //! then is newer. ᶠ this side made the connect(2); 0: not said.
+//! ᵍ −2 not known: it stood where the recorder may not look before the kernel has. ʰ in the lower half; for the same reason
+//! a call may be told twice, [`UNREAD`] and, right before its `CtlEnd`, [`IN_FULL`].
 //!
 //! FdSeen, FdGone, RegSeen, RegGone and Unread are the collector's: what /proc and sock_diag showed of a process where its own
 //! events said otherwise or nothing. They are told as of its main thread. Setup is what the capture could not do.
@@ -108,6 +108,21 @@ pub struct Event {
     pub text: Text,
 }
 
+impl Event {
+    /// Of a [`Kind::CtlBegin`]: 0, [`UNREAD`] or [`IN_FULL`].
+    pub fn said(&self) -> u64 {
+        match self.kind {
+            Kind::CtlBegin => self.y & !u64::from(u32::MAX),
+            _ => 0,
+        }
+    }
+
+    /// A fact to know, told before, and not a thing that happened: nobody counts it.
+    pub fn is_again(&self) -> bool {
+        self.flags & flags::AGAIN != 0 || self.said() == IN_FULL
+    }
+}
+
 /// A piece of the text buffer that travels beside a run of events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Text {
@@ -134,6 +149,12 @@ pub const NO_INDEX: u16 = u16::MAX;
 /// `aux` of a [`Kind::RunBegin`] that names the descriptor it serves: its number is in `arg`, on the loop its thread waited on
 /// last where `fd` is −1.
 pub const BY_FD: u16 = u16::MAX - 1;
+
+/// The upper half of a [`Kind::CtlBegin`]'s `y`: mask and data word could not be read before the call, and are 0.
+pub const UNREAD: u64 = 1 << 32;
+
+/// The same of one that tells a call again that was [`UNREAD`]: nobody counts it.
+pub const IN_FULL: u64 = 2 << 32;
 
 /// Bits of [`Event::flags`].
 pub mod flags {

@@ -2,7 +2,7 @@
 #![allow(dead_code)] // each test binary uses its own part
 
 use super::common::loopscope;
-use loopscope::record::event::{Ctl, Event, FdKind, Kind, Op, Wait};
+use loopscope::record::event::{Ctl, Event, FdKind, IN_FULL, Kind, Op, UNREAD, Wait};
 use loopscope::trace::{Events, Reader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -82,7 +82,15 @@ fn line(e: &Event) -> Option<String> {
         Kind::Ready => format!("  {}: data {arg} mask {x:#x}", e.aux),
         Kind::CtlBegin => {
             let op = Ctl::from_code(e.aux).map_or("?", Ctl::name);
-            format!("{op} {fd} to {} mask {:#x} data {arg}", e.y, x as u32)
+            let said = match e.said() {
+                UNREAD => " unread",
+                IN_FULL => " in full",
+                _ => "",
+            };
+            format!(
+                "{op} {fd} to {} mask {:#x} data {arg}{said}",
+                e.y as i32, x as u32
+            )
         }
         Kind::CtlEnd | Kind::FdCloseEnd | Kind::DupEnd => format!("= {x}"),
         Kind::Io => {

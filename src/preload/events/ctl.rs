@@ -3,10 +3,11 @@
 use core::ffi::c_int;
 
 use super::code;
-use crate::record::event::Kind;
+use crate::record::event::{IN_FULL, Kind, UNREAD};
 use crate::record::wire::Rec;
 use crate::{site, tls};
 
+// Answers that the kernel gives only once it has read the event; others may come from a filter that did not let it.
 const ENOENT: i32 = 2;
 const EEXIST: i32 = 17;
 
@@ -32,19 +33,22 @@ pub fn changing(
         site: site::id(&here, caller),
         ..Rec::default()
     };
-    let begin = |ticks: u64, (mask, data): (u32, u64)| Rec {
+    let begin = |ticks: u64, (mask, data): (u32, u64), said: u64| Rec {
         ticks,
         kind: Kind::CtlBegin,
         x: mask as i32,
         arg: data,
+        y: Some(u64::from(epfd as u32) | said),
         ..rec
     };
-    here.ring()
-        .push(&begin(here.now(), before.unwrap_or((0, 0))));
+    here.ring().push(&match before {
+        Some(event) => begin(here.now(), event, 0),
+        None => begin(here.now(), (0, 0), UNREAD),
+    });
     let answer = call();
     let result = code(answer);
     if before.is_none() && matches!(-result, 0 | ENOENT | EEXIST) {
-        here.ring().push(&begin(here.now(), after()));
+        here.ring().push(&begin(here.now(), after(), IN_FULL));
     }
     here.ring().push(&Rec {
         ticks: here.now(),

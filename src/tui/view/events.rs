@@ -3,7 +3,7 @@
 use super::marks;
 use crate::model::Id;
 use crate::record::event::{
-    Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, Op, Space, Wait, flags,
+    Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, Op, Space, UNREAD, Wait, flags,
 };
 use crate::text::names::{errno, mask};
 use crate::text::visible_bytes;
@@ -172,12 +172,14 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
         Kind::Ready => format!("{}: {}", data(e.arg), mask(e.x as u32)),
         Kind::CtlBegin => {
             let op = Ctl::from_code(e.aux).map_or("ctl", Ctl::name);
+            let (fd, epfd) = (fd(e.fd), e.y as i32);
+            if e.said() == UNREAD {
+                return format!("{op} {fd} on epfd {epfd}; what it wants is told once it is read");
+            }
             format!(
-                "{op} {} wants {} data {:#x} on epfd {}",
-                fd(e.fd),
+                "{op} {fd} wants {} data {:#x} on epfd {epfd}",
                 mask(e.x as u32),
-                e.arg,
-                e.y
+                e.arg
             )
         }
         Kind::CtlEnd => format!(
