@@ -137,12 +137,19 @@ fn header(pen: &mut Pen<'_>, app: &App) {
         None => format!("{} of {}", instant(app.t()), time(app.player.duration())),
     };
     let mut place = place;
-    if let Some(part) = app.player.left_out().filter(|_| w >= 90) {
-        place.push_str(&format!("  {} left out", theatre::percent(part)));
+    // No figure on any screen has what was left out: where there is room for one of them, this is it.
+    let left_out = app.player.left_out();
+    if let Some(part) = left_out {
+        let told = format!("{} left out", theatre::percent(part));
+        place = match w {
+            ..76 => told,
+            _ => format!("{place}  {told}"),
+        };
     }
     // Who follows and is not at the end says so.
     let behind = app.player.duration().saturating_sub(app.t());
-    if app.following && app.is_live() && !app.player.at_end() && behind >= BEHIND && w >= 76 {
+    let room = w >= 90 || w >= 76 && left_out.is_none();
+    if app.following && app.is_live() && !app.player.at_end() && behind >= BEHIND && room {
         place.push_str(&format!("  {} behind", time(behind)));
     }
     let lost = app.model().lost();
