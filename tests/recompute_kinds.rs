@@ -99,7 +99,9 @@ fn drain(socket: &UnixStream, whole: bool) -> usize {
 
 /// Waits until as much has been read as was sent: however busy the machine, what is sent later makes runs of its own.
 fn until_read(read: &AtomicUsize, sent: usize) {
+    let patience = Instant::now() + Duration::from_secs(60);
     while read.load(Ordering::Relaxed) < sent {
+        assert!(Instant::now() < patience, "what was sent is not read");
         std::thread::sleep(Duration::from_micros(50));
     }
 }
