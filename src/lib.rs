@@ -129,6 +129,9 @@ pub mod derive;
 pub mod export;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
+pub mod findings;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod json;
 #[cfg(feature = "cli")]
 #[doc(hidden)]

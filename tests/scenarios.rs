@@ -3,6 +3,11 @@
 //! A line is `TIME VERB key=value … [flags]` (an event; `thread=N` picks the thread, 0 otherwise) or
 //! `expect WHAT key=value …`, checked against the model at that point. Unknown verbs and keys are refused, omitted keys are not checked. Times
 //! are `20us`, `1ms`; a range is `0..5us`. `#` starts a comment. See `scenarios/*.txt`.
+//!
+//! `repeat N every T from T0` … `done` plays the lines in between N times, their times counted from each round's start, `{10}` as 10 plus
+//! the round's number.
+//! A file of `scenarios/findings` has sections, `== what`, each played by itself after the lines before the first; exactly
+//! what its `expect finding code=…` lines say is found at its end.
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
@@ -10,6 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use loopscope::findings::{Findings, Found};
 use loopscope::model::{
     self, Expiry, Fairness, Fidelity, Fired, Mark, Marking, Model, Part, Range, Registration, Run,
     Segment, Sink, Transition, Turn, Word,
@@ -94,6 +100,9 @@ fn number(text: &str) -> i64 {
         "EPERM" => return errno(1),
         "EEXIST" => return errno(17),
         "ENOENT" => return errno(2),
+        "EMFILE" => return errno(24),
+        "ENOSPC" => return errno(28),
+        "EINPROGRESS" => return errno(115),
         _ => {}
     }
     let units = [
@@ -149,6 +158,7 @@ fn coded<T: Copy>(all: &[T], name: fn(T) -> &'static str, text: &str) -> T {
 #[derive(Default)]
 struct Play {
     model: Model,
+    findings: Findings,
     heard: Heard,
     number: u64,
     pairs: u32,
@@ -156,8 +166,8 @@ struct Play {
 
 impl Play {
     fn push(&mut self, e: Event, text: &str) {
-        self.model
-            .apply(self.number, &e, text.as_bytes(), &mut self.heard);
+        let (model, heard) = (&mut self.model, &mut self.heard);
+        (self.findings).apply(model, self.number, &e, text.as_bytes(), heard);
         self.number += 1;
     }
 
@@ -280,6 +290,9 @@ impl Play {
                 e.aux = coded(FdKind::ALL, FdKind::name, k.text("kind").unwrap_or("fd")).code();
                 e.x = k.number("from").unwrap_or(-1) as i32;
                 e.arg = if k.flag("cloexec") { 6 } else { 0 };
+                e.arg |= if k.flag("noexec") { 4 } else { 0 };
+                e.arg |= if k.flag("blocking") { 4 } else { 0 };
+                e.arg |= if k.flag("nonblock") { 5 } else { 0 };
             }
             "close" | "close-begin" | "close-end" => {
                 e.fd = k.need("fd") as i32;
@@ -314,7 +327,8 @@ impl Play {
                     _ => {}
                 }
             }
-            "read" | "write" | "accept" | "recv" | "send" => {
+            "read" | "write" | "accept" | "recv" | "send" | "connect" | "shutdown" | "so_error"
+            | "sendfile" => {
                 e.kind = Kind::Io;
                 e.aux = coded(Op::ALL, Op::name, verb).code();
                 e.fd = k.need("fd") as i32;
@@ -372,6 +386,22 @@ impl Play {
                 self.pairs += 1;
                 e.x = self.pairs as i32;
                 text = format!("tcp {}", k.text("is").unwrap());
+            }
+            "callname" => {
+                e.kind = Kind::Name;
+                e.aux = Space::Call.code();
+                e.x = k.need("id") as i32;
+                text = k.text("is").unwrap().to_owned();
+            }
+            "incall" => {
+                e.kind = Kind::InCall;
+                e.aux = coded(Op::ALL, Op::name, k.text("op").unwrap()).code();
+                e.fd = k.need("fd") as i32;
+                e.y = k.need("for") as u64;
+            }
+            "setup" => {
+                e.kind = Kind::Setup;
+                text = k.text("missing").unwrap().replace('_', " ");
             }
             "handler" => {
                 e.kind = Kind::Name;
@@ -789,19 +819,159 @@ fn fidelity(f: Fidelity) -> String {
     format!("{f:?}").to_lowercase()
 }
 
-fn play(text: &str) {
-    let mut play = Play::default();
+/// `{10}` as 10 plus the round's number.
+fn numbered(line: &str, round: i64) -> String {
+    let mut out = String::new();
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (n, after) = after.split_once('}').expect("a closing brace");
+        out += &format!("{before}{}", number(n) + round);
+        rest = after;
+    }
+    out + rest
+}
+
+/// The lines with `repeat` blocks written out: `(line, text)`, times made absolute.
+fn unrolled(text: &str) -> Vec<(usize, String)> {
+    let mut out = Vec::new();
+    type Lines = Vec<(usize, String)>;
+    let mut block: Option<(i64, i64, i64, Lines)> = None;
     for (at, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or("").trim();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match (words.as_slice(), block.as_mut()) {
+            ([], _) => {}
+            (["repeat", n, "every", gap, "from", start], None) => {
+                block = Some((number(n), number(gap), number(start), Vec::new()));
+            }
+            (["done"], Some(_)) => {
+                let (n, gap, start, lines) = block.take().unwrap();
+                for round in 0..n {
+                    for (at, line) in &lines {
+                        let (t, rest) = line.split_once(' ').expect("a time and a verb");
+                        let t = start + round * gap + number(t);
+                        out.push((*at, format!("{t}ns {}", numbered(rest, round))));
+                    }
+                }
+            }
+            (_, Some((.., lines))) => lines.push((at + 1, line.to_owned())),
+            (_, None) => out.push((at + 1, line.to_owned())),
+        }
+    }
+    assert!(block.is_none(), "a repeat without done");
+    out
+}
+
+/// Plays a scenario; what it expects to be found is left to the caller.
+fn play(text: &str) -> (Play, Vec<String>) {
+    let mut play = Play::default();
+    let mut expected = Vec::new();
+    let lines = unrolled(text);
+    let many = lines.len() > 400;
+    for (at, line) in lines {
         let mut words = line.split_whitespace();
         let Some(first) = words.next() else { continue };
-        eprintln!("{}: {line}", at + 1);
-        let verb = words.next().expect("a verb");
-        if first == "expect" {
-            play.expect(verb, Keys::parse(words));
-        } else {
-            play.event(number(first) as u64, verb, Keys::parse(words));
+        if !many {
+            eprintln!("{at}: {line}");
         }
+        let verb = words.next().expect("a verb");
+        match (first, verb) {
+            ("expect", "finding") => expected.push(line.to_owned()),
+            ("expect", _) => play.expect(verb, Keys::parse(words)),
+            _ => play.event(number(first) as u64, verb, Keys::parse(words)),
+        }
+    }
+    (play, expected)
+}
+
+/// Holds what was found against the `expect finding` lines: each has its finding, and there is no other.
+fn check_found(mut found: Vec<Found>, expected: &[String]) {
+    for f in &found {
+        eprintln!(
+            "found {} {:?} {:?} {:?}: {}",
+            f.code, f.severity, f.confidence, f.effects, f.summary
+        );
+    }
+    for line in expected {
+        let mut k = Keys::parse(line.split_whitespace().skip(2));
+        let code = k.text("code").expect("code=");
+        let at = found.iter().position(|f| f.code.name() == code);
+        let f = found.remove(at.unwrap_or_else(|| panic!("{code} was not found")));
+        check(&mut k, "severity", f.severity.name());
+        check(&mut k, "confidence", f.confidence.name());
+        check(&mut k, "fd", f.fd);
+        check(&mut k, "count", f.count);
+        check(&mut k, "worst", time(f.worst_ns));
+        check(&mut k, "at", time(f.at_ns));
+        check(
+            &mut k,
+            "period",
+            f.period.map_or("none".to_owned(), |p| time(p.ns)),
+        );
+        check(&mut k, "victims", f.victims.as_ref().map_or(0, |v| v.count));
+        let effects: Vec<&str> = f.effects.iter().map(|c| c.name()).collect();
+        check(&mut k, "effects", effects.join(","));
+        if let Some(text) = k.text("says") {
+            let wanted = text.replace('_', " ");
+            assert!(
+                f.summary.contains(&wanted),
+                "{:?} lacks {wanted:?}",
+                f.summary
+            );
+        }
+        k.done();
+        assert!(!f.evidence.is_empty() && !f.advice.is_empty() && f.summary.ends_with('.'));
+    }
+    let rest: Vec<&str> = found.iter().map(|f| f.code.name()).collect();
+    assert!(rest.is_empty(), "found as well: {rest:?}");
+}
+
+#[test]
+fn every_finding_fires_and_stays_silent() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios/findings");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|f| f.unwrap().path())
+        .collect();
+    files.sort();
+    let (mut fired, mut silent, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let code = file
+            .file_stem()
+            .unwrap()
+            .to_string_lossy()
+            .replace('_', "-");
+        let mut sections = text.split("\n== ");
+        let preamble = sections.next().unwrap_or_default().to_owned();
+        for section in sections {
+            let (title, body) = section.split_once('\n').expect("a section has lines");
+            eprintln!("== {code}: {title}");
+            let passed = std::panic::catch_unwind(|| {
+                let (mut play, expected) = play(&format!("{preamble}\n{body}"));
+                let found = std::mem::take(&mut play.findings)
+                    .finish(&mut play.model)
+                    .found;
+                check_found(found, &expected);
+                expected
+                    .iter()
+                    .any(|line| line.contains(&format!("code={code}")))
+            });
+            match passed {
+                Ok(true) => fired.push(code.clone()),
+                Ok(false) => silent.push(code.clone()),
+                Err(_) => failed.push(format!("{code}: {title}")),
+            }
+        }
+    }
+    assert!(failed.is_empty(), "failed: {failed:#?}");
+    for code in loopscope::findings::Code::ALL {
+        let name = code.name().to_owned();
+        assert!(fired.contains(&name), "{name} has no scenario that fires");
+        assert!(
+            silent.contains(&name),
+            "{name} has no twin that stays silent"
+        );
     }
 }
 
@@ -823,7 +993,11 @@ fn every_scenario_holds() {
         let expects = text.lines().filter(|l| l.starts_with("expect")).count();
         assert!(expects > 0, "{} expects nothing", file.display());
         eprintln!("== {}", file.display());
-        if std::panic::catch_unwind(|| play(&text)).is_err() {
+        let quiet = || {
+            let (_, expected) = play(&text);
+            assert!(expected.is_empty(), "findings have a folder of their own");
+        };
+        if std::panic::catch_unwind(quiet).is_err() {
             failed.push(file.file_stem().unwrap().to_string_lossy().into_owned());
         }
     }

@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("model", &["record"]),
     ("derive", &["record", "trace", "model"]),
     ("query", &["record", "model"]),
-    ("findings", &["record", "model"]),
+    ("findings", &["record", "model", "text", "when"]),
     ("text", &["record"]),
     ("json", &["text"]),
     ("when", &[]),

@@ -27,6 +27,8 @@ pub(super) struct Fd {
     /// What an incomplete name that was told hashes to.
     pub told: u64,
     pub unread: Option<u64>,
+    /// Made from another: a connection that was accepted.
+    pub taken: bool,
 }
 
 /// A registration.
@@ -308,6 +310,7 @@ impl Process {
                         named: known.named || seen && whole,
                         told: if seen { hash(text) } else { 0 },
                         unread: known.unread,
+                        taken: known.taken || !seen && e.x >= 0,
                     };
                     self.fds.insert(e.fd, fd);
                 }

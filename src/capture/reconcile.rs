@@ -68,7 +68,9 @@ pub(super) fn differences(
     }
     registrations(known, regs, when, &mut told);
     let polled = known.regs.is_empty() && known.shim;
-    let watched = (fds.iter()).filter(|seen| polled || registered.contains(&seen.fd));
+    // A connection that was accepted and put on no loop is what somebody may have forgotten.
+    let taken = |fd: i32| known.fds.get(&fd).is_some_and(|k| k.taken);
+    let watched = (fds.iter()).filter(|s| polled || registered.contains(&s.fd) || taken(s.fd));
     let unread = watched.filter_map(|seen| unread(known.fds.get(&seen.fd), seen, when));
     told.extend(unread.take(MOST_UNREAD));
     told.truncate(MOST_TOLD);
@@ -363,5 +365,17 @@ mod tests {
         fact.unread = Some(40);
         process.fds.insert(5, fact);
         assert!(differences(&process, &[5], &fds, &regs, WHEN).is_empty());
+        // On no loop: only of a connection that was accepted.
+        fact.unread = None;
+        for (taken, told) in [(false, 0), (true, 1)] {
+            process.fds.insert(5, Fd { taken, ..fact });
+            assert_eq!(
+                differences(&process, &[5], &fds, &[(3, vec![])], WHEN)
+                    .iter()
+                    .filter(|(rec, _)| rec.kind == Kind::Unread)
+                    .count(),
+                told
+            );
+        }
     }
 }

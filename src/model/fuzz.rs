@@ -5,9 +5,15 @@ use crate::record::event::{Event, Kind, flags};
 use proptest::prelude::*;
 
 /// Reads bytes as events, mostly small and plausible ones, so that they meet each other.
-struct Stream<'a> {
+pub(crate) struct Stream<'a> {
     bytes: &'a [u8],
     t: u64,
+}
+
+impl<'a> Stream<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Stream { bytes, t: 0 }
+    }
 }
 
 impl Stream<'_> {
@@ -30,7 +36,7 @@ impl Stream<'_> {
         }
     }
 
-    fn event(&mut self) -> Option<(Event, Vec<u8>)> {
+    pub(crate) fn event(&mut self) -> Option<(Event, Vec<u8>)> {
         if self.bytes.is_empty() {
             return None;
         }
@@ -184,7 +190,7 @@ fn fuzz_model(data: &[u8]) {
     }
 }
 
-fn bytes() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn bytes() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(any::<u8>(), 0..6_000)
 }
 

@@ -1,0 +1,239 @@
+//! Cause and effect: who waited while something that is a finding went on, and which findings are only the effect of
+//! another. Step: model → **view**.
+
+use super::book::{Book, Cause, Entry, called};
+use super::found::Victims;
+use super::thresholds::{Thresholds, told};
+use super::{Code, Confidence, Severity};
+use crate::model::{Id, Model, Run};
+use crate::text::names::descriptor;
+use std::collections::VecDeque;
+
+/// Times of causes kept to find who waited for them.
+const KEPT: usize = 64;
+/// A wait behind a cause that is shorter is nobody's.
+const LEAST: u64 = 1_000_000;
+
+type Key = (Code, Option<Id>, Id, Cause);
+
+/// A time in which a cause held a thread up.
+#[derive(Clone, Copy, Debug)]
+struct Stall {
+    key: Key,
+    loop_id: Id,
+    thread: Id,
+    reg: Option<Id>,
+    start: u64,
+    end: u64,
+}
+
+/// See the [module](self).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Blame {
+    stalls: VecDeque<Stall>,
+    /// Causes that starved somebody.
+    starved: Vec<Key>,
+    late: Vec<Key>,
+}
+
+/// Codes that say what held a loop up.
+fn holds_up(code: Code) -> bool {
+    matches!(
+        code,
+        Code::BlockingHandler | Code::LongHandler | Code::GreedyHandler | Code::FdLeftBlocking
+    )
+}
+
+fn key_of(entry: &Entry) -> Key {
+    let w = &entry.worst;
+    (w.code, w.loop_id, w.process, w.cause)
+}
+
+impl Blame {
+    pub(super) fn forget(&mut self) {
+        self.stalls.clear();
+    }
+
+    /// A run ended: did it wait for something that was found?
+    pub(super) fn run(&mut self, model: &Model, limits: &Thresholds, book: &mut Book, run: &Run) {
+        for stall in book.stalls.drain(..) {
+            if self.stalls.len() == KEPT {
+                self.stalls.pop_front();
+            }
+            if holds_up(stall.0.0) {
+                let (key, loop_id, thread, reg, start, end) = stall;
+                self.stalls.push_back(Stall {
+                    key,
+                    loop_id,
+                    thread,
+                    reg,
+                    start,
+                    end,
+                });
+            }
+        }
+        if self.stalls.is_empty() {
+            return;
+        }
+        let waited = run.waited();
+        let earliest = run.start.saturating_sub(waited.hi);
+        let mut worst: Option<(u64, Stall)> = None;
+        for stall in &self.stalls {
+            let same = stall.loop_id == run.loop_id && stall.thread == run.thread;
+            if !same || stall.reg == Some(run.reg) {
+                continue;
+            }
+            let (from, to) = (earliest.max(stall.start), run.start.min(stall.end));
+            let overlap = to.saturating_sub(from);
+            // What was ready for a short part of it only has hardly waited for it.
+            let much = overlap >= LEAST && overlap >= (stall.end - stall.start) / 2;
+            if much && worst.is_none_or(|(most, _)| overlap > most) {
+                worst = Some((overlap, *stall));
+            }
+        }
+        let Some((overlap, stall)) = worst else {
+            return;
+        };
+        let name = model
+            .reg(run.reg)
+            .map_or_else(String::new, |r| called(descriptor(&r.name, r.kind), r.fd));
+        // One time may be two findings for now, of which one will do in the end.
+        let same = |s: &&Stall| {
+            (s.loop_id, s.thread, s.start) == (stall.loop_id, stall.thread, stall.start)
+        };
+        for stall in self.stalls.iter().filter(same) {
+            if let Some(entry) = book.entries_mut().find(|e| key_of(e) == stall.key) {
+                entry.suffered(Victims {
+                    count: 1,
+                    worst_ns: overlap,
+                    worst: name.clone(),
+                });
+            }
+            if waited.hi >= limits.starved && !self.starved.contains(&stall.key) {
+                self.starved.push(stall.key);
+            }
+        }
+    }
+
+    /// Sorts out what is only the effect of something else.
+    pub(super) fn settle(&mut self, limits: &Thresholds, book: &mut Book) {
+        // Greed that nobody felt is none; greed that explains a long run is what it is called.
+        for entry in book
+            .entries_mut()
+            .filter(|e| e.worst.code == Code::GreedyHandler)
+        {
+            let felt = entry.victims().map_or(0, |v| v.count);
+            if felt >= limits.greedy_times {
+                entry.worst.severity = entry.worst.severity.max(Severity::Warning);
+            }
+        }
+        book.take_back(|e| {
+            let weak = e.worst.severity == Severity::Info && e.victims().is_none();
+            e.worst.code == Code::GreedyHandler && weak
+        });
+        let greedy: Vec<(Option<Id>, Cause)> = (book.entries())
+            .filter(|e| e.worst.code == Code::GreedyHandler)
+            .map(|e| (e.worst.loop_id, e.worst.cause))
+            .collect();
+        book.take_back(|e| {
+            e.worst.code == Code::LongHandler && greedy.contains(&(e.worst.loop_id, e.worst.cause))
+        });
+        // A starvation on a loop where something is known to starve others is its effect.
+        let starving: Vec<Option<Id>> = self.starved.iter().map(|key| key.1).collect();
+        let merged = |e: &Entry, codes: &[Code], loops: &[Option<Id>]| {
+            codes.contains(&e.worst.code) && loops.contains(&e.worst.loop_id)
+        };
+        book.take_back(|e| merged(e, &[Code::Starvation], &starving));
+        // Timers that fire late on a loop that something held up are late for that.
+        let held: Vec<Key> = (book.entries())
+            .filter(|e| holds_up(e.worst.code) && e.worst.confidence != Confidence::Maybe)
+            .map(key_of)
+            .collect();
+        let loops: Vec<Option<Id>> = held.iter().map(|key| key.1).collect();
+        let mut late: Vec<Option<Id>> = Vec::new();
+        book.take_back(|e| {
+            let effect = merged(e, &[Code::LateTimer, Code::LongIteration], &loops);
+            if effect && e.worst.code == Code::LateTimer {
+                late.push(e.worst.loop_id);
+            }
+            effect
+        });
+        self.late = (held.into_iter())
+            .filter(|key| late.contains(&key.1))
+            .collect();
+        let crowded: Vec<Option<Id>> = (book.entries())
+            .filter(|e| e.worst.code == Code::Starvation)
+            .map(|e| e.worst.loop_id)
+            .collect();
+        book.take_back(|e| merged(e, &[Code::LongIteration], &crowded));
+        // A loop that spins for a reason that is known does not spin for none.
+        let spins: Vec<Option<Id>> = (book.entries())
+            .filter(|e| {
+                matches!(
+                    e.worst.code,
+                    Code::WritableSpin
+                        | Code::HangupSpin
+                        | Code::FdLimitSpin
+                        | Code::EofIgnored
+                        | Code::TimerSpin
+                        | Code::PeriodicTimerfdUnread
+                        | Code::DataNamesOtherFd
+                        | Code::GhostEvent
+                )
+            })
+            .map(|e| e.worst.loop_id)
+            .collect();
+        let unspecific = [Code::BusyLoop, Code::IdleWakeups, Code::SpuriousWakeup];
+        book.take_back(|e| merged(e, &unspecific, &spins));
+        let busy: Vec<Option<Id>> = (book.entries())
+            .filter(|e| e.worst.code == Code::BusyLoop)
+            .map(|e| e.worst.loop_id)
+            .collect();
+        let less = [Code::IdleWakeups, Code::SpuriousWakeup];
+        book.take_back(|e| merged(e, &less, &busy));
+        let herds: Vec<Cause> = (book.entries())
+            .filter(|e| e.worst.code == Code::ThunderingHerd)
+            .map(|e| e.worst.cause)
+            .collect();
+        if !herds.is_empty() {
+            book.take_back(|e| e.worst.code == Code::SpuriousWakeup);
+        }
+    }
+
+    /// What else a cause has done.
+    pub(super) fn effects(&self, entry: &Entry) -> Vec<Code> {
+        let key = key_of(entry);
+        let mut effects = Vec::new();
+        if self.starved.contains(&key) {
+            effects.push(Code::Starvation);
+        }
+        if self.late.contains(&key) {
+            effects.push(Code::LateTimer);
+        }
+        effects
+    }
+}
+
+/// The end of a finding's sentence: on which beat it comes, and who waited for it.
+pub(super) fn sequel(entry: &Entry) -> String {
+    let mut out = String::new();
+    if let Some(p) = entry.period() {
+        out += &format!(
+            " It comes every {}, give or take {}.",
+            told(p.ns),
+            told(p.spread_ns)
+        );
+    }
+    if let Some(v) = entry.victims() {
+        let events = match v.count {
+            1 => "one event".to_owned(),
+            n => format!("{n} events"),
+        };
+        out += &format!(
+            " Behind it waited {events}, of {} for up to {}.",
+            v.worst,
+            told(v.worst_ns)
+        );
+    }
+    out
+}

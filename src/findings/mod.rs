@@ -1,0 +1,407 @@
+//! Findings: what is wrong, who did it, whom it made wait, and which change cures it; silence where nothing is wrong.
+//!
+//! [`Findings::apply`] folds an event into the model, looks up what rules ask of it, and hands it to those [`rules`] that
+//! want to hear of it. A rule is a small type: when it fires, what it says, what cures it. What they find is kept in a
+//! [`Book`](book::Book), one entry a rule and cause, however often it happens. Nothing here reads a clock or a file,
+//! memory is bounded, and lost events make a rule forget what it has counted. Step: model → **view**.
+#![forbid(unsafe_code)]
+
+mod blame;
+pub mod book;
+mod code;
+pub mod facts;
+mod found;
+pub mod rules;
+mod seams;
+mod thresholds;
+pub mod track;
+
+pub use code::{Code, NoSuchCode, explained};
+pub use found::{Confidence, Evidence, Found, MOST_EVIDENCE, Period, Severity, Victims};
+pub use thresholds::{BadThreshold, Thresholds};
+
+use crate::model::{Fairness, Fired, Id, Mark, Model, Run, Segment, Sink, Transition, Turn, Word};
+use crate::record::event::{Cause as Loss, Event, Kind, flags};
+use blame::Blame;
+use book::Book;
+use facts::{Cx, Hook, Rule};
+use seams::Seams;
+use track::Tracks;
+
+/// What came of a recording.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// The findings, the worst first.
+    pub found: Vec<Found>,
+    /// Findings there was no room for.
+    pub omitted: u64,
+    /// Codes that were looked for.
+    pub checked: Vec<Code>,
+    /// Thresholds that were not the defaults, as `name = value`.
+    pub changed: Vec<String>,
+}
+
+/// From one tick of the rules to the next.
+const TICK: u64 = 250_000_000;
+
+/// The fold from events to findings. It carries the model's own fold along, for the rules ask the model.
+pub struct Findings {
+    limits: Thresholds,
+    rules: Vec<Box<dyn Rule>>,
+    /// Which rules want to hear of what.
+    wants: [Vec<u8>; Hook::COUNT],
+    tracks: Tracks,
+    book: Book,
+    seams: Seams,
+    blame: Blame,
+    heard: Heard,
+    tick: u64,
+    blind: bool,
+}
+
+/// Facts the model told while it folded in one event.
+#[derive(Default)]
+struct Heard {
+    all: Vec<Fact>,
+}
+
+enum Fact {
+    Run(Run),
+    Turn(Turn),
+    Transition(Transition),
+    Fired(Fired),
+}
+
+/// Passes on what the model says, and keeps what rules want to hear.
+struct Both<'a, S: ?Sized> {
+    sink: &'a mut S,
+    heard: &'a mut Vec<Fact>,
+}
+
+impl<S: Sink + ?Sized> Sink for Both<'_, S> {
+    fn run(&mut self, run: &Run) {
+        self.sink.run(run);
+        self.heard.push(Fact::Run(*run));
+    }
+    fn turn(&mut self, turn: &Turn) {
+        self.sink.turn(turn);
+        self.heard.push(Fact::Turn(*turn));
+    }
+    fn segment(&mut self, segment: &Segment) {
+        self.sink.segment(segment);
+    }
+    fn transition(&mut self, t: &Transition) {
+        self.sink.transition(t);
+        let rare = |w| {
+            matches!(
+                w,
+                Word::Stale | Word::Residual | Word::Disarmed | Word::Gone
+            )
+        };
+        if rare(t.from) || rare(t.to) {
+            self.heard.push(Fact::Transition(*t));
+        }
+    }
+    fn fairness(&mut self, window: &Fairness) {
+        self.sink.fairness(window);
+    }
+    fn timer(&mut self, fired: &Fired) {
+        self.sink.timer(fired);
+        self.heard.push(Fact::Fired(*fired));
+    }
+    fn mark(&mut self, mark: &Mark, fields: &[u8]) {
+        self.sink.mark(mark, fields);
+    }
+}
+
+impl Default for Findings {
+    fn default() -> Self {
+        Self::new(Thresholds::default())
+    }
+}
+
+/// Everything that is handed to rules at one event.
+macro_rules! tell {
+    ($self:ident, $model:ident, $at:ident, $hook:ident, $method:ident $(, $argument:expr)*) => {
+        for index in &$self.wants[Hook::$hook as usize] {
+            if let Some(rule) = $self.rules.get_mut(usize::from(*index)) {
+                let mut cx = Cx {
+                    model: $model,
+                    tracks: &$self.tracks,
+                    limits: &$self.limits,
+                    book: &mut $self.book,
+                    now: $at.0,
+                    event: $at.1,
+                    blind: $self.blind,
+                    over: $at.2,
+                };
+                rule.$method(&mut cx $(, $argument)*);
+            }
+        }
+    };
+}
+use tell;
+
+impl Findings {
+    /// Rules that have seen nothing.
+    pub fn new(limits: Thresholds) -> Self {
+        let rules = rules::all();
+        let mut wants: [Vec<u8>; Hook::COUNT] = Default::default();
+        for (index, rule) in rules.iter().enumerate() {
+            for hook in rule.hooks() {
+                wants[*hook as usize].push(u8::try_from(index).unwrap_or(u8::MAX));
+            }
+        }
+        Self {
+            limits,
+            rules,
+            wants,
+            tracks: Tracks::default(),
+            book: Book::default(),
+            seams: Seams::default(),
+            blame: Blame::default(),
+            heard: Heard::default(),
+            tick: TICK,
+            blind: false,
+        }
+    }
+
+    /// What it takes to fire.
+    pub fn limits(&self) -> &Thresholds {
+        &self.limits
+    }
+
+    /// Some calls of the program are not seen: rules about what was not done are less sure.
+    pub fn doubt(&mut self) {
+        self.blind = true;
+    }
+
+    /// Folds in the next event: into the model, and into the findings.
+    pub fn apply<S: Sink + ?Sized>(
+        &mut self,
+        model: &mut Model,
+        number: u64,
+        e: &Event,
+        text: &[u8],
+        sink: &mut S,
+    ) {
+        let before = self.seams.before(model, number, e);
+        if matches!(e.kind, Kind::ThreadEnd | Kind::ProcessEnd) {
+            self.ending(model, number, e);
+        }
+        let mut both = Both {
+            sink,
+            heard: &mut self.heard.all,
+        };
+        model.apply(number, e, text, &mut both);
+        let at = (model.now(), number, false);
+        if at.0 >= self.tick {
+            self.tick = (at.0 / TICK + 1).saturating_mul(TICK);
+            let model = &*model;
+            tell!(self, model, at, Tick, tick);
+        }
+        self.told(model, at);
+        match e.kind {
+            Kind::Lost if Loss::from_code(e.aux) != Some(Loss::Newer) => self.lost(),
+            Kind::Setup => self.blind |= hides_calls(model, text),
+            _ => self.event(model, at, number, e, before),
+        }
+        if e.flags & flags::LATE != 0 {
+            self.late(model, e);
+        }
+        for reg in self.book.keep.drain(..) {
+            model.keep(reg);
+        }
+    }
+
+    /// Tells of an end before it takes everything with it.
+    fn ending(&mut self, model: &Model, number: u64, e: &Event) {
+        let at = (model.now().max(e.t), number, false);
+        let (process, thread) = match e.kind {
+            Kind::ThreadEnd => {
+                let thread = model.thread_numbered(e.thread);
+                (thread.map(|id| process_of(model, id)), thread)
+            }
+            _ => {
+                let mut all = model.processes().iter().rev();
+                let ended = all.find(|p| p.number == Some(e.arg) && p.end.is_none());
+                (ended.map(|p| p.id), None)
+            }
+        };
+        if let Some(process) = process {
+            tell!(self, model, at, Ending, ending, process, thread);
+        }
+    }
+
+    /// Hands on what the model has told.
+    fn told(&mut self, model: &Model, at: (u64, u64, bool)) {
+        if self.heard.all.is_empty() {
+            return;
+        }
+        let mut all = std::mem::take(&mut self.heard.all);
+        for fact in &all {
+            match fact {
+                Fact::Run(run) => {
+                    tell!(self, model, at, Run, run, run);
+                    self.blame.run(model, &self.limits, &mut self.book, run);
+                }
+                Fact::Turn(turn) => tell!(self, model, at, Turn, turn, turn),
+                Fact::Fired(fired) => tell!(self, model, at, Fired, fired, fired),
+                Fact::Transition(t) => {
+                    tell!(self, model, at, Transition, transition, t);
+                    if t.to == Word::Gone {
+                        self.tracks.ended(t.reg);
+                    }
+                }
+            }
+        }
+        all.clear();
+        self.heard.all = all;
+    }
+
+    /// Events are missing.
+    fn lost(&mut self) {
+        self.tracks.forget();
+        self.seams.forget();
+        self.blame.forget();
+        for rule in &mut self.rules {
+            rule.lost();
+        }
+    }
+
+    /// An event came after its place in the order: what was not done is in doubt for what it touches.
+    fn late(&mut self, model: &Model, e: &Event) {
+        let Some(thread) = model.thread_numbered(e.thread) else {
+            return;
+        };
+        let Some(process) = model.threads().get(thread as usize).map(|t| t.process) else {
+            return;
+        };
+        if let Some(number) = model.number(process, e.fd) {
+            for reg in model.registrations(number.desc) {
+                self.tracks.ended(reg.id);
+            }
+        }
+        self.tracks.closed(process, e.fd);
+    }
+
+    /// The recording is over: what is found, the worst first.
+    pub fn finish(mut self, model: &mut Model) -> Outcome {
+        // What is only found at the end is shown by the last event there is.
+        let last = model.applied().saturating_sub(1);
+        let at = (model.now(), last, true);
+        {
+            let model = &*model;
+            for call in self.seams.unfinished(model) {
+                tell!(self, model, at, Call, call, &call);
+            }
+            tell!(self, model, at, Tick, tick);
+        }
+        for reg in self.book.keep.drain(..) {
+            model.keep(reg);
+        }
+        self.blame.settle(&self.limits, &mut self.book);
+        let mut found: Vec<Found> = Vec::new();
+        let omitted = self.book.omitted();
+        for entry in self.book.entries() {
+            let code = entry.worst.code;
+            let Some(rule) = self.rules.iter().find(|r| r.code() == code) else {
+                continue;
+            };
+            let mut words = rule.words(model, entry);
+            words.summary += &blame::sequel(entry);
+            found.push(entry.found(self.blame.effects(entry), words.summary, words.advice));
+        }
+        let weight = |f: &Found| {
+            (
+                f.victims.as_ref().map_or(0, |v| v.count),
+                f.worst_ns,
+                f.count,
+            )
+        };
+        found.sort_by(|a, b| {
+            (b.severity.cmp(&a.severity))
+                .then_with(|| weight(b).cmp(&weight(a)))
+                .then_with(|| (a.first_ns, a.code).cmp(&(b.first_ns, b.code)))
+        });
+        Outcome {
+            found,
+            omitted,
+            checked: Self::checked(model),
+            changed: self.limits.changed(),
+        }
+    }
+
+    /// Codes that are looked for in a recording like this one.
+    fn checked(model: &Model) -> Vec<Code> {
+        let handlers = model.loops().iter().any(|l| l.has_handlers());
+        let all = Code::ALL.iter().copied();
+        all.filter(|code| handlers || !needs_handlers(*code))
+            .collect()
+    }
+}
+
+/// Rules that judge runs: where nobody is seen to serve anything they cannot fire, and say so.
+fn needs_handlers(code: Code) -> bool {
+    matches!(
+        code,
+        Code::LongHandler | Code::Starvation | Code::GreedyHandler | Code::StaleEvent
+    )
+}
+
+/// What the capture says it cannot see are calls of a process that it sees otherwise: "the waits of process 9 (x)".
+fn hides_calls(model: &Model, said: &[u8]) -> bool {
+    let said = String::from_utf8_lossy(said);
+    let missing = said.split('\0').next().unwrap_or_default();
+    let hidden = missing.starts_with("the waits") || missing.starts_with("what process");
+    let pid = missing.split("process ").nth(1);
+    let pid = pid.and_then(|rest| rest.split(' ').next()?.parse::<i32>().ok());
+    hidden
+        && pid.is_none_or(|pid| {
+            let mut all = model.processes().iter();
+            all.any(|p| p.pid == pid && p.number.is_some())
+        })
+}
+
+/// The process of a thread.
+fn process_of(model: &Model, thread: Id) -> Id {
+    let t = model.threads().get(thread as usize);
+    t.map_or(0, |t| t.process)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fuzz::{Stream, bytes};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_events_are_judged(data in bytes()) {
+            let eager = "long_run = \"1us\"\nblocking_warning = \"1us\"\nstarved = \"1us\"\nspin_reports = 2\n\
+                         unheard = \"1us\"\nleft_behind = \"1us\"\nshares_of = 1\nchurn_of = 1\ngrace = 0\n";
+            let limits = Thresholds::default().overridden(&eager.replace("= 0", "= \"0ns\"")).unwrap();
+            let (mut model, mut plain) = (Model::default(), Model::default());
+            let mut findings = Findings::new(limits);
+            let mut stream = Stream::new(&data);
+            let mut number = 0;
+            while let Some((e, text)) = stream.event() {
+                findings.apply(&mut model, number, &e, &text, &mut ());
+                plain.apply(number, &e, &text, &mut ());
+                number += 1;
+            }
+            prop_assert_eq!(model.regs_len() >= plain.regs_len(), true);
+            let outcome = findings.finish(&mut model);
+            prop_assert!(outcome.found.is_sorted_by(|a, b| a.severity >= b.severity));
+            for f in &outcome.found {
+                prop_assert!(!f.evidence.is_empty() && f.evidence.len() <= MOST_EVIDENCE);
+                prop_assert!(f.evidence.iter().all(|e| e.event < number.max(1)));
+                prop_assert!(f.first_ns <= f.last_ns && f.count > 0);
+                prop_assert!(f.confidence != Confidence::Maybe || f.severity == Severity::Info);
+                prop_assert!(!f.summary.contains(|c: char| c.is_control()));
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Timers: expiries nobody reads, and timers that fire late because the loop was busy. Step: model → **view**.
+
+use super::super::book::{Detail, Entry};
+use super::super::facts::{Changed, Cx, Done, Hook, Report, Rule, Words};
+use super::super::thresholds::told;
+use super::super::{Code, Confidence, Severity};
+use super::times;
+use crate::model::{Fired, Id, Map, Model, Transition, Word};
+use crate::record::event::{FdKind, Space};
+
+/// Timers watched at once.
+const MOST: usize = 16_384;
+/// A read may come a little after its period.
+const SLACK: u64 = 50_000_000;
+
+/// A periodic timerfd that was reported and is not read.
+#[derive(Default)]
+pub struct PeriodicTimerfdUnread {
+    /// Edge-triggered ones: reported when, by which event, every.
+    pending: Map<Id, (u64, u64, u64)>,
+}
+
+impl PeriodicTimerfdUnread {
+    fn interval(cx: &Cx<'_>, reg: Id) -> Option<u64> {
+        let timer = cx.model.timerfd(reg)?;
+        (timer.armed && timer.interval > 0).then_some(timer.interval)
+    }
+}
+
+impl Rule for PeriodicTimerfdUnread {
+    fn code(&self) -> Code {
+        Code::PeriodicTimerfdUnread
+    }
+
+    fn hooks(&self) -> &'static [Hook] {
+        &[
+            Hook::Report,
+            Hook::Done,
+            Hook::Ctl,
+            Hook::Transition,
+            Hook::Tick,
+        ]
+    }
+
+    fn report(&mut self, cx: &mut Cx<'_>, r: &Report<'_>) {
+        if r.reg.kind != FdKind::Timerfd {
+            return;
+        }
+        let Some(interval) = Self::interval(cx, r.reg.id) else {
+            return;
+        };
+        if r.reg.is_edge() {
+            if self.pending.len() < MOST {
+                self.pending.insert(r.reg.id, (r.t, r.event, interval));
+            }
+            return;
+        }
+        if r.track.quiet != cx.limits.spin_reports {
+            return;
+        }
+        let mut seen = cx.about(Code::PeriodicTimerfdUnread, r.reg);
+        seen.thread = Some(r.thread);
+        (seen.at, seen.event) = r.track.quiet_since;
+        seen.severity = Severity::Error;
+        seen.confidence = cx.absence();
+        seen.worst = r.t.saturating_sub(r.track.quiet_since.0).max(1);
+        seen.detail = Detail {
+            a: interval,
+            b: 0,
+            c: 0,
+        };
+        cx.note(seen);
+    }
+
+    fn done(&mut self, _cx: &mut Cx<'_>, done: &Done<'_>) {
+        if let Some(reg) = done.reg {
+            self.pending.remove(&reg.id);
+        }
+    }
+
+    fn ctl(&mut self, _cx: &mut Cx<'_>, ctl: &Changed<'_>) {
+        if let Some(reg) = ctl.reg {
+            self.pending.remove(&reg.id);
+        }
+    }
+
+    fn transition(&mut self, _cx: &mut Cx<'_>, t: &Transition) {
+        if t.to == Word::Gone {
+            self.pending.remove(&t.reg);
+        }
+    }
+
+    fn tick(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now;
+        let due = self.pending.iter().filter(|(_, (at, _, every))| {
+            now.saturating_sub(*at) >= every.saturating_mul(2).saturating_add(SLACK)
+        });
+        let mut due: Vec<(Id, (u64, u64, u64))> = due.map(|(id, p)| (*id, *p)).collect();
+        due.sort_unstable_by_key(|(id, _)| *id);
+        for (id, (at, event, interval)) in due {
+            self.pending.remove(&id);
+            // Armed anew counts as read.
+            let changed = cx.tracks.reg(id).is_none_or(|t| t.changed || t.ops > 0);
+            let Some(reg) = cx.model.reg(id).filter(|r| r.is_live() && !changed) else {
+                continue;
+            };
+            let mut seen = cx.about(Code::PeriodicTimerfdUnread, reg);
+            (seen.at, seen.event) = (at, event);
+            seen.severity = Severity::Error;
+            seen.confidence = cx.absence();
+            seen.worst = now.saturating_sub(at);
+            seen.detail = Detail {
+                a: interval,
+                b: 1,
+                c: 0,
+            };
+            cx.note(seen);
+        }
+    }
+
+    fn lost(&mut self) {
+        self.pending.clear();
+    }
+
+    fn words(&self, _model: &Model, entry: &Entry) -> Words {
+        let w = &entry.worst;
+        let every = told(w.detail.a);
+        let summary = match w.detail.b {
+            0 => format!(
+                "{} fires every {every}, is level-triggered and is never read: every wait returns at once with it.",
+                entry.who()
+            ),
+            _ => format!(
+                "{} is to fire every {every}, was reported once and not read: edge-triggered, it has not fired since, for {}.",
+                entry.who(),
+                told(w.worst)
+            ),
+        };
+        Words {
+            summary,
+            advice: "Read its 8 bytes each time it is reported: that is also what arms it for the next period.".to_owned(),
+        }
+    }
+}
+
+/// Timers that fire late because the loop was at something else.
+pub struct LateTimer;
+
+impl Rule for LateTimer {
+    fn code(&self) -> Code {
+        Code::LateTimer
+    }
+
+    fn hooks(&self) -> &'static [Hook] {
+        &[Hook::Fired]
+    }
+
+    fn fired(&mut self, cx: &mut Cx<'_>, fired: &Fired) {
+        let (Some(due), Some(late)) = (fired.due, fired.late()) else {
+            return;
+        };
+        if late < cx.limits.late || cx.starts(fired.process) {
+            return;
+        }
+        // Due while the loop slept: the kernel or the machine was late, not the loop.
+        let Some(busy) = cx.model.busy(fired.thread).filter(|b| b.wakeup <= due) else {
+            return;
+        };
+        let mut seen = cx.about_loop(Code::LateTimer, fired.loop_id);
+        seen.process = fired.process;
+        seen.thread = Some(fired.thread);
+        seen.at = fired.start;
+        seen.event = fired.event;
+        seen.worst = late;
+        seen.confidence = Confidence::Measured;
+        seen.detail = Detail {
+            a: u64::from(fired.name),
+            b: busy.turn,
+            c: 0,
+        };
+        let before = cx
+            .book
+            .times(Code::LateTimer, seen.loop_id, seen.process, seen.cause);
+        seen.severity = match before + 1 >= cx.limits.late_times {
+            true => Severity::Warning,
+            false => Severity::Info,
+        };
+        cx.note(seen);
+    }
+
+    fn words(&self, model: &Model, entry: &Entry) -> Words {
+        let w = &entry.worst;
+        let name = model.name(w.process, Space::Timer, w.detail.a as u32);
+        let name = match name.is_empty() {
+            true => "a timer".to_owned(),
+            false => format!("timer {}", crate::text::visible(name)),
+        };
+        Words {
+            summary: format!(
+                "timers fired late {}, {name} by {} at worst (turn {}): they were due while the loop was serving.",
+                times(w.times),
+                told(w.worst),
+                w.detail.b
+            ),
+            advice: "Shorten what the loop does in one turn: a budget for each handler, fewer events a wait, long work in a \
+                     thread."
+                .to_owned(),
+        }
+    }
+}
