@@ -106,7 +106,7 @@ fn summary(name: &str, fixed: bool) -> loopscope::report::Summary {
         env!("CARGO_MANIFEST_DIR")
     );
     let mut reader = loopscope::trace::Reader::open(path).unwrap();
-    loopscope::report::fold(&mut reader, &mut |_| ()).unwrap()
+    loopscope::report::fold(&mut reader, &Default::default(), &mut |_| ()).unwrap()
 }
 
 #[test]

@@ -250,7 +250,7 @@ fn a_wait_that_never_returned_is_unfinished() {
 
 fn unfinished(file: &Path) -> u64 {
     let mut reader = loopscope::trace::Reader::open(file).unwrap();
-    let summary = loopscope::report::fold(&mut reader, &mut |_| ()).unwrap();
+    let summary = loopscope::report::fold(&mut reader, &Default::default(), &mut |_| ()).unwrap();
     summary.loops.iter().map(|l| l.unfinished).sum()
 }
 

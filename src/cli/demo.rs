@@ -227,7 +227,7 @@ fn judge(demo: &Demo, args: &Args, asked: &mut Reader, other: &mut Reader) -> Ou
     let claims = (demo.claims)(broken, fixed);
     let mut out = Output::stdout();
     let file = args.output.as_ref().map(|p| p.display().to_string());
-    let summary = report::fold(asked, &mut |_| ())?;
+    let summary = report::fold(asked, &Default::default(), &mut |_| ())?;
     out.text(&report::to_text(
         &summary,
         &text::Options {

@@ -12,7 +12,9 @@ mod completions;
 mod demo;
 mod doctor;
 mod draft;
+mod explain;
 mod export;
+mod findings;
 mod index;
 mod info;
 mod look;
@@ -56,7 +58,7 @@ Without a command: a list of the demos and of recent recordings to choose from.
   loopscope replay a.lscope               stand at any instant of it";
 
 const EXIT_CODES: &str = "Exit codes: 0, or that of the launched program (128+N if signal N ended it); \
-125 loopscope failed, 126 program not executable, 127 program not found, 2 wrong usage.";
+1 a check found what it was to fail on, 3 nobody can tell; 125 loopscope failed, 126 program not executable, 127 program not found, 2 wrong usage.";
 
 #[derive(Subcommand, Debug)]
 enum Command {
@@ -65,6 +67,7 @@ enum Command {
     Record(record::Args),
     Replay(replay::Args),
     Report(report::Args),
+    Explain(explain::Args),
     Info(info::Args),
     Export(export::Args),
     Snapshot(snapshot::Args),
@@ -97,6 +100,7 @@ impl Command {
             Command::Replay(args) => replay::run(args),
             Command::Snapshot(args) => snapshot::run(args),
             Command::Report(args) => report::run(args),
+            Command::Explain(args) => explain::run(args),
             Command::Info(args) => info::run(args),
             Command::Export(args) => export::run(args),
             Command::Completions(args) => completions::run(args),

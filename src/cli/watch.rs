@@ -72,7 +72,7 @@ pub(super) fn watch(live: Live, watch: Watch) -> Outcome {
 /// The text report of a recording that may have no name.
 pub(super) fn print_report(file: File, kept: Option<&str>) -> anyhow::Result<()> {
     let mut reader = Reader::from_file(file, kept.unwrap_or("the recording"))?;
-    let summary = report::fold(&mut reader, &mut |_| ())?;
+    let summary = report::fold(&mut reader, &Default::default(), &mut |_| ())?;
     let mut out = Output::stdout();
     let options = text::Options {
         top: super::report::TOP,

@@ -5,6 +5,7 @@ use super::places::{self, Longest};
 use super::summary::{
     Behind, Bounds, Fd, Loop, Process, Recording, Setup, Summary, Tasks, Timers, Times, Worst,
 };
+use crate::findings::{Findings, Thresholds};
 use crate::model::{
     self, Fidelity, Id, Model, Part, Registration, Run, SameSocket, Segment, Sink, Word,
 };
@@ -20,12 +21,17 @@ const RETAINED: usize = 16_384;
 /// recording gets worse, every other run is the longest so far. An event ends at most two segments.
 const PATIENCE: u64 = RETAINED as u64 / 8;
 
-/// Folds the whole recording. `progress` hears how much of it is done, 0 to 1.
+/// Folds the whole recording; `limits` says what it takes to be a finding. `progress` hears how much of it is done, 0 to 1.
 ///
 /// # Errors
 /// When the file cannot be read; damage inside it is no error but a part of the summary.
-pub fn fold(reader: &mut Reader, progress: &mut dyn FnMut(f64)) -> Result<Summary, Error> {
+pub fn fold(
+    reader: &mut Reader,
+    limits: &Thresholds,
+    progress: &mut dyn FnMut(f64),
+) -> Result<Summary, Error> {
     let mut model = Model::default();
+    let mut findings = Findings::new(limits.clone());
     let mut ear = Ear::default();
     let mut worst = None;
     let mut found: Option<(Run, u64)> = None;
@@ -34,7 +40,7 @@ pub fn fold(reader: &mut Reader, progress: &mut dyn FnMut(f64)) -> Result<Summar
     for page in 0..pages {
         reader.read_page(page, &mut events)?;
         for (number, event, text) in events.iter() {
-            model.apply(number, event, text, &mut ear);
+            findings.apply(&mut model, number, event, text, &mut ear);
             if let Some(run) = ear.found.take() {
                 found = Some((run, number));
             }
@@ -49,9 +55,12 @@ pub fn fold(reader: &mut Reader, progress: &mut dyn FnMut(f64)) -> Result<Summar
         worst = Some(tell(&model, &ear, &run));
     }
     model.settle();
+    let found = findings.finish(&mut model);
     reader.verify_rest()?;
     let places = places::told(reader, &model, &ear.places)?;
-    Ok(summarise(reader, &model, &ear, worst, &places))
+    let mut summary = summarise(reader, &model, &ear, worst, &places);
+    summary.findings = Some(found);
+    Ok(summary)
 }
 
 /// Listens to every run, for the longest wait and what ran before it.
@@ -241,6 +250,7 @@ fn summarise(
         fds,
         setup: setup.chain(model.setup().iter().map(|s| told(s))).collect(),
         worst,
+        findings: None,
         problems: reader.problems().iter().map(ToString::to_string).collect(),
         quantile_error: (
             model::Histogram::fine().relative_error(),

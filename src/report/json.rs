@@ -1,6 +1,7 @@
 //! The report as JSON, schema 1. Keys and their order are a contract (docs/EXPORT.md); additions keep it 1.
 //! Step: model → **view**.
 
+use super::findings;
 use super::summary::{Bounds, Fd, Loop, Summary, Times};
 use crate::json::{Json, Put};
 use crate::text::{names, wallclock};
@@ -28,7 +29,11 @@ pub fn to_json(s: &Summary) -> String {
             "fds_omitted",
             s.fds_total.saturating_sub(s.fds.len() as u64),
         );
-        j.line().array("findings_checked", |_| {});
+        j.line().array("findings_checked", |j| {
+            for code in s.findings.iter().flat_map(|f| &f.checked) {
+                j.element(code.name());
+            }
+        });
         j.line().array("setup", |j| {
             for setup in &s.setup {
                 j.line().braces(|j| {
@@ -38,7 +43,12 @@ pub fn to_json(s: &Summary) -> String {
                 });
             }
         });
-        j.line().field("findings", None::<u32>);
+        match &s.findings {
+            Some(findings) => findings::put(j, findings),
+            None => {
+                j.line().field("findings", None::<u32>);
+            }
+        }
         j.line().array("problems", |j| {
             for problem in &s.problems {
                 j.element(problem);

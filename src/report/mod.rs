@@ -1,5 +1,6 @@
 //! The report: one pass over a whole recording, told as text or as JSON. Step: trace → model → **view**.
 
+mod findings;
 mod fold;
 mod json;
 mod places;

@@ -1,5 +1,6 @@
 //! A report's content, before it becomes JSON or text: plain figures, no layout. Step: model → **view**.
 
+use crate::findings;
 use crate::model::Histogram;
 
 /// Count, sum, quantiles and maximum of a set of times, in nanoseconds.
@@ -59,6 +60,8 @@ pub struct Summary {
     pub setup: Vec<Setup>,
     /// The longest wait with what ran meanwhile.
     pub worst: Option<Worst>,
+    /// What was found, and what was looked for; nothing where nobody looked.
+    pub findings: Option<findings::Outcome>,
     /// Damage the reader met, in words.
     pub problems: Vec<String>,
     /// How much too high quantiles may be, in per cent: of loops, of descriptors.

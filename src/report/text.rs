@@ -1,12 +1,14 @@
 //! The report as a person reads it: the verdict first, then each loop, who waited, who made others wait, and the longest
 //! wait told as a sentence. 80 columns; what is not known is said so. Step: model → **view**.
 
+mod found;
 mod page;
 mod story;
 mod tables;
 
 use self::page::{Page, WIDTH};
-use self::story::{story, verdict};
+use self::story::{story, verdict, who};
+use super::findings;
 use super::summary::Summary;
 use super::words::{grouped, known, short};
 use crate::text::visit::quoted;
@@ -26,9 +28,16 @@ pub struct Options<'a> {
 /// The whole report, line feeds included.
 pub fn to_text(s: &Summary, options: &Options<'_>) -> String {
     let mut out = Page(String::new());
+    if let Some(found) = s.findings.as_ref().and_then(findings::verdict) {
+        out.wrapped("", &format!("{}: {found}", who(s)));
+        out.line("");
+    }
     out.wrapped("", &verdict(s));
     out.line("");
     out.header(s);
+    if let Some(outcome) = &s.findings {
+        out.findings(outcome, options);
+    }
     for l in &s.loops {
         out.line("");
         out.a_loop(s, l);

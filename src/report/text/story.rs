@@ -6,18 +6,23 @@ use crate::text::visible;
 use crate::when::Duration;
 use std::fmt::Write;
 
-/// One sentence that answers "is something wrong, and with whom?".
-pub(super) fn verdict(s: &Summary) -> String {
+/// What the report calls what was recorded.
+pub(super) fn who(s: &Summary) -> String {
     let r = &s.recording;
     let who = if r.title.is_empty() {
         program(&r.command.join(" "))
     } else {
         visible(&r.title).into_owned()
     };
-    let who = match who {
+    match who {
         w if w.is_empty() => "the program".to_owned(),
         w => short(&w, 40),
-    };
+    }
+}
+
+/// One sentence that answers "is something wrong, and with whom?".
+pub(super) fn verdict(s: &Summary) -> String {
+    let (r, who) = (&s.recording, who(s));
     if r.events == 0 {
         return format!("{who}: nothing was recorded.");
     }

@@ -1,0 +1,129 @@
+//! Findings from outside: the recordings that ship, broken and repaired; the exit codes of a check; what explains a code.
+#![cfg(feature = "cli")]
+
+mod common;
+
+use common::{Ended, Place, loopscope, run};
+use serde_json::Value;
+
+fn shipped(name: &str) -> String {
+    format!("{}/recordings/{name}.lscope", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn report(name: &str, options: &[&str]) -> Ended {
+    run(&[&["report", &shipped(name)], options].concat())
+}
+
+#[test]
+fn each_lesson_is_found_broken_and_silent_repaired() {
+    for (name, code, fd) in [
+        ("greedy-fd", "greedy-handler", "flood"),
+        ("blocking-handler", "blocking-handler", "disk"),
+        ("et-not-drained", "et-not-drained", "bob"),
+    ] {
+        let broken = report(name, &["--json", "--fail-on", "warning"]).exits(1);
+        let broken: Value = serde_json::from_str(&broken.stdout).unwrap();
+        let found = broken["findings"].as_array().unwrap();
+        assert!(
+            !found.is_empty() && found.iter().all(|f| f["code"] == code),
+            "{found:#?}"
+        );
+        let names: Vec<&str> = found.iter().filter_map(|f| f["summary"].as_str()).collect();
+        assert!(names.iter().any(|s| s.contains(fd)), "{names:?}");
+        for f in found {
+            for key in [
+                "severity",
+                "confidence",
+                "loop",
+                "generation",
+                "at_ns",
+                "count",
+                "worst_ns",
+                "advice",
+            ] {
+                assert!(!f[key].is_null(), "{key}");
+            }
+            let evidence = f["evidence"].as_array().unwrap();
+            let events = broken["recording"]["events"].as_u64().unwrap();
+            assert!(
+                !evidence.is_empty()
+                    && evidence
+                        .iter()
+                        .all(|e| e["event"].as_u64().unwrap() < events)
+            );
+        }
+        let checked = broken["findings_checked"].as_array().unwrap();
+        assert!(checked.iter().any(|c| c == code));
+        // The verdict comes first, the plain title before the code.
+        let text = report(name, &[]).exits(0).stdout;
+        let first: String = text.lines().take(3).collect();
+        assert!(first.contains(&format!("({code})")), "{first}");
+        report(name, &["--fail-on", code]).exits(1);
+
+        let fixed = report(
+            &format!("{name}-fixed"),
+            &["--json", "--fail-on", "warning"],
+        )
+        .exits(0);
+        let fixed: Value = serde_json::from_str(&fixed.stdout).unwrap();
+        assert_eq!(fixed["findings"], Value::Array(Vec::new()));
+    }
+}
+
+#[test]
+fn a_check_says_what_it_cannot_know() {
+    // A code nobody knows, and one that is not there.
+    let ended = report("greedy-fd", &["--fail-on", "no-such-code"]).exits(2);
+    assert!(ended.stderr.contains("no-such-code") && ended.stdout.is_empty());
+    report("greedy-fd", &["--fail-on", "hangup-spin,busy-loop"]).exits(0);
+    // A recording that was cut off: nothing found is not nothing there.
+    let place = Place::new();
+    let whole = std::fs::read(shipped("greedy-fd-fixed")).unwrap();
+    let cut = place.file("cut.lscope", &whole[..whole.len() * 2 / 3]);
+    run(&["report", &cut, "--fail-on", "hangup-spin"]).exits(3);
+}
+
+#[test]
+fn thresholds_come_from_a_file_and_are_printed() {
+    let place = Place::new();
+    let printed = run(&["explain", "thresholds"]).exits(0).stdout;
+    let defaults = place.file("defaults.toml", &printed);
+    let same = report("blocking-handler", &["--thresholds", &defaults])
+        .exits(0)
+        .stdout;
+    assert_eq!(same, report("blocking-handler", &[]).exits(0).stdout);
+    let lax = place.file("lax.toml", "blocking_warning = \"1s\" # patient\n");
+    let text = report("blocking-handler", &["--thresholds", &lax])
+        .exits(0)
+        .stdout;
+    assert!(
+        !text.contains("(blocking-handler") && text.contains("blocking_warning = \"1s\""),
+        "{text}"
+    );
+    let wrong = place.file("wrong.toml", "blocking_warning = 5\n");
+    report("blocking-handler", &["--thresholds", &wrong]).fails(2, "explain thresholds");
+}
+
+#[test]
+fn a_code_is_explained() {
+    let all = run(&["explain"]).exits(0).stdout;
+    assert!(all.lines().count() >= 33 && all.contains("greedy-handler"));
+    let one = run(&["explain", "et-not-drained"]).exits(0).stdout;
+    for part in [
+        "Bytes left behind (et-not-drained)",
+        "Meaning.",
+        "Cure.",
+        "The kernel's rule.",
+    ] {
+        assert!(one.contains(part), "{part}");
+    }
+    run(&["explain", "nothing"]).exits(2);
+    assert!(
+        loopscope()
+            .args(["explain", "--help"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+}
