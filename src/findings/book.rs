@@ -220,6 +220,16 @@ impl Book {
         }
     }
 
+    /// Takes back one occurrence: nobody can have suffered from it.
+    pub fn retract(&mut self, key: (Code, Option<Id>, Id, Cause)) {
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.worst.times = entry.worst.times.saturating_sub(1);
+            if entry.worst.times == 0 {
+                self.entries.remove(&key);
+            }
+        }
+    }
+
     /// Makes it matter more: it has come often enough.
     pub fn raise(&mut self, key: (Code, Option<Id>, Id, Cause), severity: Severity) {
         if let Some(entry) = self.entries.get_mut(&key)

@@ -41,6 +41,9 @@ pub struct Outcome {
     pub changed: Vec<String>,
 }
 
+/// A run that is cut off by the end of its thread and has lasted this long was stuck.
+const STUCK: u64 = 1_000_000_000;
+
 /// From one tick of the rules to the next.
 const TICK: u64 = 250_000_000;
 
@@ -200,7 +203,8 @@ impl Findings {
             let model = &*model;
             tell!(self, model, at, Tick, tick);
         }
-        self.told(model, at);
+        let ends = matches!(e.kind, Kind::ThreadEnd | Kind::ProcessEnd | Kind::Exec);
+        self.told(model, at, ends);
         match e.kind {
             Kind::Lost if Loss::from_code(e.aux) != Some(Loss::Newer) => self.lost(),
             Kind::Setup => self.blind |= hides_calls(model, text),
@@ -233,14 +237,17 @@ impl Findings {
         }
     }
 
-    /// Hands on what the model has told.
-    fn told(&mut self, model: &Model, at: (u64, u64, bool)) {
+    /// Hands on what the model has told. Of a thread that ends, what it was in the middle of held nobody up any more, unless it
+    /// had lasted for very long.
+    fn told(&mut self, model: &Model, at: (u64, u64, bool), ends: bool) {
         if self.heard.all.is_empty() {
             return;
         }
         let mut all = std::mem::take(&mut self.heard.all);
         for fact in &all {
             match fact {
+                Fact::Run(run) if ends && run.run() < STUCK => {}
+                Fact::Turn(_) if ends => {}
                 Fact::Run(run) => {
                     tell!(self, model, at, Run, run, run);
                     self.blame.run(model, &self.limits, &mut self.book, run);

@@ -49,6 +49,8 @@ thresholds! {
     blocking_warning: Time = 10 * MS,
     /// blocking-handler: this long, an error
     blocking_error: Time = 50 * MS,
+    /// blocking-handler: fewer times that nobody was seen to wait for are info
+    blocking_times: Count = 3,
     /// long-handler: a run this long
     long_run: Time = 50 * MS,
     /// long-handler, long-iteration: so many times make a warning of it

@@ -5,7 +5,7 @@ use super::super::facts::{Cx, Done, Hook, Rule, Words};
 use super::super::{Code, Confidence, Severity};
 use super::times;
 use crate::model::registration::IN;
-use crate::model::{Id, Map, Model};
+use crate::model::{Id, Map, Model, Transition, Word};
 use crate::record::event::{FdKind, Op};
 
 /// −EAGAIN
@@ -100,7 +100,9 @@ impl Rule for ThunderingHerd {
         let (Some(number), Some(reg)) = (done.number, done.reg) else {
             return;
         };
-        if !matches!(done.op, Op::Read | Op::Recv | Op::Accept) {
+        // A connection is one thread's at a time, and its number soon another's.
+        let passing = matches!(number.kind, FdKind::Tcp | FdKind::Unix | FdKind::Unknown);
+        if passing || !matches!(done.op, Op::Read | Op::Recv | Op::Accept) {
             return;
         }
         let known = self.shared.contains_key(&number.desc);
@@ -329,27 +331,32 @@ pub struct SpuriousWakeup {
 }
 
 impl SpuriousWakeup {
-    /// What there is to say once no more will come, of one process or of all.
-    fn judge(&mut self, cx: &mut Cx<'_>, ending: Option<Id>) {
-        let mut all: Vec<(Id, Firsts)> = self.regs.iter().map(|(id, f)| (*id, *f)).collect();
-        all.sort_unstable_by_key(|(id, _)| *id);
-        for (id, f) in all {
-            let much =
-                f.empty.saturating_mul(100) >= f.all.saturating_mul(cx.limits.spurious_share);
-            if f.all < cx.limits.shares_of || !much {
-                continue;
+    /// No more will come of this registration.
+    fn judge(&mut self, cx: &mut Cx<'_>, id: Id) {
+        let (Some(f), Some(reg)) = (self.regs.remove(&id), cx.model.reg(id)) else {
+            return;
+        };
+        let share = f.all.saturating_mul(cx.limits.spurious_share);
+        if f.all < cx.limits.shares_of || f.empty.saturating_mul(100) < share {
+            return;
+        }
+        let mut seen = cx.about(Code::SpuriousWakeup, reg);
+        (seen.at, seen.event) = f.first;
+        seen.times = f.empty;
+        seen.confidence = Confidence::Measured;
+        seen.detail.a = f.all;
+        cx.note(seen);
+    }
+
+    /// The same of all of one process, or of all.
+    fn judge_all(&mut self, cx: &mut Cx<'_>, ending: Option<Id>) {
+        let mut all: Vec<Id> = self.regs.keys().copied().collect();
+        all.sort_unstable();
+        for id in all {
+            let process = cx.model.reg(id).map(|r| r.process);
+            if ending.is_none() || ending == process {
+                self.judge(cx, id);
             }
-            let reg = cx.model.reg(id);
-            let Some(reg) = reg.filter(|r| ending.is_none_or(|p| p == r.process)) else {
-                continue;
-            };
-            self.regs.remove(&id);
-            let mut seen = cx.about(Code::SpuriousWakeup, reg);
-            (seen.at, seen.event) = f.first;
-            seen.times = f.empty;
-            seen.confidence = Confidence::Measured;
-            seen.detail.a = f.all;
-            cx.note(seen);
         }
     }
 }
@@ -360,12 +367,18 @@ impl Rule for SpuriousWakeup {
     }
 
     fn hooks(&self) -> &'static [Hook] {
-        &[Hook::Done, Hook::Tick, Hook::Ending]
+        &[Hook::Done, Hook::Tick, Hook::Ending, Hook::Transition]
+    }
+
+    fn transition(&mut self, cx: &mut Cx<'_>, t: &Transition) {
+        if t.to == Word::Gone {
+            self.judge(cx, t.reg);
+        }
     }
 
     fn ending(&mut self, cx: &mut Cx<'_>, process: Id, thread: Option<Id>) {
         if thread.is_none() {
-            self.judge(cx, Some(process));
+            self.judge_all(cx, Some(process));
         }
     }
 
@@ -388,7 +401,7 @@ impl Rule for SpuriousWakeup {
 
     fn tick(&mut self, cx: &mut Cx<'_>) {
         if cx.over {
-            self.judge(cx, None);
+            self.judge_all(cx, None);
         }
     }
 

@@ -5,7 +5,7 @@
 //! come in through `LongHandler::run`.
 
 use super::super::book::{Cause, Detail, Entry, called};
-use super::super::facts::{Called, Cx, Hook, Rule, Words, of_run};
+use super::super::facts::{Called, Cx, Hook, Rule, Waited, Words, of_run};
 use super::super::seams::POLLED;
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
@@ -17,9 +17,14 @@ use crate::text::visible;
 /// A call that sleeps, inside a turn.
 #[derive(Default)]
 pub struct BlockingHandler {
-    /// Where each thread was last found in one, so that a call that goes on is one.
-    _seen: (),
+    /// What each thread was found in since its last wait: if it ends before the next, nobody was kept waiting.
+    fresh: Map<Id, Vec<Key>>,
 }
+
+type Key = (Code, Option<Id>, Id, Cause);
+
+/// Calls of one turn that are remembered.
+const MOST_FRESH: usize = 64;
 
 impl Rule for BlockingHandler {
     fn code(&self) -> Code {
@@ -27,7 +32,23 @@ impl Rule for BlockingHandler {
     }
 
     fn hooks(&self) -> &'static [Hook] {
-        &[Hook::Call]
+        &[Hook::Call, Hook::Enter, Hook::Ending]
+    }
+
+    fn enter(&mut self, _cx: &mut Cx<'_>, wait: &Waited) {
+        self.fresh.remove(&wait.thread);
+    }
+
+    fn ending(&mut self, cx: &mut Cx<'_>, _process: Id, thread: Option<Id>) {
+        let fresh = thread.and_then(|thread| self.fresh.remove(&thread));
+        fresh
+            .into_iter()
+            .flatten()
+            .for_each(|key| cx.book.retract(key));
+    }
+
+    fn lost(&mut self) {
+        self.fresh.clear();
     }
 
     fn call(&mut self, cx: &mut Cx<'_>, call: &Called) {
@@ -57,6 +78,12 @@ impl Rule for BlockingHandler {
             b: u64::from(call.site),
             c: u64::from(call.fd as u32) | u64::from(call.busy.inferred) << 32,
         };
+        if !call.goes_on && (self.fresh.len() < MOST || self.fresh.contains_key(&call.thread)) {
+            let fresh = self.fresh.entry(call.thread).or_default();
+            if fresh.len() < MOST_FRESH {
+                fresh.push((seen.code, seen.loop_id, seen.process, seen.cause));
+            }
+        }
         cx.book.held_up(&seen, call.since, call.t);
         cx.note(seen);
     }
