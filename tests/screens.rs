@@ -34,6 +34,8 @@ fn tour(width: u16, height: u16) {
     shot(&mut s, "fairness");
     s.keys("5");
     shot(&mut s, "fd");
+    s.keys("6");
+    shot(&mut s, "findings");
     s.keys("7");
     shot(&mut s, "events");
     s.keys("8");
@@ -425,4 +427,27 @@ fn pictures() {
             }
         }
     }
+}
+
+#[test]
+fn n_goes_from_finding_to_finding() {
+    let mut s = Session::new(Script::default(), 80, 24);
+    s.go("1ms").keys("6");
+    assert_eq!(s.app.findings().len(), 1);
+    s.keys("n");
+    let first = s.app.player.next();
+    assert_eq!(s.app.view, View::Timeline);
+    assert!(s.text().contains("(greedy-handler)"));
+    assert_eq!(s.app.chosen().map(|r| r.fd), Some(6));
+    s.keys("n");
+    assert!(s.app.player.next() > first);
+    s.keys("N");
+    assert_eq!(s.app.player.next(), first);
+    // Enter goes to the worst time.
+    s.keys("6").key(
+        crossterm::event::KeyCode::Enter,
+        crossterm::event::KeyModifiers::NONE,
+    );
+    let at = s.app.findings()[0].at_ns;
+    assert_eq!((s.app.view, s.app.t()), (View::Timeline, at));
 }

@@ -118,7 +118,10 @@ impl Blame {
     /// Sorts out what is only the effect of something else.
     pub(super) fn settle(&mut self, limits: &Thresholds, book: &mut Book) {
         // A call or two that nobody was seen to wait for is worth knowing, and no more; one that never came back is.
-        for entry in book.entries_mut().filter(|e| e.worst.code == Code::BlockingHandler) {
+        for entry in book
+            .entries_mut()
+            .filter(|e| e.worst.code == Code::BlockingHandler)
+        {
             let stuck = entry.worst.detail.a >> 32 != 0;
             if entry.victims().is_none() && !stuck && entry.worst.times < limits.blocking_times {
                 entry.worst.severity = Severity::Info;

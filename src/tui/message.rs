@@ -13,6 +13,8 @@ pub enum View {
     Fairness,
     /// One fd's states, history and blame.
     Fd,
+    /// What is wrong, and its cure.
+    Findings,
     /// The raw log.
     Events,
     /// The child's terminal, or the source at the line that runs.
@@ -21,11 +23,12 @@ pub enum View {
 
 impl View {
     /// All screens that exist, with the digit that opens them.
-    pub const ALL: [(View, char); 6] = [
+    pub const ALL: [(View, char); 7] = [
         (View::Loop, '1'),
         (View::Timeline, '2'),
         (View::Fairness, '3'),
         (View::Fd, '5'),
+        (View::Findings, '6'),
         (View::Events, '7'),
         (View::Code, '8'),
     ];
@@ -37,6 +40,7 @@ impl View {
             View::Timeline => "timeline",
             View::Fairness => "fairness",
             View::Fd => "fd",
+            View::Findings => "findings",
             View::Events => "events",
             View::Code => "code",
         }

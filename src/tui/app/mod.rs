@@ -3,6 +3,7 @@
 
 mod choose;
 pub mod code;
+mod findings;
 pub mod known;
 mod later;
 mod line;
@@ -103,6 +104,8 @@ pub struct App {
     pub loop_chosen: bool,
     /// The chosen fd.
     pub chosen: Option<Id>,
+    /// The chosen finding.
+    pub finding: usize,
     /// The chosen pane of the screen.
     pub pane: usize,
     /// What takes the keys.
@@ -188,6 +191,7 @@ impl App {
             loop_id: 0,
             loop_chosen: false,
             chosen: None,
+            finding: 0,
             pane: 0,
             mode: Mode::Normal,
             scroll: 0,
@@ -335,6 +339,7 @@ impl App {
                     self.say(format!("no turn of this loop {side} this moment"));
                 }
             }
+            Message::Match(by) if self.filter.is_none() => self.next_finding(by)?,
             Message::Match(by) => self.next_match(by)?,
             Message::First => self.first()?,
             Message::Last => self.last()?,

@@ -48,6 +48,9 @@ impl App {
             let fds: Vec<_> = lanes.iter().filter_map(|l| l.fd()).collect();
             self.names.prefer(&fds);
         }
+        if self.view == View::Findings && !more {
+            more |= self.player.search_on()?;
+        }
         if self.view == View::Events {
             let rows = height as usize;
             let at = self.log_at.unwrap_or(self.player.next());

@@ -14,6 +14,9 @@ impl App {
                 self.before.remove(0);
             }
         }
+        if view == View::Findings {
+            self.player.search_anew();
+        }
         self.held = None;
         self.anchor = None;
         if !matches!(self.mode, Mode::Leaving) {
@@ -51,6 +54,7 @@ impl App {
             Mode::Popup(_) | Mode::Asking(_) => {
                 self.scroll = self.scroll.saturating_add_signed(by as isize);
             }
+            _ if self.view == View::Findings => self.finding_row(by),
             _ if self.view == View::Events => {
                 let at = self.log_at.unwrap_or(self.player.next());
                 let reader = self.player.reader();
@@ -71,6 +75,9 @@ impl App {
     }
 
     pub(super) fn open_row(&mut self) -> Result<(), Error> {
+        if self.view == View::Findings {
+            return self.open_finding();
+        }
         if self.view == View::Events {
             if let Some(at) = self.log_at {
                 self.travel(|p| p.seek_event(at + 1))?;

@@ -20,6 +20,9 @@ fn has_rows(app: &App) -> bool {
 fn has_filter(app: &App) -> bool {
     app.filter.is_some()
 }
+fn leads_on(app: &App) -> bool {
+    has_filter(app) || !app.findings().is_empty()
+}
 fn has_marks(app: &App) -> bool {
     use crate::tui::view::marks::{Lane, any};
     !app.marks.is_empty() || any(app, Lane::Spans) || any(app, Lane::Marks)
@@ -77,10 +80,10 @@ pub const ACTIONS: &[Action] = &[
         keys: "n N",
         binds: &[ch('n'), ch('N')],
         messages: |i| Message::Match(sign(i)),
-        short: "match",
-        help: "next / previous run that matches the filter",
+        short: "next",
+        help: "next / previous run that matches the filter; without one, next / previous finding",
         group: Group::Time,
-        when: has_filter,
+        when: leads_on,
         weight: |_| 85,
     },
     Action {
@@ -159,7 +162,15 @@ pub const ACTIONS: &[Action] = &[
     },
     Action {
         keys: "1 ... 8",
-        binds: &[ch('1'), ch('2'), ch('3'), ch('5'), ch('7'), ch('8')],
+        binds: &[
+            ch('1'),
+            ch('2'),
+            ch('3'),
+            ch('5'),
+            ch('6'),
+            ch('7'),
+            ch('8'),
+        ],
         messages: |i| Message::Show(View::ALL[i].0),
         short: "screens",
         help: "the screens",
@@ -207,7 +218,7 @@ pub const ACTIONS: &[Action] = &[
         when: |app| {
             matches!(
                 app.view,
-                View::Loop | View::Timeline | View::Fairness | View::Events
+                View::Loop | View::Timeline | View::Fairness | View::Findings | View::Events
             )
         },
         weight: |app| if app.view == View::Loop { 40 } else { 80 },

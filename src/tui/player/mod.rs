@@ -8,6 +8,7 @@ mod find;
 pub mod folder;
 mod keep_up;
 mod saved;
+mod search;
 mod summary;
 pub mod window;
 mod worst;
@@ -69,6 +70,8 @@ pub struct Player {
     pyramid: Option<Option<Pyramid>>,
     /// The same for where marks are.
     marks: Option<Option<Marks>>,
+    /// The search for findings, once somebody has asked for it.
+    search: Option<Box<search::Search>>,
     /// The file will not grow any more.
     ended: bool,
     /// It is on its way to the end of a growing file, to stay there; and has been there.
@@ -97,6 +100,7 @@ impl Player {
             ahead: None,
             pyramid: None,
             marks: None,
+            search: None,
             ended: !live,
             follows: false,
             was_at_end: false,

@@ -144,6 +144,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
             "cost others",
             "unread",
         ],
+        View::Findings => &["left over", "turn", "run"],
         View::Events => &["batch", "turn", "run"],
         View::Code => &["run", "loop"],
     };

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! header   greedy-fd broken  REPLAY ► 1:100  0.0940 of 5 s  loop 1/1  lost 0  cost 0.4%
-//! tabs     1 LOOP  2 Timeline  3 Fairness  5 Fd  7 Events  8 Code
+//! tabs     1 LOOP  2 Timeline  3 Fairness  5 Fd  6 Findings  7 Events  8 Code
 //! …        the screen
 //! footer   Space play  ←→ event  Shift ←→ turn  b blame  i what is this  ? keys
 //! ```
@@ -15,6 +15,7 @@ pub mod events;
 pub mod explain;
 pub mod fairness;
 pub mod fd;
+pub mod findings;
 mod heights;
 pub mod kernel;
 pub mod lanes;
@@ -59,6 +60,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) {
             View::Timeline => timeline::draw(&mut body, app),
             View::Fairness => fairness::draw(&mut body, app),
             View::Fd => fd::draw(&mut body, app),
+            View::Findings => findings::draw(&mut body, app),
             View::Events => events::draw(&mut body, app),
             View::Code => code::draw(&mut body, app),
         }
@@ -204,10 +206,19 @@ fn header(pen: &mut Pen<'_>, app: &App) {
     pen.put(x, 0, &format!("  {cost} "), style);
 }
 
+/// Letters of a screen's name on a narrow terminal.
+const SHORT_NAME: usize = 4;
+
 fn tabs(pen: &mut Pen<'_>, app: &App) {
     let mut x = 1;
+    // Where there is no room for all names, each has as much of it as the others.
+    let all: usize = View::ALL.iter().map(|(v, _)| v.name().len() + 4).sum();
+    let most = match all > pen.width() {
+        true => SHORT_NAME,
+        false => usize::MAX,
+    };
     for (view, digit) in View::ALL {
-        let name = view.name();
+        let name: String = view.name().chars().take(most).collect();
         if view == app.view {
             let text = format!(" {digit} {} ", name.to_uppercase());
             x = pen.put(x - 1, 0, &text, theme::chosen().patch(theme::strong())) + 1;

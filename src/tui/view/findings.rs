@@ -1,0 +1,127 @@
+//! Screen 6, findings: what is wrong, the worst first, with its title before its code; below, who did it, who waited and what
+//! cures it. Step: findings → **view**.
+
+use crate::findings::{Found, Severity};
+use crate::text::visible;
+use crate::tui::app::App;
+use crate::tui::theme;
+use crate::tui::view::instant;
+use crate::tui::widget::boxes;
+use crate::tui::widget::pen::Pen;
+use crate::tui::widget::text::{self, count, plural, time};
+use ratatui::style::Style;
+
+/// Draws the screen.
+pub fn draw(pen: &mut Pen<'_>, app: &App) {
+    let (w, h) = (pen.width(), pen.height());
+    boxes::outline(pen, theme::quiet());
+    let Some(outcome) = app.player.found() else {
+        let part = app.player.searched() * 100.0;
+        let title = format!("looking through the recording: {part:.0} %");
+        return boxes::title(pen, 1, 0, w - 2, &title, theme::strong());
+    };
+    let all = &outcome.found;
+    let title = match all.len() {
+        0 => format!("nothing found; {} were looked for", outcome.checked.len()),
+        n => format!(
+            "{} of {} looked for",
+            plural(n as u64, "finding"),
+            outcome.checked.len()
+        ),
+    };
+    boxes::title(pen, 1, 0, w - 2, &title, theme::strong());
+    if all.is_empty() {
+        let said =
+            "Silence is the rule: a finding has a cause, evidence and a cure, or it is none.";
+        for (row, line) in text::wrap(said, w - 4).iter().enumerate() {
+            pen.put(2, 2 + row, line, theme::quiet());
+        }
+        return;
+    }
+    let chosen = app.finding.min(all.len() - 1);
+    // The list has a third of the screen, and less where there is less to list.
+    let rows = all.len().min((h / 3).max(3));
+    let first = chosen.saturating_sub(rows - 1);
+    for (row, (at, found)) in all.iter().enumerate().skip(first).take(rows).enumerate() {
+        one(&mut pen.part(1, 1 + row, w - 2, 1), found, at == chosen);
+    }
+    boxes::across(pen, rows + 1, theme::quiet());
+    details(
+        &mut pen.part(2, rows + 2, w - 4, h.saturating_sub(rows + 3)),
+        &all[chosen],
+    );
+}
+
+fn style(severity: Severity) -> Style {
+    match severity {
+        Severity::Error => theme::alarm(),
+        Severity::Warning => theme::odd(),
+        Severity::Info => theme::quiet(),
+    }
+}
+
+fn one(pen: &mut Pen<'_>, f: &Found, chosen: bool) {
+    let w = pen.width();
+    if chosen {
+        pen.paint(0, 0, w, theme::chosen());
+    }
+    let of = |style: Style| match chosen {
+        true => theme::chosen(),
+        false => style,
+    };
+    let times = format!("{} x", count(f.count));
+    let worst = match f.worst_ns {
+        0 => String::new(),
+        ns => format!("  worst {}", time(ns)),
+    };
+    let right = format!("{times}{worst} ");
+    let room = w.saturating_sub(text::width(&right) + 12);
+    let mark = match f.severity {
+        Severity::Info => " ",
+        _ => "!",
+    };
+    let title = text::cut(&format!("{} ({})", f.code.title(), f.code), room);
+    let x = pen.put(1, 0, mark, of(style(f.severity)));
+    let x = pen.put(
+        x + 1,
+        0,
+        &text::left(f.severity.name(), 8),
+        of(style(f.severity)),
+    );
+    pen.put(x, 0, &title, of(theme::plain()));
+    pen.put_right(0, &right, of(theme::plain()));
+}
+
+fn details(pen: &mut Pen<'_>, f: &Found) {
+    let (w, h) = (pen.width(), pen.height());
+    let mut y = 0;
+    let mut paragraph = |text: &str, style: Style| {
+        for line in text::wrap(text, w) {
+            if y < h {
+                pen.put(0, y, &line, style);
+            }
+            y += 1;
+        }
+        y += 1;
+    };
+    paragraph(&visible(&f.summary), theme::plain());
+    paragraph(&format!("Cure: {}", f.advice), theme::good());
+    let effects: Vec<&str> = f.effects.iter().map(|c| c.name()).collect();
+    let causes = match effects.is_empty() {
+        true => String::new(),
+        false => format!("; causes {}", effects.join(", ")),
+    };
+    paragraph(
+        &format!(
+            "{}{causes}; first at {}, last at {}",
+            f.confidence.name(),
+            instant(f.first_ns),
+            instant(f.last_ns)
+        ),
+        theme::quiet(),
+    );
+    let shown: Vec<String> = (f.evidence.iter())
+        .map(|e| format!("event {} at {}", count(e.event), instant(e.at_ns)))
+        .collect();
+    paragraph(&shown.join(", "), theme::quiet());
+}
