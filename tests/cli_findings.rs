@@ -127,3 +127,39 @@ fn a_code_is_explained() {
             .success()
     );
 }
+
+#[test]
+fn a_recording_is_checked_as_it_ends() {
+    let place = Place::new();
+    let program = env!("CARGO_BIN_EXE_loopscope");
+    let checked = |fixed: &[&str], options: &[&str]| {
+        let file = place.arg("checked.lscope");
+        let record = [
+            "record",
+            "--force",
+            "-o",
+            &file,
+            "--fail-on",
+            "blocking-handler",
+        ];
+        let demo = [
+            "--",
+            program,
+            "demo-program",
+            "blocking-handler",
+            "--ms=1200",
+        ];
+        run(&[&record[..], options, &demo, fixed].concat())
+    };
+    let broken = checked(&[], &[]).exits(1);
+    assert!(
+        broken.stderr.contains("(blocking-handler): the handler of"),
+        "{}",
+        broken.stderr
+    );
+    checked(&["--fixed"], &[]).exits(0);
+    let lax = place.file("lax.toml", "blocking_warning = \"10s\"\n");
+    checked(&[], &["--thresholds", &lax]).exits(0);
+    run(&["record", "-o", "-", "--fail-on", "warning", "--", "true"]).fails(2, "-o");
+    run(&["record", "--fail-on", "nothing", "--", "true"]).exits(2);
+}

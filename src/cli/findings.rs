@@ -1,8 +1,9 @@
 //! What commands share about findings: reading thresholds, and the exit code of a check. Step: model → **view**.
 
 use super::error::{Exit, Failure};
-use crate::findings::{Code, Confidence, Severity, Thresholds};
+use crate::findings::{Code, Confidence, Found, Severity, Thresholds};
 use crate::report::Summary;
+use crate::text::visible;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -44,6 +45,24 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Thresholds> {
     })
 }
 
+/// It is one of these.
+fn fails(found: &Found, fail_on: &[FailOn]) -> bool {
+    fail_on.iter().any(|on| match on {
+        FailOn::Code(code) => found.is(*code),
+        FailOn::AtLeast(severity) => found.severity >= *severity,
+    })
+}
+
+/// What a check of a recording just made found, one line each.
+pub(super) fn tell(summary: &Summary, fail_on: &[FailOn], out: &mut impl std::io::Write) {
+    let found = summary.findings.iter().flat_map(|o| &o.found);
+    for f in found.filter(|f| fails(f, fail_on)) {
+        let said = visible(&f.summary);
+        // Nobody listens: the exit code says it all the same.
+        let _ = writeln!(out, "loopscope: {} ({}): {said}", f.code.title(), f.code);
+    }
+}
+
 /// 0: none of these was found; 1: one was; 3: nobody can tell.
 ///
 /// # Errors
@@ -61,13 +80,9 @@ pub(super) fn judge(summary: &Summary, fail_on: &[FailOn]) -> anyhow::Result<Exi
             .hint("it judges handlers, and nobody was seen to serve anything");
         return Err(failure.into());
     }
-    let hit = |f: &&crate::findings::Found| {
-        fail_on.iter().any(|on| match on {
-            FailOn::Code(code) => f.is(*code),
-            FailOn::AtLeast(severity) => f.severity >= *severity,
-        })
-    };
-    let hits: Vec<_> = outcome.found.iter().filter(hit).collect();
+    let hits: Vec<_> = (outcome.found.iter())
+        .filter(|f| fails(f, fail_on))
+        .collect();
     let sure = hits.iter().any(|f| f.confidence != Confidence::Maybe);
     let lost = summary.recording.lost > 0 || !summary.recording.complete;
     Ok(match (sure, hits.is_empty()) {

@@ -1,6 +1,7 @@
 //! `loopscope record -- CMD…`: launches a program and records it, without a UI. Step: event → ring → **trace**.
 
 use super::error::{Exit, Failure, Outcome};
+use super::findings::{self, FailOn};
 use super::output::{Output, is_stream, stdout_is_tty};
 use super::signals;
 use crate::capture::blind;
@@ -10,6 +11,7 @@ use crate::capture::launch::{self, Streams};
 use crate::capture::live::{self, Live};
 use crate::capture::rendezvous::Refused;
 use crate::capture::session::{self, Plan, Target};
+use crate::findings::Thresholds;
 use crate::record::handshake::Status;
 use crate::report::words::grouped;
 use crate::text::visit::{self, quoted};
@@ -41,6 +43,12 @@ pub struct Args {
     /// End the recording after this time and leave the program running: 1.5s, 10m
     #[arg(long = "for", value_name = "D", value_parser = parse_duration)]
     duration: Option<Duration>,
+    /// Exit with 1 if one of these was found (codes, or `warning`, `error` and worse), with 3 if nobody can tell
+    #[arg(long, value_name = "CODE,…", value_delimiter = ',')]
+    fail_on: Vec<FailOn>,
+    /// What it takes to be a finding, as `loopscope explain thresholds` prints it
+    #[arg(long, value_name = "FILE", requires = "fail_on")]
+    thresholds: Option<PathBuf>,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -88,6 +96,17 @@ pub(super) fn run(args: Args) -> Outcome {
             .hint("redirect stdout, or give a file name to -o")
             .into());
     }
+    if stream.is_some() && !args.fail_on.is_empty() {
+        return Err(
+            Failure::usage("--fail-on needs a recording that it can read")
+                .hint("give a file name to -o")
+                .into(),
+        );
+    }
+    let limits = match &args.thresholds {
+        Some(file) => findings::read(file)?,
+        None => Thresholds::default(),
+    };
     let options = trace::Options {
         force: args.force,
         max_size: args.max_size,
@@ -136,7 +155,14 @@ pub(super) fn run(args: Args) -> Outcome {
     if stream.is_none() && std::io::stderr().is_terminal() && ended.outcome.counts.records > 0 {
         tell(&ended.outcome, &path, "replay");
     }
-    Ok(exit)
+    // A program that failed is what there is to tell first.
+    if exit != Exit::OK || args.fail_on.is_empty() {
+        return Ok(exit);
+    }
+    let summary = super::report::summarise(&path, &limits)?;
+    let verdict = findings::judge(&summary, &args.fail_on)?;
+    findings::tell(&summary, &args.fail_on, &mut std::io::stderr());
+    Ok(verdict)
 }
 
 /// Where stdout shows something else, a recording goes to a file.

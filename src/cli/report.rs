@@ -69,7 +69,7 @@ fn print(summary: &report::Summary, file: &Path, top: usize) -> anyhow::Result<(
     out.finish()
 }
 
-fn summarise(file: &Path, limits: &Thresholds) -> anyhow::Result<report::Summary> {
+pub(super) fn summarise(file: &Path, limits: &Thresholds) -> anyhow::Result<report::Summary> {
     let mut reader = open(file)?;
     let mut progress = Progress::new("reading");
     let summary = report::fold(&mut reader, limits, &mut |done| progress.show(done))?;

@@ -239,9 +239,11 @@ pub struct Cx<'a> {
 }
 
 impl Cx<'_> {
-    /// How sure one can be that something was not done.
-    pub fn absence(&self) -> Confidence {
-        match self.blind {
+    /// How sure one can be that a process has not done something: not at all where its calls are not seen.
+    pub fn absence(&self, process: Id) -> Confidence {
+        let p = self.model.processes().get(process as usize);
+        let seen = p.is_some_and(|p| p.is_shimmed()) || self.tracks.is_heard(process);
+        match self.blind || !seen {
             true => Confidence::Maybe,
             false => Confidence::Inferred,
         }

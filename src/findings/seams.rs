@@ -270,6 +270,7 @@ impl Findings {
             site: e.site,
         };
         tell!(self, model, at, Done, done, &done);
+        self.tracks.hear(process);
         let Some(number) = number else { return };
         for reg in model.registrations(number.desc) {
             let meant = done.reg.is_some_and(|r| r.id == reg.id);

@@ -171,6 +171,8 @@ pub struct Story {
 pub struct Tracks {
     regs: Map<Id, Track>,
     numbers: Map<(Id, i32), Story>,
+    /// Processes of which some I/O was seen.
+    heard: Map<Id, ()>,
 }
 
 impl Tracks {
@@ -182,6 +184,17 @@ impl Tracks {
     /// An open number's story.
     pub fn number(&self, process: Id, fd: i32) -> Option<&Story> {
         self.numbers.get(&(process, fd))
+    }
+
+    /// Some I/O of this process was seen: what is not seen is not done.
+    pub fn is_heard(&self, process: Id) -> bool {
+        self.heard.contains_key(&process)
+    }
+
+    pub(super) fn hear(&mut self, process: Id) {
+        if self.heard.len() < MOST && !self.heard.contains_key(&process) {
+            self.heard.insert(process, ());
+        }
     }
 
     /// All numbers' stories.

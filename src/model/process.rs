@@ -42,6 +42,11 @@ pub struct Process {
 }
 
 impl Process {
+    /// The preload shim pushes for it, so that all its calls through libc are seen.
+    pub fn is_shimmed(&self) -> bool {
+        self.infers
+    }
+
     /// Only its parent's fork was seen: it runs, but tells nothing.
     pub fn is_silent(&self) -> bool {
         self.silent

@@ -324,7 +324,7 @@ impl Rule for EtEofMissed {
             seen.at = at;
             seen.event = event;
             seen.worst = now.saturating_sub(at);
-            seen.confidence = cx.absence();
+            seen.confidence = cx.absence(seen.process);
             seen.detail.a = u64::from(mask);
             cx.note(seen);
         }

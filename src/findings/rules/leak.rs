@@ -61,7 +61,7 @@ impl FdLeak {
             seen.cause = Cause::Errno(how as i32);
             (seen.at, seen.event) = (at, event);
             seen.worst = now.saturating_sub(at);
-            seen.confidence = cx.absence();
+            seen.confidence = cx.absence(seen.process);
             seen.detail.a = how;
             cx.note(seen);
         }

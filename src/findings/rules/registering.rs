@@ -99,7 +99,7 @@ impl Rule for NeverRegistered {
             (seen.at, seen.event) = (since, event);
             seen.worst = cx.now.saturating_sub(since);
             seen.severity = Severity::Error;
-            seen.confidence = cx.absence();
+            seen.confidence = cx.absence(seen.process);
             seen.detail.a = bytes;
             cx.note(seen);
         }

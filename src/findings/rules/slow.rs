@@ -10,7 +10,7 @@ use super::super::seams::POLLED;
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
 use super::times;
-use crate::model::{Id, Map, Model, Run, Turn};
+use crate::model::{Id, LoopKind, Map, Model, Run, Turn};
 use crate::record::event::Space;
 use crate::text::visible;
 
@@ -22,6 +22,9 @@ pub struct BlockingHandler {
 }
 
 type Key = (Code, Option<Id>, Id, Cause);
+
+/// Waits that make a loop of a thread's polls.
+const MANY_WAITS: u64 = 50;
 
 /// Calls of one turn that are remembered.
 const MOST_FRESH: usize = 64;
@@ -68,7 +71,13 @@ impl Rule for BlockingHandler {
         seen.at = call.since;
         seen.event = call.event;
         seen.worst = length;
-        seen.confidence = Confidence::Measured;
+        // A program that asks poll now and then is no loop: what it does in between is its own affair.
+        let l = cx.model.loops().get(call.busy.loop_id as usize);
+        let loops = l.is_some_and(|l| l.kind == LoopKind::Epoll || l.waits >= MANY_WAITS);
+        seen.confidence = match loops {
+            true => Confidence::Measured,
+            false => Confidence::Maybe,
+        };
         seen.severity = match length >= cx.limits.blocking_error {
             true => Severity::Error,
             false => Severity::Warning,

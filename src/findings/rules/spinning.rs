@@ -63,7 +63,7 @@ impl Rule for WritableSpin {
         };
         let mut seen = cx.about(Code::WritableSpin, r.reg);
         seen.thread = Some(r.thread);
-        seen.confidence = cx.absence();
+        seen.confidence = cx.absence(seen.process);
         seen.detail.a = u64::from(r.reg.interest);
         note(cx, seen, r.track.outs, length, begins, r.track.outs_since);
     }
@@ -116,7 +116,7 @@ impl Rule for HangupSpin {
         };
         let mut seen = cx.about(Code::HangupSpin, r.reg);
         seen.thread = Some(r.thread);
-        seen.confidence = cx.absence();
+        seen.confidence = cx.absence(seen.process);
         seen.severity = Severity::Error;
         seen.detail = Detail {
             a: u64::from(r.mask),
@@ -316,6 +316,10 @@ impl Rule for DataNamesOtherFd {
         let Some(other) = self.other.get(&r.reg.id).copied() else {
             return;
         };
+        // An edge that nobody answers may be a waker, and its token anything.
+        if r.reg.is_edge() || r.reg.is_oneshot() {
+            return;
+        }
         if r.track.quiet == 0 || r.mask & (IN | OUT | PRI) == 0 {
             self.other.remove(&r.reg.id);
             return;
@@ -327,7 +331,7 @@ impl Rule for DataNamesOtherFd {
         let mut seen = cx.about(Code::DataNamesOtherFd, r.reg);
         seen.thread = Some(r.thread);
         seen.severity = Severity::Error;
-        seen.confidence = cx.absence();
+        seen.confidence = cx.absence(seen.process);
         seen.detail.a = other.0 as u64;
         note(cx, seen, track.quiet, length, begins, track.quiet_since);
     }

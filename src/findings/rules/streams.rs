@@ -273,7 +273,7 @@ impl Rule for ShortWriteDropped {
             let mut seen = cx.about(Code::ShortWriteDropped, reg);
             (seen.at, seen.event) = (at, event);
             seen.severity = Severity::Error;
-            seen.confidence = cx.absence();
+            seen.confidence = cx.absence(seen.process);
             seen.detail.a = rest;
             cx.note(seen);
         }

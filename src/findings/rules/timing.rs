@@ -62,7 +62,7 @@ impl Rule for PeriodicTimerfdUnread {
         seen.thread = Some(r.thread);
         (seen.at, seen.event) = r.track.quiet_since;
         seen.severity = Severity::Error;
-        seen.confidence = cx.absence();
+        seen.confidence = cx.absence(seen.process);
         seen.worst = r.t.saturating_sub(r.track.quiet_since.0).max(1);
         seen.detail = Detail {
             a: interval,
@@ -107,7 +107,7 @@ impl Rule for PeriodicTimerfdUnread {
             let mut seen = cx.about(Code::PeriodicTimerfdUnread, reg);
             (seen.at, seen.event) = (at, event);
             seen.severity = Severity::Error;
-            seen.confidence = cx.absence();
+            seen.confidence = cx.absence(seen.process);
             seen.worst = now.saturating_sub(at);
             seen.detail = Detail {
                 a: interval,

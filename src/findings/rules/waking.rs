@@ -5,6 +5,7 @@ use super::super::facts::{Changed, Cx, Done, Hook, Report, Rule, Waited, Words};
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
 use crate::model::{Fired, Id, Map, Model, Run, Turn};
+use crate::record::event::Op;
 
 /// Threads or loops watched at once.
 const MOST: usize = 4_096;
@@ -46,7 +47,9 @@ impl Progress {
     }
 
     fn done(&mut self, done: &Done<'_>) {
-        if done.result <= 0 {
+        // Of a call the program made itself only that it worked is known.
+        let worked = done.result > 0 || done.op == Op::TryIo && done.result == 0;
+        if !worked {
             return;
         }
         if let Some(busy) = done.busy {
@@ -183,7 +186,7 @@ impl Rule for BusyLoop {
         seen.worst = lasted;
         seen.confidence = match s.doubt {
             true => Confidence::Maybe,
-            false => cx.absence(),
+            false => cx.absence(seen.process),
         };
         seen.detail = Detail {
             a: rate,
@@ -341,7 +344,7 @@ impl Rule for IdleWakeups {
         }
         (seen.at, seen.event) = since;
         seen.worst = lasted;
-        seen.confidence = cx.absence();
+        seen.confidence = cx.absence(seen.process);
         // Short time-outs are a choice: they are told, not held against it.
         seen.severity = if only_timed {
             Severity::Info
