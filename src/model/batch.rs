@@ -280,7 +280,7 @@ impl Model {
                 .collect();
             for slot in refuted {
                 if let Some(reg) = self.regs.get_mut(slot) {
-                    reg.s.drain = Drain::Unknown;
+                    reg.s.drain = reg.not_ready();
                 }
                 self.set_kernel(slot, Kernel::Armed);
                 self.show(slot, at, Why::NotReported, Fidelity::Inferred, sink);

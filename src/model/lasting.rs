@@ -8,7 +8,7 @@ use super::facts::{Fidelity, Id, Sink, Why};
 use super::loops::Phase;
 use super::registration::Kernel;
 use super::states::At;
-use super::{Drain, Model, Word};
+use super::{Model, Word};
 
 /// How long a wait lasts that has not found anything: a wakeup under way takes less, on a machine that is not overloaded.
 pub const PROOF_NS: u64 = 1_000_000;
@@ -83,7 +83,7 @@ impl Model {
         proven.sort_unstable();
         for (t, slot) in proven {
             if let Some(reg) = self.regs.get_mut(slot) {
-                reg.s.drain = Drain::Unknown;
+                reg.s.drain = reg.not_ready();
             }
             self.set_kernel(slot, Kernel::Armed);
             let at = At { t, number, site: 0 };

@@ -256,6 +256,14 @@ impl Registration {
         self.s.blocked_out
     }
 
+    /// What is left in it once it has proven not to be ready: an edge says nothing of what lies there already.
+    pub(super) fn not_ready(&self) -> Drain {
+        match self.s.drain {
+            Drain::Left if self.is_edge() => Drain::Left,
+            _ => Drain::Unknown,
+        }
+    }
+
     /// The first word that applies, in the order of [`Word`].
     pub(super) fn word_now(&self) -> Word {
         let s = &self.s;

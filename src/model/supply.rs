@@ -277,9 +277,11 @@ impl Model {
         let Some(reg) = self.regs.get_mut(slot) else {
             return;
         };
+        // What began to be sent before the last report may be what was reported; that makes no second edge, however
+        // long the handler has been through when the sender is heard of again.
         let served = reg.s.fetched + reg.s.running > 0;
-        let edge_before = served && reg.s.reported.is_none_or(|t| stamp.t0 < t);
-        if reg.s.kernel != Kernel::Armed || reg.interest & IN == 0 || edge_before {
+        let told = (served || reg.is_edge()) && reg.s.reported.map_or(served, |t| stamp.t0 < t);
+        if reg.s.kernel != Kernel::Armed || reg.interest & IN == 0 || told {
             return;
         }
         let runs = self
