@@ -103,6 +103,58 @@ fn a_short_script_gets_the_figures_of_marked_handlers() {
 }
 
 #[test]
+fn the_short_script_is_short() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/figures.py");
+    let script = std::fs::read_to_string(script).unwrap();
+    assert!(script.lines().count() <= 50);
+    assert!(script.lines().all(|line| line.chars().count() <= 120));
+}
+
+/// A part of an export has the very lines that the whole has: what they refer to may lie before it.
+#[test]
+fn a_run_names_the_event_it_serves_in_a_part_too() {
+    let path = format!(
+        "{}/recordings/greedy-fd-fixed.lscope",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let lines = |from: &str| -> Vec<serde_json::Value> {
+        let export = run(&["export", &path, "--to", "ndjson", "--from", from]);
+        let lines = export.exits(0).stdout;
+        let parsed = lines.lines().map(serde_json::from_str);
+        parsed.map(Result::unwrap).collect()
+    };
+    let whole = lines("0s");
+    let runs = whole.iter().filter(|e| e["kind"] == "run-begin");
+    let mut served = 0;
+    for run in runs.clone() {
+        let ready = &whole[run["ready"].as_u64().unwrap() as usize];
+        assert_eq!(
+            (&ready["kind"], &ready["event"]),
+            (&"ready".into(), &run["ready"])
+        );
+        for key in [
+            "thread",
+            "loop",
+            "turn",
+            "fd",
+            "generation",
+            "data",
+            "index",
+        ] {
+            assert_eq!(ready[key], run[key], "{key} of {run}");
+        }
+        served += 1;
+    }
+    assert!(served > 100);
+    // One that starts between a batch and the last run of it.
+    let last = runs.clone().find(|run| run["index"].as_u64() > Some(0));
+    let at = last.unwrap()["at_ns"].as_u64().unwrap();
+    let part = lines(&format!("{at}ns"));
+    assert_eq!(part[..], whole[whole.len() - part.len()..]);
+    assert!(part.len() < whole.len());
+}
+
+#[test]
 fn what_came_late_is_recomputed_exactly() {
     let place = Place::new();
     common::recording::write(&place.path("marked.lscope"), 6, 300);

@@ -98,9 +98,8 @@ for e in handlers(map(json.loads, open(sys.argv[1]))):
             for known in proofs[file].values(): known["empty"] = max(known.get("empty", -1), t - e["duration_ns"])
             for sent in (s for s in accounts.values() if s["doubt"] and s["file"] == file):
                 sent.update({"sent": read[file], "sends": [], "begun": {}, "doubt": False})
-    elif kind in ("supply-begin", "supplied") and e["pair"]:
-        pair = "{0} {2}>{1}".format(*e["pair"].replace(">", " ").split(" "))
-        sent = account(pair)
+    elif kind in ("supply-begin", "supplied") and e["to"]:
+        sent = account(e["to"])
         sent["begun"].pop(thread, 0)
         if kind == "supply-begin" and not late: sent["begun"][thread] = t
         if not e.get("bytes"): continue
@@ -109,7 +108,7 @@ for e in handlers(map(json.loads, open(sys.argv[1]))):
         sends = [s for s in sent["sends"] if s[0] > read[sent["file"]]] + [(sent["sent"], e["from_ns"], e["to_ns"])]
         sent["sends"] = [] if sent["doubt"] else sends
         if sent["doubt"] or sent["file"] is None: continue
-        for item in (i for b in batch.values() for i in b if i["addresses"] == pair and i["bounded"] and latest[i["key"]] is i):
+        for item in (i for b in batch.values() for i in b if i["addresses"] == e["to"] and i["bounded"] and latest[i["key"]] is i):
             if item["state"] in ("told", "running") and e["from_ns"] <= item["told"] and e["to_ns"] >= item["span"][0]: measured(item, e["from_ns"], e["to_ns"])
     for one in e.get("closes", ()):
         for pair in [pair for pair, sent in accounts.items() if one["last"] and sent["file"] == one["file"]]: del accounts[pair]

@@ -4,7 +4,7 @@
 //! Everything here comes from the event itself and from the name tables; nothing is computed.
 
 use crate::json::Json;
-use crate::model::Model;
+use crate::model::{Model, reversed};
 use crate::record::event::{
     Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, Op, Space, UNREAD, Wait, flags,
 };
@@ -19,6 +19,8 @@ pub(super) struct Names<'a> {
     pub process: u32,
     /// Address pairs of load generators by process and id: the model keeps what it makes of them, not their text.
     pub pairs: &'a HashMap<(u32, u32), String>,
+    /// When the send began that the event ends.
+    pub sent: Option<u64>,
 }
 
 impl Names<'_> {
@@ -26,6 +28,13 @@ impl Names<'_> {
     fn of(&self, space: Space, id: i32) -> Option<&str> {
         let text = self.model.name(self.process, space, id as u32);
         (!text.is_empty()).then_some(text)
+    }
+
+    /// The pair of a load generator's socket, and the same as the side that receives sees it.
+    fn pair(&self, j: &mut Json, id: i32) {
+        let pair = self.pairs.get(&(self.process, id as u32));
+        j.field("pair", pair)
+            .field("to", pair.and_then(|p| reversed(p)).as_deref());
     }
 }
 
@@ -167,14 +176,15 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
                 .field("fd", Some(e.fd).filter(|fd| *fd >= 0));
         }
         Kind::SupplyBegin => {
-            j.field("pair", names.pairs.get(&(names.process, e.x as u32)));
+            names.pair(j, e.x);
         }
         Kind::Supplied => {
-            j.field("pair", names.pairs.get(&(names.process, e.x as u32)))
-                .field("bytes", e.arg);
+            names.pair(j, e.x);
+            j.field("bytes", e.arg);
             // One that came late has the instant at which it could be written.
             let told = e.flags & flags::LATE == 0;
-            j.field("from_ns", told.then(|| e.t.saturating_sub(e.y)))
+            let from = names.sent.unwrap_or(e.t.saturating_sub(e.y));
+            j.field("from_ns", told.then_some(from))
                 .field("to_ns", told.then_some(e.t));
         }
         Kind::Fork => {

@@ -3,4 +3,5 @@
 mod columns;
 pub mod ndjson;
 pub mod picture;
+mod places;
 pub mod svg;

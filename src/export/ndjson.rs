@@ -2,12 +2,12 @@
 //! of the report again outside (docs/EXPORT.md has the table and such a script). Step: trace, model → **outside**.
 
 use super::columns::{Names, columns};
+use super::places::Places;
 use crate::json::Json;
-use crate::model::{File, Id, Loop, Model, Phase, Registration, ThreadState};
-use crate::record::event::{Event, Kind, Space, flags};
+use crate::model::{File, Id, Loop, LoopKind, Model, Phase, Registration, ThreadState, drained};
+use crate::record::event::{Event, FdKind, Kind, Space, flags};
 use crate::text::names::{descriptor, mask};
 use crate::trace::{Error, Events, Reader};
-use std::collections::HashMap;
 use std::ops::Range;
 
 /// Hands one line after the other, line feed included, to `emit` until it fails; `progress` hears how much is done.
@@ -38,18 +38,20 @@ pub fn lines<E: From<Error>>(
         for (number, event, text) in events.iter().filter(|(number, ..)| *number >= next) {
             let before = file(&model, event);
             let open = may_close(&model, event);
+            let sent = (event.kind == Kind::Supplied).then(|| model.sending_since(event));
             places.marking = model
                 .marking(event.thread)
                 .filter(|_| event.kind == Kind::RunEnd);
             model.apply(number, event, text, &mut ());
-            places.see(&model, event, text);
+            places.see(&model, number, event, text);
             if window.contains(&event.t) {
                 json.clear();
-                let files = Files {
+                let was = Before {
                     named: file(&model, event).or(before),
                     closed: closed(&model, open),
+                    sent: sent.flatten(),
                 };
-                one(&mut json, number, event, text, &model, &places, &files);
+                one(&mut json, number, event, text, &model, &places, &was);
                 line.clear();
                 line.push_str(json.as_str());
                 line.push('\n');
@@ -122,12 +124,14 @@ fn closed(model: &Model, mut open: Vec<(Id, i32, File)>) -> Vec<(i32, File)> {
     open.into_iter().map(|(_, fd, file)| (fd, file)).collect()
 }
 
-/// The open file descriptions of an event.
-struct Files {
+/// What an event refers to that the model may have forgotten by it.
+struct Before {
     /// What the descriptor it names stands for.
     named: Option<File>,
     /// The numbers it closes, and what they stood for.
     closed: Vec<(i32, File)>,
+    /// When the send began that it ends.
+    sent: Option<u64>,
 }
 
 fn one(
@@ -137,7 +141,7 @@ fn one(
     text: &[u8],
     model: &Model,
     places: &Places,
-    files: &Files,
+    was: &Before,
 ) {
     let thread = places
         .threads
@@ -161,6 +165,7 @@ fn one(
             model,
             process: process.unwrap_or(Id::MAX),
             pairs: &places.pairs,
+            sent: was.sent,
         };
         columns(j, e, text, &names);
         if let Some((l, seat)) = places.of(model, e) {
@@ -175,17 +180,24 @@ fn one(
                     j.field("addresses", &*reg.addr);
                 }
             }
+            match e.kind {
+                Kind::WaitExit => j.field("room", had_room(e, l, seat)),
+                Kind::RunBegin => j.field("ready", places.served(model, e)),
+                _ => j,
+            };
         }
-        if let Some(file) = files.named {
+        if let Some(file) = was.named {
             j.field("generation", file.generation)
                 .field("file", file.number);
-            if e.kind == Kind::Io {
-                j.field("what", file.kind.name());
-            }
         }
-        if !files.closed.is_empty() {
+        if e.kind == Kind::Io {
+            let what = was.named.as_ref().map(|file| file.kind);
+            j.field("what", what.map(FdKind::name))
+                .field("drained", drained(what.unwrap_or(FdKind::Unknown), e));
+        }
+        if !was.closed.is_empty() {
             j.array("closes", |j| {
-                for (fd, file) in &files.closed {
+                for (fd, file) in &was.closed {
                     j.braces(|j| {
                         j.field("fd", *fd).field("file", file.number);
                         j.field("loop", file.loop_id)
@@ -214,6 +226,13 @@ fn one(
     });
 }
 
+/// The wait that returns here would have told of more: nothing else was ready. How large the array of a poll is says nothing.
+fn had_room(exit: &Event, l: &Loop, seat: &ThreadState) -> Option<bool> {
+    let known = l.kind == LoopKind::Epoll && seat.maxevents > 0 && exit.flags & flags::LATE == 0;
+    let told = u32::try_from(exit.x).ok().filter(|_| known);
+    told.map(|told| told < seat.maxevents)
+}
+
 /// The registration an event of a loop is about.
 fn served<'m>(model: &'m Model, e: &Event, seat: &ThreadState) -> Option<&'m Registration> {
     let id = match (e.kind, seat.phase) {
@@ -226,136 +245,4 @@ fn served<'m>(model: &'m Model, e: &Event, seat: &ThreadState) -> Option<&'m Reg
         _ => return None,
     };
     model.reg(id)
-}
-
-/// Which thread an event's number means, and on which loop a thread stands by an epoll descriptor's number.
-#[derive(Default)]
-struct Places {
-    threads: HashMap<u32, Id>,
-    known: usize,
-    seats: HashMap<(u32, i32), (usize, usize)>,
-    /// Where a thread waited last: a mark need not name its loop.
-    last: HashMap<u32, (usize, usize)>,
-    /// Where the thread marks the run that this event begins or ends.
-    marking: Option<(usize, usize)>,
-    pairs: HashMap<(Id, u32), String>,
-}
-
-impl Places {
-    /// What [`see`](Self::see) would know at event `next`, where `model` stands.
-    fn before(next: u64, model: &Model, reader: &mut Reader) -> Result<Self, Error> {
-        let mut places = Self::default();
-        let threads = model.threads();
-        places.threads = threads.iter().map(|t| (t.number, t.id)).collect();
-        places.known = threads.len();
-        // The last waits by each descriptor, in their order.
-        let mut entered: HashMap<(u32, i32), (u64, u64)> = HashMap::new();
-        let mut cursor = reader.events_from(0);
-        while let Some((number, e, text)) = cursor.next()?.filter(|(number, ..)| *number < next) {
-            match e.kind {
-                Kind::Name => places.pair(model, e, text),
-                Kind::WaitEnter => {
-                    entered.insert((e.thread, e.fd), (number, e.t));
-                }
-                _ => {}
-            }
-        }
-        let mut entered: Vec<_> = entered.into_iter().collect();
-        entered.sort_unstable_by_key(|(_, (number, _))| *number);
-        for (key, (_, t)) in entered {
-            let thread = places.threads.get(&key.0);
-            let here = |seat: &ThreadState| Some(&seat.thread) == thread && seat.entered == t;
-            let find = |l: &Loop| l.threads.iter().position(here);
-            let mut all = model.loops().iter().enumerate();
-            if let Some(place) = all.find_map(|(at, l)| Some((at, find(l)?))) {
-                places.seats.insert(key, place);
-                places.last.insert(key.0, place);
-            }
-        }
-        Ok(places)
-    }
-
-    /// Keeps the name of a pair.
-    fn pair(&mut self, model: &Model, e: &Event, text: &[u8]) {
-        if e.kind == Kind::Name && e.aux == Space::Pair.code() {
-            let thread = self
-                .threads
-                .get(&e.thread)
-                .and_then(|id| model.threads().get(*id as usize));
-            let process = thread.map_or(Id::MAX, |t| t.process);
-            self.pairs.insert(
-                (process, e.x as u32),
-                String::from_utf8_lossy(text).into_owned(),
-            );
-        }
-    }
-
-    fn see(&mut self, model: &Model, e: &Event, text: &[u8]) {
-        while let Some(thread) = model.threads().get(self.known) {
-            self.threads.insert(thread.number, thread.id);
-            self.known += 1;
-        }
-        self.pair(model, e, text);
-        if e.kind == Kind::RunBegin {
-            self.marking = model.marking(e.thread);
-        }
-        if e.kind != Kind::WaitEnter {
-            return;
-        }
-        let Some(thread) = self.threads.get(&e.thread).copied() else {
-            return;
-        };
-        let here = |seat: &ThreadState| {
-            seat.thread == thread
-                && seat.entered == e.t
-                && matches!(seat.phase, Phase::Waiting { .. })
-        };
-        let place = self.seats.get(&(e.thread, e.fd)).copied();
-        let still = place
-            .and_then(|(l, s)| model.loops().get(l)?.threads.get(s))
-            .is_some_and(here);
-        if !still {
-            let find = |l: &Loop| l.threads.iter().position(here);
-            match model
-                .loops()
-                .iter()
-                .enumerate()
-                .find_map(|(at, l)| Some((at, find(l)?)))
-            {
-                Some(place) => self.seats.insert((e.thread, e.fd), place),
-                None => self.seats.remove(&(e.thread, e.fd)),
-            };
-        }
-        if let Some(place) = self.seats.get(&(e.thread, e.fd)) {
-            self.last.insert(e.thread, *place);
-        }
-    }
-
-    /// The loop and the thread's place on it, for the kinds that belong to one.
-    fn of<'m>(&self, model: &'m Model, e: &Event) -> Option<(&'m Loop, &'m ThreadState)> {
-        let kinds = [
-            Kind::WaitEnter,
-            Kind::WaitExit,
-            Kind::Ready,
-            Kind::RunBegin,
-            Kind::RunEnd,
-        ];
-        if !kinds.contains(&e.kind) {
-            return None;
-        }
-        let marks = matches!(e.kind, Kind::RunBegin | Kind::RunEnd) && e.fd < 0;
-        let (l, seat) = match marks {
-            true => (self.marking).or_else(|| self.last.get(&e.thread).copied())?,
-            // In a cut the thread may be in the midst of a turn whose wait nobody has seen.
-            false => match self.seats.get(&(e.thread, e.fd)) {
-                Some(place) => *place,
-                None => {
-                    let id = model.loop_of(model.process_of_thread(e.thread), e.fd)?;
-                    self.marking.filter(|(l, _)| *l == id as usize)?
-                }
-            },
-        };
-        let l = model.loops().get(l)?;
-        Some((l, l.threads.get(seat)?))
-    }
 }

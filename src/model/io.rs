@@ -180,6 +180,13 @@ impl Model {
     }
 }
 
+/// The call has shown that nothing was left to read or to accept.
+pub fn drained(kind: FdKind, e: &Event) -> bool {
+    let op = Op::from_code(e.aux);
+    let reads = matches!(op, Some(Op::Read | Op::Recv | Op::Accept));
+    reads && said(kind, op, e.x, e.arg) == Read::Empty
+}
+
 /// What one read-like call says, by kind of descriptor.
 fn said(kind: FdKind, op: Option<Op>, result: i32, asked: u64) -> Read {
     match result {

@@ -362,6 +362,12 @@ impl ThreadState {
         self.run.as_deref().map(|open| &open.facts)
     }
 
+    /// Which event of the batch the run under way serves.
+    pub fn serves(&self) -> Option<usize> {
+        let at = self.run.as_deref()?.item as usize;
+        (at < self.batch.len()).then_some(at)
+    }
+
     pub(super) fn new(thread: Id) -> Self {
         Self {
             thread,

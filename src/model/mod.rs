@@ -73,6 +73,7 @@ pub use facts::{
 pub use files::File;
 #[doc(hidden)]
 pub use histogram::Histogram;
+pub use io::drained;
 pub use loops::{Caused, CtlCounts, Item, ItemState, Loop, LoopKind, Phase, ThreadState};
 pub use marks::Span;
 pub use numbers::{Busy, Number};
@@ -82,6 +83,7 @@ pub use registration::{Drain, Kernel, Registration};
 pub use roles::{Role, RoleKind};
 pub use same::SameSocket;
 pub use side::Call;
+pub use supply::reversed;
 pub use tasks::{Task, Tasks};
 pub use timerfds::{Expiry, Timerfd};
 pub use timers::{Timer, Timers};

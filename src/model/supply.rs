@@ -180,6 +180,15 @@ impl Model {
         self.account_of.get(key).copied()
     }
 
+    /// When the send under way began that an event will end.
+    pub fn sending_since(&self, e: &Event) -> Option<u64> {
+        let process = self.process_of_thread(e.thread);
+        let account = self.accounts.get(self.account_named(process, e)?)?;
+        let thread = self.thread_seen(e.thread)?;
+        let mut sending = account.sending.iter();
+        sending.find_map(|(by, since)| (*by == thread).then_some(*since))
+    }
+
     /// What is sent arrives from now on. A late one says so too late.
     pub(super) fn supply_begin(&mut self, thread: Id, process: Id, e: &Event, at: At) {
         let Some(id) = self.account_named(process, e) else {
@@ -207,14 +216,15 @@ impl Model {
             self.unmatched += 1;
             return;
         };
-        account.sent(thread);
+        // Two conversions of one reading of the clock may differ by a nanosecond: what was told first stands.
+        let begun = account.sent(thread);
         if e.arg == 0 {
             return;
         }
         account.supplied = account.supplied.saturating_add(e.arg);
         let stamp = Stamp {
             end: account.supplied,
-            t0: at.t.saturating_sub(e.y),
+            t0: begun.unwrap_or(at.t.saturating_sub(e.y)),
             t1: at.t,
         };
         let desc = account.desc;
@@ -420,9 +430,10 @@ impl Model {
 }
 
 impl Account {
-    /// The thread's send is over.
-    fn sent(&mut self, thread: Id) {
-        self.sending.retain(|(sender, _)| *sender != thread);
+    /// The thread's send is over; when it began, if it said so.
+    fn sent(&mut self, thread: Id) -> Option<u64> {
+        let at = self.sending.iter().position(|(by, _)| *by == thread)?;
+        Some(self.sending.remove(at).1)
     }
 
     fn push(&mut self, stamp: Stamp) {
@@ -446,7 +457,7 @@ fn set_measured(item: &mut Item, stamp: Stamp, wakeup: u64) {
 }
 
 /// `tcp a>b` as the other side sees it: `tcp b>a`.
-fn reversed(pair: &str) -> Option<String> {
+pub fn reversed(pair: &str) -> Option<String> {
     let (proto, ends) = pair.split_once(' ')?;
     let (local, peer) = ends.split_once('>')?;
     Some(format!("{proto} {peer}>{local}"))
