@@ -10,6 +10,7 @@ pub mod output;
 mod at;
 mod completions;
 mod demo;
+mod diff;
 mod doctor;
 mod draft;
 mod explain;
@@ -55,7 +56,8 @@ Without a command: a list of the demos and of recent recordings to choose from.
   loopscope run -- redis-server           watch a program; its terminal is screen 8
   loopscope record -o a.lscope -- CMD...  the same without a screen
   loopscope report a.lscope               who waited, behind whom and why
-  loopscope replay a.lscope               stand at any instant of it";
+  loopscope replay a.lscope               stand at any instant of it
+  loopscope diff a.lscope b.lscope        what got better, what worse";
 
 const EXIT_CODES: &str = "Exit codes: 0, or that of the launched program (128+N if signal N ended it); \
 1 a check found what it was to fail on, 3 nobody can tell; 125 loopscope failed, 126 program not executable, 127 program not found, 2 wrong usage.";
@@ -67,6 +69,7 @@ enum Command {
     Record(record::Args),
     Replay(replay::Args),
     Report(report::Args),
+    Diff(diff::Args),
     Explain(explain::Args),
     Info(info::Args),
     Export(export::Args),
@@ -100,6 +103,7 @@ impl Command {
             Command::Replay(args) => replay::run(args),
             Command::Snapshot(args) => snapshot::run(args),
             Command::Report(args) => report::run(args),
+            Command::Diff(args) => diff::run(args),
             Command::Explain(args) => explain::run(args),
             Command::Info(args) => info::run(args),
             Command::Export(args) => export::run(args),

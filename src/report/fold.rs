@@ -5,7 +5,7 @@ use super::places::{self, Longest};
 use super::summary::{
     Behind, Bounds, Fd, Loop, Process, Recording, Setup, Summary, Tasks, Timers, Times, Worst,
 };
-use crate::findings::{Findings, Thresholds};
+use crate::findings::{self, Findings, Thresholds};
 use crate::model::{
     self, Fidelity, Id, Model, Part, Registration, Run, SameSocket, Segment, Sink, Word,
 };
@@ -30,6 +30,19 @@ pub fn fold(
     limits: &Thresholds,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Summary, Error> {
+    fold_with(reader, limits, progress, &mut ())
+}
+
+/// The same, while somebody else listens to the same pass.
+///
+/// # Errors
+/// As [`fold`].
+pub fn fold_with<L: Listener>(
+    reader: &mut Reader,
+    limits: &Thresholds,
+    progress: &mut dyn FnMut(f64),
+    also: &mut L,
+) -> Result<Summary, Error> {
     let mut model = Model::default();
     let mut findings = Findings::new(limits.clone());
     let mut ear = Ear::default();
@@ -40,7 +53,8 @@ pub fn fold(
     for page in 0..pages {
         reader.read_page(page, &mut events)?;
         for (number, event, text) in events.iter() {
-            findings.apply(&mut model, number, event, text, &mut ear);
+            let mut both = Both(&mut ear, also);
+            findings.apply(&mut model, number, event, text, &mut both);
             if let Some(run) = ear.found.take() {
                 found = Some((run, number));
             }
@@ -49,6 +63,7 @@ pub fn fold(
             }
         }
         ear.forget(&model);
+        also.page(&model);
         progress((page + 1) as f64 / pages as f64);
     }
     if let Some((run, _)) = found {
@@ -56,11 +71,40 @@ pub fn fold(
     }
     model.settle();
     let found = findings.finish(&mut model);
+    also.end(&model, &found);
     reader.verify_rest()?;
     let places = places::told(reader, &model, &ear.places)?;
     let mut summary = summarise(reader, &model, &ear, worst, &places);
     summary.findings = Some(found);
     Ok(summary)
+}
+
+/// Listens to a fold, and may ask the model for names: it forgets descriptors that have ended, but not within a page.
+pub trait Listener: Sink {
+    /// A page of events has been folded.
+    fn page(&mut self, _model: &Model) {}
+    /// All have; this was found.
+    fn end(&mut self, _model: &Model, _found: &findings::Outcome) {}
+}
+
+impl Listener for () {}
+
+/// Two that listen to one fold.
+struct Both<'a, A, B>(&'a mut A, &'a mut B);
+
+impl<A: Sink, B: Sink> Sink for Both<'_, A, B> {
+    fn run(&mut self, run: &Run) {
+        self.0.run(run);
+        self.1.run(run);
+    }
+    fn turn(&mut self, turn: &model::Turn) {
+        self.0.turn(turn);
+        self.1.turn(turn);
+    }
+    fn segment(&mut self, segment: &Segment) {
+        self.0.segment(segment);
+        self.1.segment(segment);
+    }
 }
 
 /// Listens to every run, for the longest wait and what ran before it.
