@@ -147,6 +147,9 @@ pub mod report;
 pub mod symbols;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
+pub mod teach;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod text;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
