@@ -53,6 +53,8 @@ mod reconcile;
 #[cfg(feature = "cli")]
 pub mod rendezvous;
 #[cfg(feature = "cli")]
+pub mod running;
+#[cfg(feature = "cli")]
 pub mod session;
 #[cfg(feature = "cli")]
 mod sight;
@@ -62,3 +64,5 @@ mod sockdiag;
 mod stale;
 #[cfg(feature = "cli")]
 mod stragglers;
+#[cfg(feature = "cli")]
+pub mod trigger;

@@ -37,7 +37,7 @@ fn sweep_older(base: &Path, age: Duration) {
 }
 
 /// The process that made a directory of this name: `loopscope-PID-NONCE`, nothing else.
-fn maker(name: &str) -> Option<i32> {
+pub(super) fn maker(name: &str) -> Option<i32> {
     let (pid, nonce) = name.strip_prefix("loopscope-")?.split_once('-')?;
     let is_nonce = nonce.len() == 16
         && nonce

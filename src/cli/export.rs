@@ -104,7 +104,12 @@ fn lscope(reader: &mut Reader, args: &Args, from: u64, until: u64) -> anyhow::Re
 }
 
 /// Cuts into a draft; an error when not all of it fits there.
-fn cut_into(reader: &mut Reader, to: &Draft, from: u64, until: u64) -> anyhow::Result<Summary> {
+pub(super) fn cut_into(
+    reader: &mut Reader,
+    to: &Draft,
+    from: u64,
+    until: u64,
+) -> anyhow::Result<Summary> {
     let failed =
         |e: io::Error| Failure::new(format!("cannot write {}", to.path().display())).because(e);
     let file = to.file().try_clone().map_err(failed)?;

@@ -16,6 +16,7 @@ mod draft;
 mod explain;
 mod export;
 mod findings;
+mod flight;
 mod index;
 mod info;
 mod look;
@@ -26,6 +27,7 @@ mod record;
 mod replay;
 mod report;
 mod run;
+mod save;
 mod seen;
 mod signals;
 mod snapshot;
@@ -67,6 +69,7 @@ enum Command {
     Demo(demo::Args),
     Run(run::Args),
     Record(record::Args),
+    Save(save::Args),
     Replay(replay::Args),
     Report(report::Args),
     Diff(diff::Args),
@@ -100,6 +103,7 @@ impl Command {
             Command::KeepPty => keep_pty(),
             Command::Run(args) => run::run(args),
             Command::Record(args) => record::run(args),
+            Command::Save(args) => save::run(args),
             Command::Replay(args) => replay::run(args),
             Command::Snapshot(args) => snapshot::run(args),
             Command::Report(args) => report::run(args),

@@ -2,6 +2,7 @@
 
 use super::error::{Exit, Failure, Outcome};
 use super::findings::{self, FailOn};
+use super::flight::Flight;
 use super::output::{Output, is_stream, stdout_is_tty};
 use super::signals;
 use crate::capture::blind;
@@ -43,6 +44,8 @@ pub struct Args {
     /// End the recording after this time and leave the program running: 1.5s, 10m
     #[arg(long = "for", value_name = "D", value_parser = parse_duration)]
     duration: Option<Duration>,
+    #[command(flatten)]
+    flight: Flight,
     /// Exit with 1 if one of these was found (codes, or `warning`, `error` and worse), with 3 if nobody can tell
     #[arg(long, value_name = "CODE,…", value_delimiter = ',')]
     fail_on: Vec<FailOn>,
@@ -61,7 +64,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a time is a number and a unit, like 1.5s, 300ms, 2min".to_owned())
 }
 
-fn parse_size(text: &str) -> Result<u64, String> {
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     let wrong = || "a size is a number and a unit, like 512KiB, 64MiB, 1GB".to_owned();
     let at = text
         .find(|c: char| !c.is_ascii_digit())
@@ -96,12 +99,25 @@ pub(super) fn run(args: Args) -> Outcome {
             .hint("redirect stdout, or give a file name to -o")
             .into());
     }
-    if stream.is_some() && !args.fail_on.is_empty() {
-        return Err(
-            Failure::usage("--fail-on needs a recording that it can read")
-                .hint("give a file name to -o")
-                .into(),
-        );
+    let needs = [
+        (
+            !args.fail_on.is_empty(),
+            "--fail-on needs a recording that it can read",
+        ),
+        (
+            args.flight.trigger.is_some(),
+            "--trigger needs a name for what it saves",
+        ),
+    ];
+    if let Some((_, why)) = needs.iter().find(|(asked, _)| *asked && stream.is_some()) {
+        return Err(Failure::usage(*why).hint("give a file name to -o").into());
+    }
+    if args.flight.only_saves() && !args.fail_on.is_empty() {
+        return Err(Failure::usage(
+            "--fail-on needs the recording, of which --ring with --trigger keeps parts only",
+        )
+        .hint("check the parts: loopscope report FILE-1.lscope --fail-on CODE")
+        .into());
     }
     let limits = match &args.thresholds {
         Some(file) => findings::read(file)?,
@@ -109,16 +125,16 @@ pub(super) fn run(args: Args) -> Outcome {
     };
     let options = trace::Options {
         force: args.force,
-        max_size: args.max_size,
+        max_size: args.flight.ring.or(args.max_size),
     };
     let path = args.output.clone();
     let path = path.unwrap_or_else(|| PathBuf::from(default_name(&program_name(&args.command))));
-    let target = match stream {
-        Some(_) => Target::Unnamed {
+    let target = match stream.is_some() || args.flight.only_saves() {
+        true => Target::Unnamed {
             directory: std::env::temp_dir(),
             options,
         },
-        None => Target::File {
+        false => Target::File {
             path: path.clone(),
             options,
         },
@@ -134,11 +150,16 @@ pub(super) fn run(args: Args) -> Outcome {
     };
     let live = start(plan, &args.command, streams, false)?;
     let handle = signals::handle(live.control().clone(), live.teller())?;
+    let watcher = args.flight.watch(live.control(), &path, args.force)?;
     if let Some(time) = args.duration {
         live::finish_after(time, live.control().clone(), live.teller())?;
     }
     let ended = live.join().map_err(explain)?;
     handle.close();
+    let kept = match watcher {
+        Some(watcher) => watcher.join(&args.flight, &ended, &path, args.force)?,
+        None => stream.is_none(),
+    };
     if stream.is_some() {
         let mut file = &ended.file;
         file.rewind()
@@ -147,12 +168,12 @@ pub(super) fn run(args: Args) -> Outcome {
         out.copy(&mut file)?;
         out.finish()?;
     }
-    let named = stream.is_none().then_some(path.as_path());
+    let named = kept.then_some(path.as_path());
     let exit = exit_of(&ended, &program_name(&args.command), named)?;
-    if stream.is_none() {
+    if kept {
         super::index::index(&path);
     }
-    if stream.is_none() && std::io::stderr().is_terminal() && ended.outcome.counts.records > 0 {
+    if kept && std::io::stderr().is_terminal() && ended.outcome.counts.records > 0 {
         tell(&ended.outcome, &path, "replay");
     }
     // A program that failed is what there is to tell first.

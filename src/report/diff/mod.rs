@@ -2,7 +2,7 @@
 //! trace → model → **view**.
 //!
 //! Each recording is cut into 16 slices of equal time; a figure's value in each slice shows how much it varies by itself.
-//! It has changed where a rank test ([`rank`]) says that the slices of both are hardly of one kind (p < 0.005) *and* their
+//! It has changed where the rank test of Mann and Whitney says that the slices of both are hardly of one kind (p < 0.005) *and* their
 //! medians differ by at least a quarter and by a microsecond: of two recordings of the same program the second is never
 //! quite the same. Where fewer than seven slices of one have enough runs (three for a median, twenty for 99 of 100),
 //! nobody can tell.
