@@ -74,6 +74,8 @@ pub(super) struct Waits {
     pub joined: bool,
     pub ctl: bool,
     pub registrations: bool,
+    /// When it last said hello.
+    pub hello: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -244,6 +246,7 @@ impl Known {
             joined: process.joined,
             ctl: process.ctl,
             registrations: !process.regs.is_empty(),
+            hello: process.hello,
             ..Waits::default()
         };
         for thread in self.threads.iter().filter(|t| t.process == *number) {

@@ -10,6 +10,7 @@ use std::path::Path;
 use super::blind::{self, Blind};
 use super::known::Known;
 use super::procfs;
+use super::stragglers;
 use crate::text::visible;
 
 /// Processes looked at, and threads of each.
@@ -17,6 +18,9 @@ const MOST: usize = 256;
 const MOST_THREADS: usize = 64;
 /// A process that has waited so recently is seen.
 const LATELY_NS: u64 = 500_000_000;
+
+/// So long may a program that was started with the shim take to load it.
+const PATIENCE_NS: u64 = 5_000_000_000;
 
 /// What a thread sleeps in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +48,8 @@ pub(super) struct Sight {
     pub asleep: Vec<Sleep>,
     /// It has an epoll descriptor or an io_uring.
     pub polls: bool,
+    /// It has been started with the shim and has not come to load it, for all one can see.
+    pub joining: bool,
 }
 
 /// Looks at processes; remembers what does not change.
@@ -89,6 +95,13 @@ impl Surveyor {
                 link == b"anon_inode:[eventpoll]" || link == b"anon_inode:[io_uring]"
             })
         });
+        let asleep: Vec<Sleep> = (threads.iter())
+            .filter_map(|tid| sleep(procfs::system_call(pid, *tid)?))
+            .collect();
+        let joining = rings == Some(false)
+            && blind.is_none()
+            && asleep.is_empty()
+            && stragglers::will_load(pid, &stragglers::sign(std::process::id()));
         Some(Sight {
             pid,
             start: stat.start,
@@ -96,10 +109,9 @@ impl Surveyor {
             rings,
             blind,
             strict: procfs::seccomp(pid) == Some(1),
-            asleep: (threads.iter())
-                .filter_map(|tid| sleep(procfs::system_call(pid, *tid)?))
-                .collect(),
+            asleep,
             polls,
+            joining,
         })
     }
 }
@@ -145,15 +157,20 @@ pub struct Unseen {
     pub advice: String,
 }
 
+/// Of which process, by pid, start and name, and what.
+type Suspicion = (u32, u64, String, Why);
+
 /// Tells each thing once, when two looks in a row have shown it: a program that has just been started, and a thread
-/// whose wait is about to be drained, look the same for a moment.
+/// whose wait is about to be drained, look the same for a moment. A process that has said hello in between was another
+/// program at the first look. A busy machine may keep one waiting that has been started with the shim: it gets more time.
 #[derive(Default)]
 pub(super) struct Judge {
     /// The launched process, whose file has been judged already before its start.
     pub launched: Option<u32>,
     announced: bool,
-    before: HashSet<(u32, u64, String, Why)>,
-    told: HashSet<(u32, u64, String, Why)>,
+    /// What the last look has shown, since when, and when the process had last said hello.
+    before: HashMap<Suspicion, (u64, Option<u64>)>,
+    told: HashSet<Suspicion>,
 }
 
 impl Judge {
@@ -166,15 +183,19 @@ impl Judge {
     }
 
     pub fn judge(&mut self, sights: &[Sight], known: &Known, now: u64) -> Vec<Unseen> {
-        let mut suspected = HashSet::new();
+        let mut suspected = HashMap::new();
         let mut all = Vec::new();
         for sight in sights {
             let Some(why) = self.why(sight, known, now) else {
                 continue;
             };
             let key = (sight.pid, sight.start, sight.name.clone(), why);
-            let sure = why == Why::Strict || self.before.contains(&key);
-            suspected.insert(key.clone());
+            let hello = known.waits(sight.pid).map(|waits| waits.hello);
+            let before = self.before.get(&key).filter(|(_, same)| *same == hello);
+            let since = before.map_or(now, |(since, _)| *since);
+            let patient = sight.joining && now.saturating_sub(since) < PATIENCE_NS;
+            let sure = why == Why::Strict || before.is_some() && !patient;
+            suspected.insert(key.clone(), (since, hello));
             if sure && self.told.insert(key) {
                 all.push(unseen(sight, why));
             }
@@ -266,5 +287,57 @@ fn unseen(sight: &Sight, why: Why) -> Unseen {
         missing,
         because,
         advice,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::event::{Event, Kind};
+
+    fn told(known: &mut Known, kind: Kind, t: u64) {
+        let e = Event {
+            t,
+            kind,
+            x: 77,
+            thread: u32::from(kind != Kind::ProcessStart),
+            ..Event::default()
+        };
+        known.see(&e, b"");
+    }
+
+    #[test]
+    fn a_program_in_the_midst_of_each_exec_of_many_is_not_one_without_the_shim() {
+        let sight = |joining: bool| Sight {
+            pid: 77,
+            start: 5,
+            name: "x".to_owned(),
+            rings: Some(false),
+            blind: None,
+            strict: false,
+            asleep: Vec::new(),
+            polls: true,
+            joining,
+        };
+        let (mut judge, mut known) = (Judge::new(false), Known::default());
+        for kind in [Kind::ProcessStart, Kind::ThreadStart] {
+            told(&mut known, kind, 10);
+        }
+        for t in 1..4 {
+            assert_eq!(judge.judge(&[sight(false)], &known, t), []);
+            told(&mut known, Kind::Exec, 10 + t);
+        }
+        // The last one never says hello.
+        assert_eq!(judge.judge(&[sight(true)], &known, 5), []);
+        assert_eq!(judge.judge(&[sight(true)], &known, PATIENCE_NS), []);
+        assert_eq!(
+            judge.judge(&[sight(true)], &known, PATIENCE_NS + 5).len(),
+            1
+        );
+        assert_eq!(judge.judge(&[sight(true)], &known, PATIENCE_NS + 6), []);
+        // Nor does one that was started without the shim.
+        (judge.before, judge.told) = Default::default();
+        assert_eq!(judge.judge(&[sight(false)], &known, 5), []);
+        assert_eq!(judge.judge(&[sight(false)], &known, 6).len(), 1);
     }
 }

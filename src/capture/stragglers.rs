@@ -81,18 +81,29 @@ impl Stragglers {
 }
 
 /// How the session of the recorder with this process id stands in an environment, but for its path.
-fn sign(recorder: u32) -> [Vec<u8>; 2] {
+pub(super) fn sign(recorder: u32) -> [Vec<u8>; 2] {
     [
         format!("{}=", handshake::ENV).into_bytes(),
         format!("/loopscope-{recorder}-").into_bytes(),
     ]
 }
 
-fn carries(pid: u32, [name, place]: &[Vec<u8>; 2]) -> bool {
+pub(super) fn carries(pid: u32, sign: &[Vec<u8>; 2]) -> bool {
     let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    has(&environment, sign)
+}
+
+/// The same, with what loads the shim: the program in it is about to join, unless the shim cannot be loaded.
+pub(super) fn will_load(pid: u32, sign: &[Vec<u8>; 2]) -> bool {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let shim = [b"LD_PRELOAD=".to_vec(), b"/preload-".to_vec()];
+    has(&environment, sign) && has(&environment, &shim)
+}
+
+fn has(environment: &[u8], [name, piece]: &[Vec<u8>; 2]) -> bool {
     environment
         .split(|b| *b == 0)
-        .any(|entry| entry.starts_with(name) && entry.windows(place.len()).any(|w| w == &place[..]))
+        .any(|entry| entry.starts_with(name) && entry.windows(piece.len()).any(|w| w == &piece[..]))
 }
 
 #[cfg(test)]
