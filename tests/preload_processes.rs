@@ -66,6 +66,47 @@ fn each_process_tells_its_own_story() {
 }
 
 #[test]
+fn how_children_end_is_known_from_who_waits_for_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = compiled(dir.path(), "endings", &[]);
+    let alone = Command::new(&program).output().unwrap();
+    let file = dir.path().join("x.lscope");
+    let recorded = record(&file, &program, &[]);
+    assert_eq!(
+        (alone.status.code(), recorded.status.code()),
+        (Some(3), Some(3))
+    );
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert_eq!(
+        text(&alone.stdout),
+        text(&recorded.stdout),
+        "{}",
+        text(&recorded.stderr)
+    );
+    // Each wait told of its child, and of one that is asked after twice two did.
+    let all = events(&file);
+    let reaped = all.iter().filter(|s| s.event.kind == Kind::Reaped).count();
+    assert_eq!(reaped, 3 * 13);
+    let mut reader = loopscope::trace::Reader::open(&file).unwrap();
+    let summary = loopscope::report::fold(&mut reader, &Default::default(), &mut |_| ()).unwrap();
+    let mut ends = BTreeMap::new();
+    for process in &summary.processes {
+        let (_, end) = process.ended.unwrap();
+        *ends.entry(end.to_string()).or_insert(0) += 1;
+    }
+    let want = [
+        ("exited 0", 12),
+        ("exited 3", 1),
+        ("exited 7", 12),
+        ("killed by SIGSEGV", 12),
+    ];
+    assert!(
+        ends.iter().map(|(end, n)| (end.as_str(), *n)).eq(want),
+        "{ends:?}"
+    );
+}
+
+#[test]
 fn cancelled_threads_signal_handlers_and_destructors_do_as_they_did() {
     let all = same("cancel");
     let count = |kind: Kind| all.iter().filter(|s| s.event.kind == kind).count();

@@ -5,6 +5,7 @@ use loopscope::report::summary::{
     Behind, Bounds, Fd, Loop, Process, Recording, Setup, Summary, Times, Worst,
 };
 use loopscope::report::text::{Options, to_text};
+use loopscope::text::names::Ending;
 use unicode_width::UnicodeWidthStr;
 
 const MS: u64 = 1_000_000;
@@ -61,6 +62,7 @@ fn summary() -> Summary {
             pid: 4242,
             parent: None,
             name: "greedy-fd".into(),
+            ended: None,
         }],
         loops: vec![Loop {
             pid: 4242,
@@ -170,6 +172,40 @@ fn the_longest_wait_is_told_with_what_ran_meanwhile() {
     assert!(
         text.contains("loopscope replay 'my file.lscope' --at 94.29ms --view timeline"),
         "{text}"
+    );
+}
+
+#[test]
+fn who_failed_is_named_and_who_did_not_is_counted() {
+    let mut s = summary();
+    let ends = |s: &Summary| {
+        let text = report(s);
+        let lines = text.lines().skip_while(|l| !l.starts_with("processes"));
+        let rest: Vec<&str> = (lines.enumerate())
+            .take_while(|(at, line)| *at == 0 || line.starts_with("           "))
+            .map(|(_, line)| line.trim_start_matches("processes").trim())
+            .collect();
+        rest.join(" ")
+    };
+    assert_eq!(ends(&s), "", "one that did not fail");
+    s.processes[0].ended = Some((MS, Ending::of(0)));
+    assert_eq!(ends(&s), "");
+    s.processes[0].ended = Some((MS, Ending::of(11)));
+    assert_eq!(ends(&s), "1: 1 killed by SIGSEGV (greedy-fd 4242)");
+    for (at, status) in [0, 0, -1, 256, 256, 256, 256].into_iter().enumerate() {
+        s.processes.push(Process {
+            id: at as u32 + 1,
+            pid: 5000 + at as i64,
+            parent: Some(0),
+            name: "/usr/bin/worker".into(),
+            ended: Some((MS, Ending::of(status))),
+        });
+    }
+    s.processes.push(Process::default());
+    assert_eq!(
+        ends(&s),
+        "9: 1 ran on, 1 ended, nobody told how, 2 exited 0, 4 exited 1 (worker 5003, worker 5004, worker 5005, …), \
+         1 killed by SIGSEGV (greedy-fd 4242)"
     );
 }
 

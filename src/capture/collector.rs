@@ -303,13 +303,18 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
         if self.child.is_none() {
             return;
         }
-        let gone: Vec<u32> = (self.alive.iter())
+        let gone: Vec<(u32, i32)> = (self.alive.iter())
             .filter(|(pid, _)| Some(**pid) != self.child)
             .filter(|(_, pidfd)| pidfd.as_ref().is_none_or(|fd| is_readable(fd.as_fd())))
-            .map(|(pid, _)| *pid)
+            // Where we cannot know, a parent that is recorded tells.
+            .map(|(pid, pidfd)| {
+                let status = |pidfd| launch::status_of(*pid as i32, pidfd);
+                (*pid, pidfd.as_ref().and_then(status))
+            })
+            .map(|(pid, status)| (pid, status.unwrap_or(drain::UNKNOWN_STATUS)))
             .collect();
-        for pid in gone {
-            self.ended(pid, drain::UNKNOWN_STATUS);
+        for (pid, status) in gone {
+            self.ended(pid, status);
         }
     }
 

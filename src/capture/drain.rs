@@ -54,7 +54,7 @@ pub struct Drain {
     pause: Duration,
 }
 
-/// The wait status of a process that nobody waited for.
+/// The wait status of a process of which nobody has said how it ended.
 pub const UNKNOWN_STATUS: i32 = -1;
 
 const SECOND: u64 = 1_000_000_000;

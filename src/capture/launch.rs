@@ -2,7 +2,7 @@
 //! Step: none of the pipeline; it makes the process whose events enter the rings.
 
 use super::pty::{self, Pty};
-use super::{inherited, preload};
+use super::{inherited, preload, procfs};
 use crate::record::handshake;
 use std::ffi::OsString;
 use std::fs::File;
@@ -116,6 +116,43 @@ pub fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
+/// `struct pidfd_info` of linux/pidfd.h, as far as every kernel that tells of exits has it.
+#[repr(C)]
+#[derive(Default)]
+struct PidfdInfo {
+    mask: u64,
+    cgroup: u64,
+    /// pid, tgid, ppid, and the eight ids of users and groups.
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+/// PIDFD_INFO_EXIT, asked for and answered.
+const INFO_EXIT: u64 = 1 << 3;
+/// PIDFD_GET_INFO: `_IOWR(0xff, 11, struct pidfd_info)`.
+const GET_INFO: libc::c_ulong =
+    3 << 30 | (size_of::<PidfdInfo>() as libc::c_ulong) << 16 | 0xff << 8 | 11;
+
+/// The wait status of a process of whoever's that has ended. Nothing where it has been waited for and the kernel is older
+/// than 6.15, or where we may not know.
+pub fn status_of(pid: i32, pidfd: &OwnedFd) -> Option<i32> {
+    // It may be waited for while we ask.
+    told_by(pidfd)
+        .or_else(|| procfs::exit_status(pid))
+        .or_else(|| told_by(pidfd))
+}
+
+/// What the kernel keeps of a process that has been waited for.
+fn told_by(pidfd: &OwnedFd) -> Option<i32> {
+    let mut info = PidfdInfo {
+        mask: INFO_EXIT,
+        ..PidfdInfo::default()
+    };
+    // SAFETY: a live descriptor, and room for what the request's own number says is written.
+    let done = unsafe { libc::ioctl(pidfd.as_raw_fd(), GET_INFO as _, &raw mut info) };
+    (done == 0 && info.mask & INFO_EXIT != 0).then_some(info.exit_code)
+}
+
 /// Sends a signal to the very process a pidfd stands for; an error if it is gone.
 pub fn signal(pidfd: &OwnedFd, signal: i32) -> io::Result<()> {
     // SAFETY: a live descriptor, an integer and a null siginfo, which the call permits.
@@ -200,6 +237,45 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(launched.child.wait().unwrap().code(), Some(7));
+    }
+
+    #[test]
+    fn who_was_waited_for_by_others_tells_how_it_ended() {
+        // A shell waits for it, not we; it ends once there is nothing more to read.
+        let script = "exec 3<&0; (read x; exit 7) <&3 & echo $!; wait";
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut shell = shell.spawn().unwrap();
+        let (end, mut words) = (shell.stdin.take(), shell.stdout.take().unwrap());
+        let mut line = [0; 16];
+        let n = io::Read::read(&mut words, &mut line).unwrap();
+        let pid = std::str::from_utf8(&line[..n]).unwrap().trim().parse();
+        let pid = pid.unwrap();
+        let pidfd = pidfd_open(pid).unwrap();
+        assert_eq!(status_of(pid, &pidfd), None);
+        drop(end);
+        shell.wait().unwrap();
+        // Older kernels do not tell.
+        let status = status_of(pid, &pidfd);
+        assert!(matches!(status, Some(0x700) | None), "{status:x?}");
+    }
+
+    #[test]
+    fn who_has_ended_tells_how_before_anybody_waits_for_it() {
+        let mut launched = run(&["sh", "-c", "exit 5"]).unwrap();
+        let pid = launched.child.id() as i32;
+        let mut end = libc::pollfd {
+            fd: launched.pidfd.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one live pollfd.
+        assert_eq!(unsafe { libc::poll(&mut end, 1, -1) }, 1);
+        assert_eq!(status_of(pid, &launched.pidfd), Some(0x500));
+        launched.child.wait().unwrap();
     }
 
     #[test]

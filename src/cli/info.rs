@@ -8,6 +8,7 @@ use super::{Exit, Outcome};
 use crate::json::Json;
 use crate::record::event::Kind;
 use crate::report::words::grouped;
+use crate::text::names::Ending;
 use crate::text::{visible, wallclock};
 use crate::trace::{Events, PageKind, Reader, State};
 use crate::when::Duration;
@@ -33,6 +34,8 @@ struct Info {
     event_bytes: u64,
     /// The header's; a file made before its program was started has the first process that joined.
     pid: Option<u32>,
+    /// How that process ended, if its end lies in the last pages.
+    ended: Option<Ending>,
     attachments: Vec<(String, usize)>,
 }
 
@@ -51,6 +54,7 @@ pub(super) fn run(args: Args) -> Outcome {
         segments: segments.len() as u64,
         pages: pages.len() as u64,
         pid: None,
+        ended: None,
         damaged_pages: pages.iter().filter(|p| p.state == State::Damaged).count() as u64,
         event_bytes: pages.iter().filter(good).map(|p| p.size).sum(),
         attachments: reader
@@ -63,6 +67,7 @@ pub(super) fn run(args: Args) -> Outcome {
         0 => first_process(&mut reader),
         pid => Some(pid),
     };
+    info.ended = end_of_first(&mut reader);
     let mut out = Output::stdout();
     match args.json {
         true => out.text(&to_json(&reader, &info))?,
@@ -96,6 +101,26 @@ fn first_process(reader: &mut Reader) -> Option<u32> {
     u32::try_from(start.x).ok()
 }
 
+/// How the process that joined first ended; looked for from the end on, where it stands unless others lived much longer.
+fn end_of_first(reader: &mut Reader) -> Option<Ending> {
+    let good = |p: &crate::trace::PageInfo| p.state == State::Good && p.kind == PageKind::Events;
+    let pages = reader.pages().iter().enumerate().rev();
+    let last: Vec<usize> = (pages.filter(|(_, page)| good(page)).map(|(at, _)| at))
+        .take(LAST_PAGES)
+        .collect();
+    let mut events = Events::default();
+    for page in last {
+        reader.read_page(page, &mut events).ok()?;
+        let mut all = events.events.iter().rev();
+        if let Some(end) = all.find(|e| e.kind == Kind::ProcessEnd && e.arg == 0) {
+            return Some(Ending::of(end.x));
+        }
+    }
+    None
+}
+
+const LAST_PAGES: usize = 64;
+
 fn to_json(reader: &Reader, info: &Info) -> String {
     let meta = reader.meta();
     let mut json = Json::new();
@@ -112,7 +137,10 @@ fn to_json(reader: &Reader, info: &Info) -> String {
                 j.element(argument);
             }
         });
-        j.field("cwd", &meta.cwd).field("pid", info.pid).line();
+        j.field("cwd", &meta.cwd).field("pid", info.pid);
+        j.field("exit_code", info.ended.and_then(Ending::code))
+            .field("signal", info.ended.and_then(Ending::signal).as_deref())
+            .line();
         j.field("started_at", &wallclock::utc(meta.started_ns))
             .field("duration_ns", reader.duration_ns());
         j.field("events", events(reader))
@@ -199,6 +227,9 @@ fn to_text(reader: &Reader, info: &Info) -> String {
             Some(pid) => format!("{} (pid {pid})", meta.command.join(" ")),
         },
     ));
+    if let Some(ended) = info.ended {
+        rows.push(("ended", ended.to_string()));
+    }
     rows.push(("in", meta.cwd.clone()));
     let (start, length) = (
         wallclock::local(meta.started_ns),

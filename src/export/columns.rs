@@ -206,6 +206,11 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
         }
         Kind::ProcessEnd => {
             j.field("number", e.arg).field("status", e.x);
+            ending(j, e.x);
+        }
+        Kind::Reaped => {
+            j.field("child", e.arg).field("status", e.x);
+            ending(j, e.x);
         }
         Kind::InCall => {
             j.field("op", code(Op::from_code(e.aux).map(Op::name), e.aux))
@@ -272,6 +277,13 @@ fn result(j: &mut Json, name: &str, x: i32) {
             j.field(name, None::<i32>).field("error", &error);
         }
     }
+}
+
+/// What a wait status says.
+fn ending(j: &mut Json, status: i32) {
+    let how = names::Ending::of(status);
+    j.field("exit_code", how.code())
+        .field("signal", how.signal().as_deref());
 }
 
 /// Who pushes for a process; nothing where it was not said.

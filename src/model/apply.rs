@@ -3,7 +3,7 @@
 
 use super::facts::{Id, Sink};
 use super::fds::FdTable;
-use super::process::{InCall, Process, Thread, Work};
+use super::process::{InCall, Process, Thread, UNKNOWN, Work};
 use super::states::At;
 use super::{Model, NONE, Phase, names};
 use crate::record::event::{Event, FdKind, Kind, Op, Space, flags};
@@ -123,6 +123,7 @@ impl Model {
             Kind::CallBegin => self.call_begin(thread, e, at),
             Kind::CallEnd => self.call_end(thread, at),
             Kind::Fork => self.forked(process, e, at, sink),
+            Kind::Reaped => self.reaped(process, e, at, sink),
             Kind::Exec => {
                 self.exec(process, at, sink);
                 self.drop_timers(process);
@@ -338,7 +339,10 @@ impl Model {
             return;
         }
         p.end = Some(e.t);
-        p.status = Some(e.x);
+        // Who waited for it may have said before.
+        if e.x != UNKNOWN || p.status.is_none() {
+            p.status = Some(e.x);
+        }
         self.drop_timers(id);
         self.drop_tasks(id);
         self.drop_spans(id);

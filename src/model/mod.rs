@@ -77,7 +77,7 @@ pub use io::drained;
 pub use loops::{Caused, CtlCounts, Item, ItemState, Loop, LoopKind, Phase, ThreadState};
 pub use marks::Span;
 pub use numbers::{Busy, Number};
-pub use process::{InCall, Process, Thread};
+pub use process::{InCall, Process, Thread, UNKNOWN as UNKNOWN_STATUS};
 pub use pyramid::Pyramid;
 pub use registration::{Drain, Kernel, Registration};
 pub use roles::{Role, RoleKind};
@@ -174,7 +174,7 @@ impl Default for Model {
 
 impl Model {
     /// The version of the fold's rules: derived data of another version is rebuilt.
-    pub const VERSION: u32 = 30;
+    pub const VERSION: u32 = 31;
 
     /// A model that has seen nothing.
     pub fn new(config: Config) -> Self {

@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
-use super::facts::Id;
+use super::Model;
+use super::facts::{Id, Sink};
 use super::fds::FdTable;
-use crate::record::event::Op;
+use super::states::At;
+use crate::record::event::{Event, Op};
+
+/// The wait status of a process of which nobody has said how it ended.
+pub const UNKNOWN: i32 = -1;
 
 /// A process of the recording.
 #[derive(Clone, Debug)]
@@ -23,7 +28,7 @@ pub struct Process {
     pub start: u64,
     /// When it ended.
     pub end: Option<u64>,
-    /// Wait status as waitpid(2) gives it, once it ended.
+    /// Wait status as waitpid(2) gives it, once it ended; [`UNKNOWN`] until somebody has said how.
     pub status: Option<i32>,
     /// How often it has called execve.
     pub execs: u32,
@@ -50,6 +55,30 @@ impl Process {
     /// Only its parent's fork was seen: it runs, but tells nothing.
     pub fn is_silent(&self) -> bool {
         self.silent
+    }
+}
+
+impl Model {
+    /// A child was waited for. One that only its parent's fork told of is gone with that.
+    pub(super) fn reaped<S: Sink + ?Sized>(&mut self, parent: Id, e: &Event, at: At, sink: &mut S) {
+        let Ok(pid @ 1..) = i32::try_from(e.arg) else {
+            return;
+        };
+        // Who has the number now, or had it last. A debugger is told of the ends of others' children as well.
+        let all = self.processes.iter_mut().rev();
+        let mut same = all.filter(|p| p.pid == pid && p.id != parent);
+        let Some(child) = same.next() else {
+            return;
+        };
+        if child.status.is_none_or(|status| status == UNKNOWN) {
+            child.status = Some(e.x);
+        }
+        if child.silent && child.end.is_none() {
+            child.end = Some(at.t);
+            let id = child.id;
+            self.silent.retain(|silent| *silent != id);
+            self.drop_table(id, at, sink);
+        }
     }
 }
 

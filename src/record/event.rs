@@ -39,6 +39,7 @@
 //! | SupplyBegin  | –          | –      | pair name id ⁴  | –               | –               | –               |
 //! | Supplied     | –          | –      | pair name id ⁴  | bytes           | t − t0 ⁶        | –               |
 //! | Fork         | –          | –      | child pid ᶜ     | –               | –               | –               |
+//! | Reaped       | –          | –      | exit status ⁸   | child pid       | –               | –               |
 //! | Exec         | source ᵇ   | –      | –               | –               | –               | program         |
 //! | ThreadStart  | –          | –      | tid             | process id ⁷    | –               | thread name     |
 //! | ThreadEnd    | –          | –      | tid             | –               | –               | –               |
@@ -295,6 +296,8 @@ coded! {
         Setup = 47 "setup",
         /// timerfd_settime(2) has returned.
         TimerfdSet = 48 "timerfd-set",
+        /// A child that has ended was waited for: how it ended.
+        Reaped = 49 "reaped",
     }
 }
 

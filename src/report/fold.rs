@@ -10,7 +10,7 @@ use crate::model::{
     self, Fidelity, Id, Model, Part, Registration, Run, SameSocket, Segment, Sink, Word,
 };
 use crate::record::event::Space;
-use crate::text::names::descriptor;
+use crate::text::names::{Ending, descriptor};
 use crate::trace::{Error, Events, Reader};
 use std::collections::{HashMap, VecDeque};
 
@@ -320,6 +320,7 @@ fn a_process(p: &model::Process) -> Process {
         pid: i64::from(p.pid),
         parent: p.parent,
         name: p.name.to_string(),
+        ended: (p.end).map(|at| (at, Ending::of(p.status.unwrap_or(model::UNKNOWN_STATUS)))),
     }
 }
 

@@ -4,6 +4,7 @@
 use super::findings;
 use super::summary::{Bounds, Fd, Loop, Summary, Times};
 use crate::json::{Json, Put};
+use crate::text::names::Ending;
 use crate::text::{names, wallclock};
 
 /// The whole document, one loop and one descriptor a line.
@@ -17,6 +18,10 @@ pub fn to_json(s: &Summary) -> String {
                 j.line().braces(|j| {
                     j.field("id", p.id).field("pid", p.pid);
                     j.field("parent", p.parent).field("name", &p.name);
+                    let (ended, how) = p.ended.unzip();
+                    j.field("ended_ns", ended)
+                        .field("exit_code", how.and_then(Ending::code))
+                        .field("signal", how.and_then(Ending::signal).as_deref());
                 });
             }
         });

@@ -2,6 +2,7 @@
 
 use crate::findings;
 use crate::model::Histogram;
+use crate::text::names::Ending;
 
 /// Count, sum, quantiles and maximum of a set of times, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,6 +109,8 @@ pub struct Process {
     pub parent: Option<u32>,
     /// Its command.
     pub name: String,
+    /// When it ended, and how; nothing while it runs.
+    pub ended: Option<(u64, Ending)>,
 }
 
 /// A loop.

@@ -9,11 +9,13 @@ mod tables;
 use self::page::{Page, WIDTH};
 use self::story::{story, verdict, who};
 use super::findings;
-use super::summary::Summary;
-use super::words::{grouped, known, short};
+use super::summary::{Process, Summary};
+use super::words::{grouped, known, program, short};
+use crate::text::names::Ending;
 use crate::text::visit::quoted;
 use crate::text::{visible, wallclock};
 use crate::when::Duration;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// How much the text shows and how it names things.
@@ -63,6 +65,46 @@ pub fn to_text(s: &Summary, options: &Options<'_>) -> String {
     out.0
 }
 
+/// How many processes there were and how they ended; nothing for one that did not fail.
+fn ends(processes: &[Process]) -> Option<String> {
+    let mut by_end: BTreeMap<Option<Ending>, Vec<&Process>> = BTreeMap::new();
+    for process in processes {
+        let end = process.ended.map(|(_, end)| end);
+        by_end.entry(end).or_default().push(process);
+    }
+    let failed = |end: &Option<Ending>| {
+        matches!(end, Some(Ending::Killed(_))) || matches!(end, Some(Ending::Exited(1..)))
+    };
+    if processes.len() < 2 && !by_end.keys().any(failed) {
+        return None;
+    }
+    let mut parts: Vec<String> = Vec::new();
+    for (end, all) in by_end {
+        let words = end.map_or_else(|| "ran on".to_owned(), |end| end.to_string());
+        let mut part = format!("{} {words}", grouped(all.len() as u64));
+        if failed(&end) {
+            let named = all
+                .iter()
+                .take(NAMED)
+                .map(|p| format!("{} {}", short(&program(&p.name), 20), p.pid));
+            let mut named: Vec<String> = named.collect();
+            if all.len() > NAMED {
+                named.push("…".to_owned());
+            }
+            let _ = write!(part, " ({})", named.join(", "));
+        }
+        parts.push(part);
+    }
+    Some(format!(
+        "{}: {}",
+        grouped(processes.len() as u64),
+        parts.join(", ")
+    ))
+}
+
+/// Processes that failed in the same way, by name.
+const NAMED: usize = 3;
+
 impl Page {
     fn header(&mut self, s: &Summary) {
         let r = &s.recording;
@@ -86,6 +128,11 @@ impl Page {
             let _ = write!(events, ", {} late", grouped(r.late));
         }
         self.line(&format!("{events}, {whole}"));
+        if let Some(ends) = ends(&s.processes) {
+            let mut lines = Page(String::new());
+            lines.wrapped("           ", &ends);
+            self.line(&lines.0.trim_end().replacen("          ", "processes ", 1));
+        }
         for (cause, n) in &r.lost_by_cause {
             self.line(&format!("           lost {}: {cause}", grouped(*n)));
         }

@@ -92,9 +92,107 @@ pub fn errno(number: i32) -> Option<&'static str> {
     })
 }
 
+/// `SIGSEGV` for 11, as signal(7) names it; nothing for a number that has no name, as real-time signals have none.
+pub fn signal(number: i32) -> Option<&'static str> {
+    Some(match number {
+        libc::SIGHUP => "SIGHUP",
+        libc::SIGINT => "SIGINT",
+        libc::SIGQUIT => "SIGQUIT",
+        libc::SIGILL => "SIGILL",
+        libc::SIGTRAP => "SIGTRAP",
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGKILL => "SIGKILL",
+        libc::SIGUSR1 => "SIGUSR1",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGUSR2 => "SIGUSR2",
+        libc::SIGPIPE => "SIGPIPE",
+        libc::SIGALRM => "SIGALRM",
+        libc::SIGTERM => "SIGTERM",
+        libc::SIGSTKFLT => "SIGSTKFLT",
+        libc::SIGXCPU => "SIGXCPU",
+        libc::SIGXFSZ => "SIGXFSZ",
+        libc::SIGVTALRM => "SIGVTALRM",
+        libc::SIGPROF => "SIGPROF",
+        libc::SIGIO => "SIGIO",
+        libc::SIGPWR => "SIGPWR",
+        libc::SIGSYS => "SIGSYS",
+        _ => return None,
+    })
+}
+
+/// How a process ended, by its wait status as waitpid(2) gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ending {
+    /// It has, but nobody who is recorded has waited for it.
+    Unknown,
+    /// With this code.
+    Exited(i32),
+    /// By this signal.
+    Killed(i32),
+}
+
+impl Ending {
+    /// Of a wait status; a negative one stands for none, and one of a child that still lives says nothing.
+    pub fn of(status: i32) -> Ending {
+        match (status, status & 0x7f) {
+            (..=-1, _) | (_, 0x7f) => Ending::Unknown,
+            (_, 0) => Ending::Exited(status >> 8 & 0xff),
+            (_, signal) => Ending::Killed(signal),
+        }
+    }
+
+    /// The exit code, if it is one.
+    pub fn code(self) -> Option<i32> {
+        match self {
+            Ending::Exited(code) => Some(code),
+            Ending::Unknown | Ending::Killed(_) => None,
+        }
+    }
+
+    /// The signal's name or number, if it is one.
+    pub fn signal(self) -> Option<String> {
+        match self {
+            Ending::Killed(number) => {
+                Some(signal(number).map_or_else(|| number.to_string(), str::to_owned))
+            }
+            Ending::Unknown | Ending::Exited(_) => None,
+        }
+    }
+}
+
+/// `exited 1`, `killed by SIGSEGV`.
+impl std::fmt::Display for Ending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self, self.signal()) {
+            (Ending::Exited(code), _) => write!(f, "exited {code}"),
+            (Ending::Killed(number), Some(name)) if signal(*number).is_none() => {
+                write!(f, "killed by signal {name}")
+            }
+            (_, Some(name)) => write!(f, "killed by {name}"),
+            (_, None) => f.write_str("ended, nobody told how"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_status_is_a_code_or_a_signal() {
+        let words = |status: i32| Ending::of(status).to_string();
+        assert_eq!(words(0), "exited 0");
+        assert_eq!(words(0xff00), "exited 255");
+        assert_eq!(words(11), "killed by SIGSEGV");
+        assert_eq!(words(0x80 | 6), "killed by SIGABRT");
+        assert_eq!(words(35), "killed by signal 35");
+        assert_eq!(words(-1), "ended, nobody told how");
+        // Stopped; continued.
+        assert_eq!(Ending::of(0x137f), Ending::Unknown);
+        assert_eq!(Ending::of(0xffff), Ending::Unknown);
+    }
 
     #[test]
     fn masks_read_as_the_manual_names_them() {

@@ -297,6 +297,7 @@ pub(super) fn tells(rec: &Rec) -> bool {
         Kind::WaitExit
             | Kind::Ready
             | Kind::Fork
+            | Kind::Reaped
             | Kind::Exec
             | Kind::Name
             | Kind::Io

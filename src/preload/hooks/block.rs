@@ -1,5 +1,5 @@
 //! Calls that may block the loop although they are no waits of its own: sleeping, syncing, locking, resolving names,
-//! waiting for children and signals. Each is told by name, before and after. Step: **event** → ring.
+//! waiting for signals. Each is told by name, before and after. Step: **event** → ring.
 
 use core::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
@@ -42,26 +42,6 @@ mod kernel {
         flock(fd: c_int, operation: c_int) -> c_int,
             else sys_call!(FLOCK, fd, operation),
             |next, caller| named(Name::Flock, fd, caller, next);
-        /// waitpid(2)
-        waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int,
-            else sys_call!(WAIT4, pid, status, options, 0),
-            |next, caller| waiting(Name::Waitpid, options, caller, next);
-        /// wait(2)
-        wait(status: *mut c_int) -> c_int,
-            else sys_call!(WAIT4, -1_isize, status, 0, 0),
-            |next, caller| named(Name::Wait, -1, caller, next);
-        /// wait3(2)
-        wait3(status: *mut c_int, options: c_int, usage: *mut c_void) -> c_int,
-            else sys_call!(WAIT4, -1_isize, status, options, usage),
-            |next, caller| waiting(Name::Wait, options, caller, next);
-        /// wait4(2)
-        wait4(pid: c_int, status: *mut c_int, options: c_int, usage: *mut c_void) -> c_int,
-            else sys_call!(WAIT4, pid, status, options, usage),
-            |next, caller| waiting(Name::Waitpid, options, caller, next);
-        /// waitid(2)
-        waitid(kind: c_int, id: c_uint, info: *mut c_void, options: c_int) -> c_int,
-            else sys_call!(WAITID, kind, id, info, options, 0),
-            |next, caller| waiting(Name::Waitid, options, caller, next);
         /// semop(2)
         semop(id: c_int, operations: *mut c_void, count: usize) -> c_int,
             else sys_call!(SEMTIMEDOP, id, operations, count, 0),
@@ -138,18 +118,6 @@ mod libc {
         pause() -> c_int,
             |next, caller| named(Name::Pause, -1, caller, next);
     }
-}
-
-/// WNOHANG: asks, does not wait.
-const NO_HANG: c_int = 1;
-
-/// A wait for a child.
-#[inline(always)]
-fn waiting(name: Name, options: c_int, caller: usize, next: impl FnOnce() -> c_int) -> c_int {
-    if options & NO_HANG != 0 {
-        return next();
-    }
-    named(name, -1, caller, next)
 }
 
 /// The next functions of both kinds.

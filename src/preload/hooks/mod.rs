@@ -1,6 +1,7 @@
 //! The exported functions, by family. Step: **event** → ring.
 
 pub mod block;
+pub mod children;
 pub mod environment;
 pub mod epoll;
 pub mod fd;
@@ -26,6 +27,7 @@ pub const TABLES: &[crate::next::Table] = &[
     process::TABLES[1],
     block::TABLES[0],
     block::TABLES[1],
+    children::TABLE,
     range::TABLES[0],
     range::TABLES[1],
     syscall::TABLE,

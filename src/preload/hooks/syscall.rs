@@ -3,7 +3,7 @@
 
 use core::ffi::{c_int, c_long};
 
-use super::{epoll, fd, guard, io, poll, process, range};
+use super::{children, epoll, fd, guard, io, poll, process, range};
 use crate::events::fd::{CLOEXEC, NONBLOCK, New, closing, duplicating, opening, opening_two};
 use crate::events::io::{asking, moving};
 use crate::events::open::Side;
@@ -110,6 +110,17 @@ unsafe extern "C" fn body(
         sys::GETSOCKNAME => socket::asking(fd, Side::Local, place(), int) as isize,
         sys::GETPEERNAME => socket::asking(fd, Side::Peer, place(), int) as isize,
         sys::SHUTDOWN => moving(Op::Shutdown, fd, 0, caller, next),
+        sys::WAIT4 => {
+            let (name, status) = (Name::Waitpid, a1 as *mut c_int);
+            children::ending(status, caller, |place| {
+                children::waiting(name, a2 as c_int, caller, || {
+                    pass(number, [a0, place as usize, a2, a3, a4, a5]) as c_int
+                })
+            }) as isize
+        }
+        sys::WAITID => children::informed(a2 as *mut _, caller, || {
+            children::waiting(Name::Waitid, a3 as c_int, caller, next)
+        }),
         sys::CLOSE => closing(fd, caller, next),
         sys::CLOSE_RANGE => range::closing(a0 as u32, a1 as u32, a2 as c_int, caller, int) as isize,
         sys::DUP => duplicating(fd, -1, caller, next),

@@ -5,7 +5,7 @@ use crate::model::Id;
 use crate::record::event::{
     Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, Op, Space, UNREAD, Wait, flags,
 };
-use crate::text::names::{errno, mask};
+use crate::text::names::{Ending, errno, mask};
 use crate::text::visible_bytes;
 use crate::tui::app::App;
 use crate::tui::player::Row;
@@ -315,7 +315,9 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
         Kind::Supplied => format!("{} bytes sent, the call took {}", count(e.arg), time(e.y)),
         Kind::Fork => format!("child {}", e.x),
         Kind::Exec | Kind::ThreadStart | Kind::ProcessStart => format!("{} {text}", e.x),
-        Kind::ThreadEnd | Kind::ProcessEnd => format!("{}", e.x),
+        Kind::ThreadEnd => format!("{}", e.x),
+        Kind::ProcessEnd => Ending::of(e.x).to_string(),
+        Kind::Reaped => format!("child {}: {}", e.arg, Ending::of(e.x)),
         Kind::InCall => {
             let op = Op::from_code(e.aux).map_or("a call", Op::name);
             format!("still in {op} on {} after {}", fd(e.fd), time(e.y))
