@@ -14,6 +14,7 @@ mod session;
 #[path = "screens/worker.rs"]
 mod worker;
 
+use crossterm::event::{KeyCode, KeyModifiers};
 use greedy::Script;
 use loopscope::tui::{Look, View};
 use session::Session;
@@ -32,6 +33,8 @@ fn tour(width: u16, height: u16) {
     shot(&mut s, "timeline");
     s.keys("3");
     shot(&mut s, "fairness");
+    s.keys("4");
+    shot(&mut s, "latency");
     s.keys("5");
     shot(&mut s, "fd");
     s.keys("6");
@@ -81,6 +84,40 @@ fn timers_tasks_and_marks_are_shown() {
     insta::assert_snapshot!("worker_timeline", s.text());
     s.keys("7");
     insta::assert_snapshot!("worker_events", s.text());
+}
+
+#[test]
+fn the_spectrogram_is_zoomed_panned_and_selected() {
+    let mut s = Session::new(Script::default(), 80, 24);
+    s.go("94ms").keys("4");
+    let whole = s.text();
+    let instants = |text: &str| -> Vec<f64> {
+        let rows = text.lines().filter(|l| l.starts_with('│'));
+        let numbers = rows.map(|l| l.chars().skip(2).take(8).collect::<String>());
+        numbers.filter_map(|n| n.trim().parse().ok()).collect()
+    };
+    let all = instants(&whole);
+    assert!(all.len() >= 10 && all[0] == 0.0, "{whole}");
+    // Closer in: rows are shorter, and the cursor stays in view.
+    s.keys("ww");
+    let near = instants(&s.text());
+    assert!(near[1] - near[0] < (all[1] - all[0]) / 2.0, "{}", s.text());
+    assert!(near[0] <= 0.094 && s.text().contains('►'), "{}", s.text());
+    s.keys("a");
+    assert!(instants(&s.text())[0] < near[0], "{}", s.text());
+    s.keys("f");
+    assert_eq!(instants(&s.text()), all);
+    // Some rows up, three selected, and these are what is shown.
+    s.keys("kkkkvjj");
+    assert!(s.text().contains("selected"), "{}", s.text());
+    s.key(KeyCode::Enter, KeyModifiers::NONE);
+    let chosen = instants(&s.text());
+    let row = chosen[1] - chosen[0];
+    let starts = |from: &f64| (0.0..row * 1.01).contains(&(from - chosen[0]));
+    assert!(all.iter().any(starts), "{}", s.text());
+    let length = row * chosen.len() as f64;
+    let rows = length / (all[1] - all[0]);
+    assert!((2.5..3.5).contains(&rows), "{rows} rows: {}", s.text());
 }
 
 #[test]

@@ -54,6 +54,7 @@ mod seat;
 mod seen;
 mod side;
 mod slab;
+pub mod spectrum;
 mod states;
 mod supply;
 mod tables;

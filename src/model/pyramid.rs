@@ -223,6 +223,7 @@ impl Sink for Pyramid {
         }
         let wait = run.waited().hi;
         let bucket = self.open(run.end / BASE_NS);
+        cell(&mut bucket.spectra, run.loop_id).add(run);
         for c in [cell(&mut bucket.roles, role), cell(&mut bucket.regs, reg)] {
             c.runs += 1;
             c.wait_max = c.wait_max.max(wait);
@@ -256,6 +257,7 @@ impl Sink for Pyramid {
 mod tests {
     use super::*;
     use crate::model::Fidelity;
+    use crate::model::spectrum::Spectrum;
     use proptest::prelude::*;
 
     fn run(reg: Id, wakeup: u64, queue: u64, length: u64) -> Run {
@@ -289,6 +291,15 @@ mod tests {
         }
     }
 
+    /// What the spectra of a level add up to.
+    fn spectrum(p: &mut Pyramid, level: usize) -> Spectrum {
+        let mut sum = Spectrum::default();
+        for (_, bucket) in p.buckets(level, 0, u64::MAX >> 1) {
+            bucket.spectra.iter().for_each(|(_, s)| sum.merge(s));
+        }
+        sum
+    }
+
     fn total(p: &mut Pyramid, level: usize) -> Cell {
         let mut sum = Cell::default();
         for (_, bucket) in p.buckets(level, 0, u64::MAX >> 1) {
@@ -304,8 +315,10 @@ mod tests {
         fn every_level_sums_to_the_same(runs in proptest::collection::vec((0u32..40, 0u64..3_000_000_000, 0u64..50_000_000, 0u64..50_000_000), 1..200)) {
             let mut p = Pyramid::default();
             let mut expected = Cell::default();
+            let mut times = Spectrum::default();
             for (reg, wakeup, queue, length) in &runs {
                 p.run(&run(*reg, *wakeup, *queue, *length));
+                times.add(&run(*reg, *wakeup, *queue, *length));
                 expected.runs += 1;
                 expected.run_ns += length;
                 expected.queue_ns += queue;
@@ -313,6 +326,7 @@ mod tests {
             }
             for level in 0..LEVELS {
                 prop_assert_eq!(total(&mut p, level), expected);
+                prop_assert_eq!(&spectrum(&mut p, level), &times);
             }
             // In two chunks it is the same pyramid.
             let mut again = Pyramid::default();
@@ -327,6 +341,7 @@ mod tests {
             }
             for level in 0..LEVELS {
                 prop_assert_eq!(total(&mut again, level), expected);
+                prop_assert_eq!(&spectrum(&mut again, level), &times);
             }
         }
 

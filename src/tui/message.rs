@@ -11,6 +11,8 @@ pub enum View {
     Timeline,
     /// Who waited, sorted.
     Fairness,
+    /// How long it took, over time.
+    Latency,
     /// One fd's states, history and blame.
     Fd,
     /// What is wrong, and its cure.
@@ -23,10 +25,11 @@ pub enum View {
 
 impl View {
     /// All screens that exist, with the digit that opens them.
-    pub const ALL: [(View, char); 7] = [
+    pub const ALL: [(View, char); 8] = [
         (View::Loop, '1'),
         (View::Timeline, '2'),
         (View::Fairness, '3'),
+        (View::Latency, '4'),
         (View::Fd, '5'),
         (View::Findings, '6'),
         (View::Events, '7'),
@@ -39,6 +42,7 @@ impl View {
             View::Loop => "loop",
             View::Timeline => "timeline",
             View::Fairness => "fairness",
+            View::Latency => "latency",
             View::Fd => "fd",
             View::Findings => "findings",
             View::Events => "events",

@@ -22,6 +22,7 @@ fn reset(s: &mut Session, view: char, at: Option<u64>) {
     s.app.sort = (0, true);
     s.app.span = None;
     s.app.left = None;
+    s.app.latency = None;
     s.app.by_role = false;
     s.app.marks.clear();
     s.app.pace = Pace::Clock;

@@ -3,6 +3,7 @@
 use super::{FOLLOWED, TOP};
 use crate::model::codec::codec;
 use crate::model::facts::Id;
+use crate::model::spectrum::Spectrum;
 
 /// How much a role or registration did in a bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,9 +103,16 @@ pub struct Bucket {
     pub roles: Vec<((Id, Id), Cell)>,
     /// Per (loop, registration): the most active.
     pub regs: Vec<((Id, Id), Cell)>,
+    /// Per loop: how long the runs took that ended in it.
+    pub spectra: Vec<(Id, Spectrum)>,
 }
 
-codec!(Bucket { loops, roles, regs });
+codec!(Bucket {
+    loops,
+    roles,
+    regs,
+    spectra
+});
 
 pub(super) fn cell<K: PartialEq, C: Default>(cells: &mut Vec<(K, C)>, key: K) -> &mut C {
     let at = match cells.iter().position(|(k, _)| *k == key) {
@@ -127,6 +135,9 @@ impl Bucket {
         }
         for (key, c) in &other.regs {
             cell(&mut self.regs, *key).add(c);
+        }
+        for (key, s) in &other.spectra {
+            cell(&mut self.spectra, *key).merge(s);
         }
         self.trim(FOLLOWED);
     }

@@ -5,6 +5,7 @@ mod choose;
 pub mod code;
 mod findings;
 pub mod known;
+mod latency;
 mod later;
 mod line;
 mod places;
@@ -138,6 +139,8 @@ pub struct App {
     pub left: Option<u64>,
     /// Where the selected stretch of the timeline begins; it ends at the cursor.
     pub anchor: Option<u64>,
+    /// The stretch of time that the Latency screen shows; nothing: all of it.
+    pub latency: Option<(u64, u64)>,
     /// The sorted column of a table, and whether from large to small.
     pub sort: (usize, bool),
     /// Live: the worst turn of the last second, held.
@@ -208,6 +211,7 @@ impl App {
             span: None,
             left: None,
             anchor: None,
+            latency: None,
             sort: (0, true),
             held: None,
             log: Vec::new(),
@@ -372,6 +376,9 @@ impl App {
             }
             Message::Row(by) => self.row(by)?,
             Message::Page(by) => self.row(by * i64::from(self.size.1.saturating_sub(8).max(1)))?,
+            Message::Open if self.anchor.is_some() && self.view == View::Latency => {
+                self.latency_to_selected();
+            }
             Message::Open if self.anchor.is_some() => self.zoom_to_selected(),
             Message::Open => self.open_row()?,
             Message::Back => self.back(),
@@ -394,15 +401,23 @@ impl App {
                 });
             }
             Message::Zoom(by) => {
-                if !self.zoom(by) {
+                let done = match self.view {
+                    View::Latency => self.latency_zoom(by),
+                    _ => self.zoom(by),
+                };
+                if !done {
                     let end = if by > 0 { "closer" } else { "further out" };
-                    self.say(format!("the timeline goes no {end}"));
+                    self.say(format!("it goes no {end}"));
                 }
             }
             Message::Pan(by) => {
-                if !self.pan(by) {
+                let done = match self.view {
+                    View::Latency => self.latency_pan(by),
+                    _ => self.pan(by),
+                };
+                if !done {
                     let end = if by > 0 { "end" } else { "start" };
-                    self.say(format!("the timeline shows the recording's {end}"));
+                    self.say(format!("this is the recording's {end}"));
                 }
             }
             Message::Group => {
@@ -412,6 +427,7 @@ impl App {
                     false => "one lane an fd".to_owned(),
                 });
             }
+            Message::Fit if self.view == View::Latency => self.latency_fit(),
             Message::Fit => {
                 let whole = self.whole();
                 let turn = self.turn_span();

@@ -68,7 +68,7 @@ impl App {
     fn needs_window(&self) -> bool {
         match self.view {
             _ if self.mode == Mode::Popup(Popup::Blame) => self.held.is_none(),
-            View::Timeline | View::Fairness | View::Fd => true,
+            View::Timeline | View::Fairness | View::Latency | View::Fd => true,
             View::Loop => self.held.is_none() && self.size.1 >= 36,
             _ => false,
         }

@@ -55,6 +55,7 @@ impl App {
                 self.scroll = self.scroll.saturating_add_signed(by as isize);
             }
             _ if self.view == View::Findings => self.finding_row(by),
+            _ if self.view == View::Latency => self.latency_row(by)?,
             _ if self.view == View::Events => {
                 let at = self.log_at.unwrap_or(self.player.next());
                 let reader = self.player.reader();

@@ -3,6 +3,7 @@
 
 use super::App;
 use crate::trace::Error;
+use crate::tui::message::View;
 use crate::tui::view::{instant, timeline::round_width};
 use crate::tui::widget::text::time;
 
@@ -19,7 +20,12 @@ impl App {
             return self.say("nothing is selected".to_owned());
         }
         // The window stays where it is as long as its edge moves.
-        self.left = Some(self.in_view(self.window_key()).0);
+        let (from, until) = self.in_view(self.window_key());
+        match self.view {
+            View::Latency if self.is_live() => self.latency = Some((from, until)),
+            View::Latency => {}
+            _ => self.left = Some(from),
+        }
         self.playing = false;
         self.following = false;
         self.anchor = Some(self.t());

@@ -85,6 +85,7 @@ impl App {
     pub fn columns(&self) -> usize {
         let width = self.size.0 as usize;
         match self.view {
+            View::Latency => crate::tui::view::latency::rows(self.size.1 as usize),
             View::Fairness => crate::tui::view::fairness::columns(width),
             _ => crate::tui::view::timeline::columns(width),
         }
@@ -93,6 +94,9 @@ impl App {
     /// The window of time that the screen shows.
     pub fn window_key(&self) -> Key {
         let cols = self.columns().max(1);
+        if self.view == View::Latency {
+            return self.latency_key(cols);
+        }
         let follow = self.following && self.is_live();
         let span = match self.span {
             Some(span) => span,

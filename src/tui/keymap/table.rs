@@ -14,6 +14,9 @@ fn never(_: &App) -> u8 {
 fn on_timeline(app: &App) -> bool {
     app.view == View::Timeline
 }
+fn zooms(app: &App) -> bool {
+    matches!(app.view, View::Timeline | View::Latency)
+}
 fn has_rows(app: &App) -> bool {
     app.view != View::Code
 }
@@ -166,6 +169,7 @@ pub const ACTIONS: &[Action] = &[
             ch('1'),
             ch('2'),
             ch('3'),
+            ch('4'),
             ch('5'),
             ch('6'),
             ch('7'),
@@ -219,7 +223,7 @@ pub const ACTIONS: &[Action] = &[
             matches!(
                 app.view,
                 View::Loop | View::Timeline | View::Fairness | View::Findings | View::Events
-            )
+            ) || app.anchor.is_some()
         },
         weight: |app| if app.view == View::Loop { 40 } else { 80 },
     },
@@ -310,7 +314,7 @@ pub const ACTIONS: &[Action] = &[
         short: "zoom",
         help: "zoom in / out",
         group: Group::Timeline,
-        when: on_timeline,
+        when: zooms,
         weight: |_| 87,
     },
     Action {
@@ -320,7 +324,7 @@ pub const ACTIONS: &[Action] = &[
         short: "pan",
         help: "pan left / right",
         group: Group::Timeline,
-        when: on_timeline,
+        when: zooms,
         weight: |_| 86,
     },
     Action {
@@ -330,7 +334,7 @@ pub const ACTIONS: &[Action] = &[
         short: "fit",
         help: "fit the turn at the cursor; again: everything",
         group: Group::Timeline,
-        when: on_timeline,
+        when: zooms,
         weight: |_| 84,
     },
     Action {
@@ -340,7 +344,7 @@ pub const ACTIONS: &[Action] = &[
         short: "select",
         help: "select a stretch: arrows widen it, Enter zooms to it",
         group: Group::Timeline,
-        when: on_timeline,
+        when: zooms,
         weight: |_| 45,
     },
     Action {

@@ -2,6 +2,7 @@
 //! there are. Step: **model** → view.
 
 use super::summary::Summary;
+use crate::model::spectrum::Spectrum;
 use crate::model::{Fired, Id, Part, Run, Segment, Sink, Transition, Word};
 use std::collections::{HashMap, VecDeque};
 
@@ -76,12 +77,17 @@ pub struct Cells {
     /// Timers and tasks, once there are any.
     sides: [Vec<Cell>; 2],
     worst: Option<Run>,
+    /// How long the runs took that ended in a column.
+    pub(super) spectra: Vec<Spectrum>,
     /// Time in handlers of all fds, once all is painted.
     total: Option<u64>,
     pub(super) summary: Option<Summary>,
     /// Stretches that were not folded.
     gaps: VecDeque<(u64, u64)>,
 }
+
+/// Precision of [`Cells::spectra`].
+const COARSE: u8 = crate::model::histogram::COARSE;
 
 /// Stretches remembered as not folded; what lies between the last ones of more is left out with them.
 const MAX_GAPS: usize = 64;
@@ -99,6 +105,7 @@ impl Cells {
             who: vec![(Id::MAX, 0); cols],
             sides: [Vec::new(), Vec::new()],
             worst: None,
+            spectra: vec![Spectrum::new(COARSE); cols],
             total: None,
             summary: None,
             gaps: VecDeque::new(),
@@ -224,6 +231,18 @@ impl Cells {
         self.worst.as_ref()
     }
 
+    /// How long the runs took that ended in a column.
+    pub fn spectrum(&self, col: usize) -> Option<&Spectrum> {
+        self.spectra.get(col)
+    }
+
+    /// The same over all columns.
+    pub fn spectra(&self) -> Spectrum {
+        let mut all = Spectrum::new(COARSE);
+        self.spectra.iter().for_each(|s| all.merge(s));
+        all
+    }
+
     /// Jain's index over run ÷ (run + queue) of the fds served in a column; nothing when none was.
     pub fn fairness(&self, col: usize) -> Option<f64> {
         if let Some(summary) = &self.summary {
@@ -255,6 +274,8 @@ impl Cells {
                 side.clear();
             }
         }
+        self.spectra.drain(..by);
+        self.spectra.resize(cols, Spectrum::new(COARSE));
         self.who.drain(..by);
         self.who.resize(cols, (Id::MAX, 0));
         let from = self.from();
@@ -403,6 +424,9 @@ impl Sink for Cells {
             return;
         }
         self.running(run.reg, run.start, run.end);
+        if let Some(col) = self.col(run.end) {
+            self.spectra[col].add(run);
+        }
         if run.wakeup < run.start {
             self.state(run.reg, Word::Fetched, run.wakeup, run.start);
         }

@@ -42,6 +42,10 @@ pub fn fill(cells: &mut Cells, pyramid: &mut Pyramid, before: Option<&Model>, af
         let Some((a, b)) = cells.touches(at, at + width) else {
             continue;
         };
+        let mine = bucket.spectra.iter().find(|(id, _)| *id == loop_id);
+        if let Some((col, (_, spectrum))) = cells.col(at.max(from)).zip(mine) {
+            cells.spectra[col].merge(spectrum);
+        }
         for col in a..=b {
             let start = at.max(col * cells.width);
             let inside = (at + width).min((col + 1) * cells.width) - start;

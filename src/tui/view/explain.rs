@@ -136,6 +136,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         ],
         View::Timeline => &["notice", "queue", "run", "turn"],
         View::Fairness => &["fairness", "notice", "queue", "bypassed", "cost others"],
+        View::Latency => &["notice", "queue", "run"],
         View::Fd => &[
             "notice",
             "queue",

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! header   greedy-fd broken  REPLAY ► 1:100  0.0940 of 5 s  loop 1/1  lost 0  cost 0.4%
-//! tabs     1 LOOP  2 Timeline  3 Fairness  5 Fd  6 Findings  7 Events  8 Code
+//! tabs     1 LOOP  2 Timeline  3 Fairness  4 Latency  5 Fd  6 Findings  7 Events  8 Code
 //! …        the screen
 //! footer   Space play  ←→ event  Shift ←→ turn  b blame  i what is this  ? keys
 //! ```
@@ -19,6 +19,7 @@ pub mod findings;
 mod heights;
 pub mod kernel;
 pub mod lanes;
+pub mod latency;
 pub mod marks;
 pub mod moment;
 pub mod palette;
@@ -59,6 +60,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) {
             View::Loop => theatre::draw(&mut body, app),
             View::Timeline => timeline::draw(&mut body, app),
             View::Fairness => fairness::draw(&mut body, app),
+            View::Latency => latency::draw(&mut body, app),
             View::Fd => fd::draw(&mut body, app),
             View::Findings => findings::draw(&mut body, app),
             View::Events => events::draw(&mut body, app),
@@ -261,11 +263,17 @@ fn footer(pen: &mut Pen<'_>, app: &App) {
     }
     if let Some((from, to)) = app.selected() {
         let cells = app.window_key();
+        let (arrows, cell) = match app.view {
+            View::Latency => ("↑↓", "row"),
+            _ => ("←→", "cell"),
+        };
         let line = match w {
-            _ if from == to => "←→ selects cell by cell, Enter zooms to it, Esc ends it".to_owned(),
+            _ if from == to => {
+                format!("{arrows} selects {cell} by {cell}, Enter zooms to it, Esc ends it")
+            }
             0..76 => format!("selected {}: Enter zooms, Esc ends it", time(to - from)),
             _ => format!(
-                "selected {}: ←→ moves its end by {}, Enter zooms to it, Esc ends it",
+                "selected {}: {arrows} moves its end by {}, Enter zooms to it, Esc ends it",
                 time(to - from),
                 time(cells.width)
             ),
