@@ -19,6 +19,42 @@ pub struct Fd {
     pub bytes_out: u64,
     /// Time during which data was left over that no event would ever tell of, nanoseconds.
     pub left_over_ns: u64,
+    /// Events the kernel reported for it.
+    pub ready: u64,
+    /// Those of them that said there is room to write.
+    pub writable: u64,
+    /// Those reported after the program had closed it.
+    pub ghosts: u64,
+    /// Those whose turn came after the program had closed it.
+    pub stale: u64,
+    /// Handler runs.
+    pub runs: u64,
+}
+
+/// One wait that has returned.
+#[derive(Clone, Debug, Default)]
+pub struct Wait {
+    /// When it began, nanoseconds.
+    pub t: u64,
+    /// How long it took, nanoseconds.
+    pub ns: u64,
+    /// Which call: `epoll_wait`, `poll`, `select`, `read`, `accept`.
+    pub call: &'static str,
+    /// How many events it returned; 0 for none, below for an error.
+    pub n: i32,
+    /// Its thread's name.
+    pub thread: String,
+}
+
+/// A mark the program made.
+#[derive(Clone, Debug, Default)]
+pub struct Mark {
+    /// When, nanoseconds.
+    pub t: u64,
+    /// Its name.
+    pub name: String,
+    /// Its fields, as `key=value key=value`.
+    pub fields: String,
 }
 
 /// Everything seen of a run.
@@ -28,6 +64,12 @@ pub struct Seen {
     pub duration_ns: u64,
     /// By name.
     pub fds: Vec<Fd>,
+    /// All waits, by their end.
+    pub waits: Vec<Wait>,
+    /// The program's marks, in order.
+    pub marks: Vec<Mark>,
+    /// Threads that ran handlers.
+    pub threads: usize,
 }
 
 /// One sentence about the recordings, and whether it is true.
@@ -53,6 +95,21 @@ impl Seen {
         let all: u64 = self.fds.iter().map(|fd| fd.run_ns).sum();
         self.fd(name).run_ns as f64 / all.max(1) as f64
     }
+
+    /// The part of the time between the first wait and the last that was not spent in one, 0 to 1. Of one thread.
+    pub fn busy(&self) -> f64 {
+        let first = self.waits.iter().map(|wait| wait.t).min().unwrap_or(0);
+        let last = self.waits.iter().map(|wait| wait.t + wait.ns).max();
+        let all = last.unwrap_or(0).saturating_sub(first);
+        let asleep: u64 = self.waits.iter().map(|wait| wait.ns).sum();
+        1.0 - asleep as f64 / all.max(1) as f64
+    }
+
+    /// The last mark before this instant.
+    pub fn mark_before(&self, t: u64) -> Option<&Mark> {
+        let after = self.marks.partition_point(|mark| mark.t <= t);
+        self.marks.get(after.checked_sub(1)?)
+    }
 }
 
 impl Claim {
@@ -70,6 +127,12 @@ impl Claim {
 pub fn quantile(sorted: &[u64], part: f64) -> Option<u64> {
     let last = sorted.len().checked_sub(1)?;
     sorted.get((last as f64 * part) as usize).copied()
+}
+
+/// The value in the middle; 0 when there are none.
+pub fn median(mut values: Vec<u64>) -> u64 {
+    values.sort_unstable();
+    quantile(&values, 0.5).unwrap_or(0)
 }
 
 /// Milliseconds, as a person reads them.

@@ -4,10 +4,7 @@
 //! must show. It runs in a process of its own under `loopscope demo NAME`, on loopback only, for a bounded time, its
 //! load drawn from a seed. README.md says which idea is where. Step: **event** → ring.
 
-pub mod blocking_handler;
 pub mod claim;
-pub mod et_not_drained;
-pub mod greedy_fd;
 mod random;
 
 pub use claim::{Claim, Seen};
@@ -44,38 +41,42 @@ pub struct Demo {
     pub run: fn(&Knobs) -> io::Result<()>,
     /// What a broken and a fixed run must show.
     pub claims: fn(broken: &Seen, fixed: &Seen) -> Vec<Claim>,
+    /// Recordings made earlier: of the broken and of the repaired program.
+    pub recorded: [&'static [u8]; 2],
 }
 
-/// All demos, in the order of a lecture.
-pub static ALL: &[Demo] = &[
-    Demo {
-        name: "greedy-fd",
-        title: "one client's handler reads until there is nothing left; the others starve",
-        lesson: include_str!("greedy_fd.md"),
-        source: include_str!("greedy_fd.rs"),
-        file: "demos/greedy_fd.rs",
-        run: greedy_fd::run,
-        claims: greedy_fd::claims,
-    },
-    Demo {
-        name: "blocking-handler",
-        title: "one handler sleeps, one waits for a slow disk; everybody waits with them",
-        lesson: include_str!("blocking_handler.md"),
-        source: include_str!("blocking_handler.rs"),
-        file: "demos/blocking_handler.rs",
-        run: blocking_handler::run,
-        claims: blocking_handler::claims,
-    },
-    Demo {
-        name: "et-not-drained",
-        title: "edge-triggered, read once: bytes stay in the socket and no event ever comes",
-        lesson: include_str!("et_not_drained.md"),
-        source: include_str!("et_not_drained.rs"),
-        file: "demos/et_not_drained.rs",
-        run: et_not_drained::run,
-        claims: et_not_drained::claims,
-    },
-];
+/// Makes a module and an entry of [`ALL`] of each line; the demo's files and its recordings are found by its name.
+macro_rules! demos {
+    ($($module:ident $name:literal $title:literal,)*) => {
+        $(pub mod $module;)*
+
+        /// All demos, in the order of a lecture.
+        pub static ALL: &[Demo] = &[$(Demo {
+            name: $name,
+            title: $title,
+            lesson: include_str!(concat!(stringify!($module), ".md")),
+            source: include_str!(concat!(stringify!($module), ".rs")),
+            file: concat!("demos/", stringify!($module), ".rs"),
+            run: $module::run,
+            claims: $module::claims,
+            recorded: [
+                include_bytes!(concat!("../recordings/", $name, ".lscope")),
+                include_bytes!(concat!("../recordings/", $name, "-fixed.lscope")),
+            ],
+        },)*];
+    };
+}
+
+// The one place a demo is listed.
+demos! {
+    blocking_echo "blocking-echo" "one thread, blocking reads: who comes second waits until the first has gone",
+    busy_poll "busy-poll" "receive from two: ask each again and again, or sleep until one has something",
+    scan_cost "scan-cost" "one busy descriptor among many idle ones: what a wakeup costs",
+    level_vs_edge "level-vs-edge" "the same bytes, told of once a state or once a change",
+    et_not_drained "et-not-drained" "edge-triggered, read once: bytes stay in the socket and no event ever comes",
+    greedy_fd "greedy-fd" "one client's handler reads until there is nothing left; the others starve",
+    blocking_handler "blocking-handler" "one handler sleeps, one waits for a slow disk; everybody waits with them",
+}
 
 /// The demo of this name.
 pub fn find(name: &str) -> Option<&'static Demo> {
@@ -92,9 +93,38 @@ mod tests {
             assert!(std::ptr::eq(find(demo.name).unwrap(), demo));
             assert!(demo.lesson.starts_with("# "), "{}", demo.name);
             assert!(demo.source.starts_with("//! "), "{}", demo.name);
-            assert!(demo.file.ends_with(".rs"));
+            let named = format!("demos/{}.rs", demo.name.replace('-', "_"));
+            assert_eq!(demo.file, named);
             assert!(demo.title.len() <= 78, "{}", demo.title);
+            let program = demo.source.split("/// What a recording must show").next();
+            let lines = program.unwrap().lines().count();
+            assert!(lines <= 240, "{} has {lines} lines", demo.file);
         }
+    }
+
+    /// The README's table of ideas is made of what the lessons say.
+    #[test]
+    fn the_readme_maps_ideas_to_files() {
+        let mut table = "| idea | demo |\n|---|---|\n".to_owned();
+        for demo in ALL {
+            let file = demo.file.trim_start_matches("demos/");
+            let ideas = demo.lesson.split("\n## Ideas\n").nth(1).unwrap_or_default();
+            let mut ideas = ideas
+                .lines()
+                .filter_map(|l| l.strip_prefix("- "))
+                .peekable();
+            assert!(ideas.peek().is_some(), "{} has no ideas", demo.name);
+            ideas.for_each(|idea| table.push_str(&format!("| {idea} | [{file}]({file}) |\n")));
+        }
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/demos/README.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = text.split_once("| idea |").unwrap();
+        let after = rest.split_once("\n\n").map_or("", |(_, after)| after);
+        let want = format!("{before}{table}\n{after}");
+        if std::env::var_os("LOOPSCOPE_BLESS").is_some() {
+            std::fs::write(path, &want).unwrap();
+        }
+        assert!(text == want, "run LOOPSCOPE_BLESS=1 cargo test --lib demos");
     }
 
     #[test]

@@ -59,8 +59,10 @@
 //! |---|---|
 //! | a loop on mio | [`mio`](crate::mio): mio's own paths |
 //! | a loop on epoll itself: level, edge, one-shot, exclusive, several threads, nanoseconds | [`epoll`] |
+//! | a loop on poll or select | [`poll`] |
+//! | threads that sleep in a read or an accept | [`blocking`] |
 //! | descriptors outside of mio | [`io`]: `read`, `write`, `accept`, [`io::Traced`] |
-//! | a loop that collects events and serves them later, or in other threads | [`dispatch`], [`dispatch_on`] |
+//! | a loop that collects events and serves them later, or in other threads | [`dispatch`], [`dispatch_on`], [`dispatch_fd`] |
 //! | names on the screen | [`name_handler`], [`name_fd`], [`name_loop`] |
 //! | the program's own words on the timeline | [`mark!`], [`span!`], `TracingLayer` |
 //! | what else a turn does | [`timer`], [`task`], [`call`] |
@@ -109,8 +111,9 @@ pub use instrument::TracingLayer;
 #[cfg(feature = "mio")]
 pub use instrument::mio;
 pub use instrument::{
-    DataWord, Dispatch, Error, Recorder, Span, Summary, Supplier, Value, call, call_on, dispatch,
-    dispatch_on, epoll, io, is_on, mark, name_fd, name_handler, name_loop, task, timer,
+    DataWord, Dispatch, Error, Recorder, Span, Summary, Supplier, Value, blocking, call, call_on,
+    dispatch, dispatch_fd, dispatch_on, epoll, io, is_on, mark, name_fd, name_handler, name_loop,
+    poll, task, timer,
 };
 
 // What looks at a recording: no program that links the library compiles it.

@@ -83,25 +83,6 @@ const STUCK: Duration = Duration::from_secs(30);
 /// A claim that does not hold.
 const DOES_NOT_HOLD: Exit = Exit(1);
 
-/// The recordings that ship: (demo, broken, fixed).
-const SHIPPED: &[(&str, &[u8], &[u8])] = &[
-    (
-        "greedy-fd",
-        include_bytes!("../../recordings/greedy-fd.lscope"),
-        include_bytes!("../../recordings/greedy-fd-fixed.lscope"),
-    ),
-    (
-        "blocking-handler",
-        include_bytes!("../../recordings/blocking-handler.lscope"),
-        include_bytes!("../../recordings/blocking-handler-fixed.lscope"),
-    ),
-    (
-        "et-not-drained",
-        include_bytes!("../../recordings/et-not-drained.lscope"),
-        include_bytes!("../../recordings/et-not-drained-fixed.lscope"),
-    ),
-];
-
 pub(super) fn run(args: Args) -> Outcome {
     let Some(name) = &args.name else {
         return list(args.json);
@@ -266,17 +247,10 @@ fn verdicts(demo: &Demo, claims: &[Claim], other: Shown, fixed: bool) -> String 
 
 /// A recording that ships, on the screen, as a report, or copied to a file.
 fn recorded(demo: &'static Demo, args: &Args, headless: bool) -> Outcome {
-    let Some((_, broken, fixed)) = SHIPPED.iter().find(|(name, ..)| *name == demo.name) else {
-        return Err(Failure::new(format!(
-            "no recording of {} ships with this build",
-            demo.name
-        ))
-        .into());
-    };
-    let (mine, theirs) = if args.fixed {
-        (*fixed, *broken)
-    } else {
-        (*broken, *fixed)
+    let [broken, fixed] = demo.recorded;
+    let (mine, theirs) = match args.fixed {
+        true => (fixed, broken),
+        false => (broken, fixed),
     };
     if let Some(path) = &args.output {
         let mut out = Output::create(Some(path), args.force)?;

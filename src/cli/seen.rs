@@ -1,11 +1,13 @@
 //! From a recording to what a demo's claim needs. Step: trace → model → **view**.
 
 use crate::demos::Seen;
-use crate::demos::claim::Fd;
-use crate::model::{Id, Model, Run, Sink, Transition, Word};
-use crate::record::event::Kind;
+use crate::demos::claim::{Fd, Mark, Wait};
+use crate::model::{Id, Kernel, Model, Run, Sink, Transition, Word};
+use crate::record::event::{self, Event, Kind, Space};
+use crate::record::fields;
+use crate::text;
 use crate::trace::{Error, Events, Reader};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What one registration showed.
 #[derive(Default)]
@@ -13,17 +15,27 @@ struct Reg {
     waits: Vec<(u64, u64)>,
     left_over_since: Option<u64>,
     left_over_ns: u64,
+    writable: u64,
+    ghosts: u64,
 }
+
+/// EPOLLOUT
+const OUT: i32 = 4;
 
 /// Listens to runs and to data left over.
 #[derive(Default)]
-struct Ear(HashMap<Id, Reg>);
+struct Ear {
+    regs: HashMap<Id, Reg>,
+    /// Threads that ran handlers.
+    threads: HashSet<Id>,
+}
 
 impl Sink for Ear {
     fn run(&mut self, run: &Run) {
+        self.threads.insert(run.thread);
         // A run whose readiness is unknown (a hang-up, say) is no wait of the kind a claim is about.
         if let Some(wait) = run.wait() {
-            self.0
+            self.regs
                 .entry(run.reg)
                 .or_default()
                 .waits
@@ -32,13 +44,44 @@ impl Sink for Ear {
     }
 
     fn transition(&mut self, transition: &Transition) {
-        let reg = self.0.entry(transition.reg).or_default();
+        let reg = self.regs.entry(transition.reg).or_default();
         if let Some(since) = reg.left_over_since.take() {
             reg.left_over_ns += transition.t.saturating_sub(since);
         }
         if transition.to == Word::Residual {
             reg.left_over_since = Some(transition.t);
         }
+    }
+}
+
+impl Ear {
+    /// An event of a ready batch has just been folded in.
+    fn told(&mut self, model: &Model, event: &Event) {
+        let number = |id: Id| model.threads().get(id as usize).map(|t| t.number);
+        let seats = model.loops().iter().flat_map(|l| &l.threads);
+        let mut here =
+            seats.filter(|ts| ts.wakeup == event.t && number(ts.thread) == Some(event.thread));
+        let Some(reg) = here.find_map(|ts| ts.batch.last()).map(|item| item.reg) else {
+            return;
+        };
+        let heard = self.regs.entry(reg).or_default();
+        heard.writable += u64::from(event.x & OUT != 0);
+        let ghost = model.reg(reg).and_then(|reg| reg.kernel()) == Some(Kernel::Ghost);
+        heard.ghosts += u64::from(ghost);
+    }
+}
+
+/// A mark, its name and fields as text.
+fn mark(model: &Model, event: &Event, bytes: &[u8]) -> Mark {
+    let process = model.process_of_thread(event.thread);
+    let name = model.name(process, Space::Mark, event.x as u32);
+    let fields: Vec<String> = fields::decode(bytes)
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    Mark {
+        t: event.t,
+        name: text::visible(name).into_owned(),
+        fields: text::visible(&fields.join(" ")).into_owned(),
     }
 }
 
@@ -49,6 +92,8 @@ pub(super) fn see(reader: &mut Reader) -> Result<Seen, Error> {
     // A demo's clients are threads that are called like their connections.
     let mut threads: HashMap<u32, String> = HashMap::new();
     let mut supplied: HashMap<String, u64> = HashMap::new();
+    let (mut waits, mut marks) = (Vec::new(), Vec::new());
+    let mut entered: HashMap<u32, u64> = HashMap::new();
     let mut events = Events::default();
     for page in 0..reader.pages().len() {
         reader.read_page(page, &mut events)?;
@@ -63,15 +108,38 @@ pub(super) fn see(reader: &mut Reader) -> Result<Seen, Error> {
                         *supplied.entry(name.clone()).or_default() += event.arg;
                     }
                 }
+                Kind::WaitEnter => {
+                    entered.insert(event.thread, event.t);
+                }
+                Kind::WaitExit => {
+                    if let Some(t) = entered.remove(&event.thread) {
+                        waits.push(Wait {
+                            t,
+                            ns: event.t.saturating_sub(t),
+                            call: event::Wait::from_code(event.aux)
+                                .map_or("wait", event::Wait::name),
+                            n: event.x,
+                            thread: threads.get(&event.thread).cloned().unwrap_or_default(),
+                        });
+                    }
+                }
                 _ => {}
             }
             model.apply(number, event, text, &mut ear);
+            match event.kind {
+                Kind::Ready => ear.told(&model, event),
+                Kind::Mark => marks.push(mark(&model, event, text)),
+                _ => {}
+            }
         }
     }
     let end = reader.duration_ns();
     let mut seen = Seen {
         duration_ns: end,
         fds: Vec::new(),
+        waits,
+        marks,
+        threads: ear.threads.len(),
     };
     for reg in model.regs() {
         let index = match seen.fds.iter().position(|fd| *fd.name == *reg.name) {
@@ -89,7 +157,12 @@ pub(super) fn see(reader: &mut Reader) -> Result<Seen, Error> {
         fd.run_ns += reg.run_ns;
         fd.bytes_in += reg.bytes_in;
         fd.bytes_out += reg.bytes_out;
-        if let Some(heard) = ear.0.remove(&reg.id) {
+        fd.ready += reg.ready;
+        fd.runs += reg.dispatched;
+        fd.stale += reg.stale;
+        if let Some(heard) = ear.regs.remove(&reg.id) {
+            fd.writable += heard.writable;
+            fd.ghosts += heard.ghosts;
             fd.waits_lo.extend(heard.waits.iter().map(|w| w.0));
             fd.waits_hi.extend(heard.waits.iter().map(|w| w.1));
             let open = heard

@@ -1,16 +1,19 @@
 //! The library a program links: what it says of its own loop becomes events. Step: **event** → ring.
 //!
 //! [`state`] is the switch and the way into the thread's ring; [`batch`] records waits and handler runs for
-//! [`epoll`] and [`mio`]; [`op`] what happens to descriptors. [`Recorder`] starts and ends a recording.
+//! [`epoll`] and [`mio`], [`asking`] waits that are no epoll's for [`poll`] and [`blocking`]; [`op`] what happens to descriptors. [`Recorder`] starts and ends a recording.
 
+pub mod blocking;
 pub mod epoll;
 pub mod io;
 #[cfg(feature = "mio")]
 pub mod mio;
+pub mod poll;
 pub mod task;
 pub mod timer;
 
 mod address;
+mod asking;
 mod batch;
 mod call;
 mod connect;
@@ -38,7 +41,9 @@ pub use self::error::Error;
 pub use self::layer::TracingLayer;
 pub use self::mark::{Span, mark};
 pub use self::recorder::{Recorder, Summary};
-pub use self::run::{DataWord, Dispatch, dispatch, dispatch_on, name_fd, name_handler, name_loop};
+pub use self::run::{
+    DataWord, Dispatch, dispatch, dispatch_fd, dispatch_on, name_fd, name_handler, name_loop,
+};
 pub use self::state::is_on;
 pub use self::supply::Supplier;
 pub use crate::record::fields::Value;

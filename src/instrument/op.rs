@@ -10,6 +10,7 @@ use std::os::fd::RawFd;
 use std::panic::Location;
 
 use super::address;
+use super::batch::run_end;
 use super::state::{self, Here};
 use crate::record::event::{FdKind, Kind, Op};
 use crate::record::ring::Call;
@@ -139,6 +140,18 @@ pub(crate) fn end(calling: &Calling, begun: Option<Begun>, code: i32) {
         }
         None => (ticks, 0),
     };
+    returned(&here, calling, ticks, began, site, code);
+}
+
+/// A call on a descriptor has returned.
+pub(crate) fn returned(
+    here: &Here,
+    calling: &Calling,
+    ticks: u64,
+    began: u64,
+    site: u16,
+    code: i32,
+) {
     here.push(&Rec {
         ticks,
         kind: Kind::Io,
@@ -215,6 +228,13 @@ pub(crate) fn closing(fd: RawFd, close: impl FnOnce() -> i32) {
     plain(Kind::FdCloseBegin, fd, 0);
     let code = close();
     plain(Kind::FdCloseEnd, fd, code);
+    if let Some(here) = state::here()
+        && here.serves() == fd
+    {
+        // Nothing is left to serve, and the thread may never wait again.
+        here.serve(-1);
+        run_end(-1, 0);
+    }
 }
 
 /// Duplicates `old` by `dup` and records both ends of it.

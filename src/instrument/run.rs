@@ -3,6 +3,7 @@
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::Location;
 
+use super::asking;
 use super::batch::{run_begin, run_end};
 use super::state;
 use crate::record::event::{Kind, NO_INDEX, Space};
@@ -99,6 +100,33 @@ pub fn dispatch_on(epoll: &impl AsRawFd, data: impl DataWord, handler: &'static 
         };
     }
     begin(epoll.as_raw_fd(), data.word(), handler, Location::caller())
+}
+
+/// Starts a handler run for this descriptor, of the wait this thread made last: [`poll`](crate::poll) and select tell
+/// by descriptor. A run that is still open there ends here.
+///
+/// ```
+/// # use loopscope::{epoll::Interest, poll::{PollFd, poll}};
+/// # fn main() -> std::io::Result<()> {
+/// let (receiver, _sender) = std::os::unix::net::UnixStream::pair()?;
+/// let mut list = [PollFd::new(&receiver, Interest::OUT)];
+/// poll(&mut list, None)?;
+/// let _run = loopscope::dispatch_fd(&receiver);
+/// # Ok(())
+/// # }
+/// ```
+#[inline]
+#[track_caller]
+pub fn dispatch_fd(fd: &impl AsRawFd) -> Dispatch {
+    let at = Location::caller();
+    let here = if state::is_on() { state::here() } else { None };
+    if let Some(here) = &here {
+        asking::run_of(here, fd.as_raw_fd(), at);
+    }
+    Dispatch {
+        epfd: -1,
+        running: here.is_some(),
+    }
 }
 
 #[inline(never)]

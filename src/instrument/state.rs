@@ -77,6 +77,8 @@ struct Thread {
     rings: [UnsafeCell<Option<Producer>>; REMEMBERED],
     /// The epoll descriptor this thread waited on or ran a handler of last, −1: none.
     epfd: Cell<RawFd>,
+    /// The descriptor whose blocking call returned last, and whose run is open; −1: none.
+    single: Cell<RawFd>,
     /// The innermost open span, 0: none.
     span: Cell<u64>,
 }
@@ -89,6 +91,7 @@ thread_local! {
             newest: Cell::new(0),
             rings: [const { UnsafeCell::new(None) }; REMEMBERED],
             epfd: Cell::new(-1),
+            single: Cell::new(-1),
             span: Cell::new(0),
         }
     };
@@ -247,6 +250,18 @@ impl Here {
     #[inline(always)]
     pub(super) fn set_epfd(&self, epfd: RawFd) {
         THREAD.with(|thread| thread.epfd.set(epfd));
+    }
+
+    /// This thread now serves the one descriptor its blocking call was on, −1: none. Gives the one before.
+    #[inline(always)]
+    pub(super) fn serve(&self, fd: RawFd) -> RawFd {
+        THREAD.with(|thread| thread.single.replace(fd))
+    }
+
+    /// The descriptor it serves like that.
+    #[inline(always)]
+    pub(super) fn serves(&self) -> RawFd {
+        THREAD.with(|thread| thread.single.get())
     }
 
     /// Opens a span and returns the one around it.

@@ -92,20 +92,21 @@ impl<T: AsRawFd> Traced<T> {
             || accept(&self.inner),
             |(stream, _)| stream.as_raw_fd().into(),
         )?;
-        // accept4(2) as the standard library calls it: close-on-exec, blocking.
-        op::opened(
-            kind,
-            stream.as_raw_fd(),
-            listener,
-            op::CLOEXEC | op::BOTH_KNOWN,
-            at,
-        );
-        Ok((
-            Traced {
-                inner: ManuallyDrop::new(stream),
-            },
-            address,
-        ))
+        Ok((Self::made_from(kind, listener, stream, at), address))
+    }
+
+    /// What accept4(2) has made, as the standard library calls it: close-on-exec, blocking.
+    pub(super) fn made_from<S: AsRawFd>(
+        kind: FdKind,
+        listener: RawFd,
+        stream: S,
+        at: &'static Location<'static>,
+    ) -> Traced<S> {
+        let known = op::CLOEXEC | op::BOTH_KNOWN;
+        op::opened(kind, stream.as_raw_fd(), listener, known, at);
+        Traced {
+            inner: ManuallyDrop::new(stream),
+        }
     }
 }
 

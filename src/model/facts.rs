@@ -83,6 +83,10 @@ pub enum Why {
     NotReported,
     /// A wait that lasts proves that it is not ready.
     Slept,
+    /// A thread went to sleep in a call on it.
+    Asked,
+    /// The thread that asked for it asks for another one.
+    AskedOther,
     /// Its handler started.
     Start,
     /// Its handler ended having met EAGAIN, end of file or a short read.

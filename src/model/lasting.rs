@@ -5,7 +5,7 @@
 //! the wait began and is applied with the first event after that, or by [`Model::pass`] for a view that stands between two.
 
 use super::facts::{Fidelity, Id, Sink, Why};
-use super::loops::Phase;
+use super::loops::{LoopKind, Phase};
 use super::registration::Kernel;
 use super::states::At;
 use super::{Model, Word};
@@ -26,6 +26,8 @@ impl Model {
     pub(super) fn doubt_from(&mut self, loop_id: Id, t: u64) {
         if let Some(l) = self.loops.get_mut(loop_id as usize)
             && !l.believed.is_empty()
+            // A thread asleep on one descriptor says nothing of the others.
+            && l.kind != LoopKind::Threads
         {
             self.doubtful_at = self.doubtful_at.min(t.saturating_add(PROOF_NS));
             if !std::mem::replace(&mut l.doubtful, true) {

@@ -19,6 +19,8 @@ pub enum LoopKind {
     Poll,
     /// One thread's select calls.
     Select,
+    /// The threads of a process that sleep in the call itself, each on one descriptor.
+    Threads,
 }
 
 impl LoopKind {
@@ -28,6 +30,17 @@ impl LoopKind {
             LoopKind::Epoll => "epoll",
             LoopKind::Poll => "poll",
             LoopKind::Select => "select",
+            LoopKind::Threads => "threads",
+        }
+    }
+
+    /// What its wait is called in a sentence.
+    pub const fn call(self) -> &'static str {
+        match self {
+            LoopKind::Epoll => "epoll_wait",
+            LoopKind::Poll => "poll",
+            LoopKind::Select => "select",
+            LoopKind::Threads => "the call",
         }
     }
 }
@@ -60,7 +73,8 @@ pub struct Caused {
     pub tail: Range,
 }
 
-/// One loop: an epoll description and the threads that wait on it, or one thread's poll or select.
+/// One loop: an epoll description and the threads that wait on it, one thread's poll or select, or the threads of a process
+/// that sleep in the calls themselves.
 #[derive(Clone, Debug)]
 pub struct Loop {
     /// The model's number.
@@ -330,6 +344,8 @@ pub struct ThreadState {
     /// The entry of the last wait.
     pub entered: u64,
     pub(super) timeout: i64,
+    /// The one descriptor it asks for or asked for last, where the call is the wait itself.
+    pub on: Option<i32>,
     /// Some wait of it has had a time-out other than 0: it sleeps itself.
     pub(super) slept: bool,
     /// `Ready` events still to come.
@@ -382,6 +398,7 @@ impl ThreadState {
             waits: 0,
             entered: 0,
             timeout: 0,
+            on: None,
             slept: false,
             awaited: 0,
             exit_had_room: false,

@@ -53,6 +53,7 @@ mod same;
 mod seat;
 mod seen;
 mod side;
+mod single;
 mod slab;
 pub mod spectrum;
 mod states;
@@ -175,7 +176,7 @@ impl Default for Model {
 
 impl Model {
     /// The version of the fold's rules: derived data of another version is rebuilt.
-    pub const VERSION: u32 = 31;
+    pub const VERSION: u32 = 32;
 
     /// A model that has seen nothing.
     pub fn new(config: Config) -> Self {

@@ -1,7 +1,7 @@
 //! Handler runs: begun, ended, and their times. Step: **model**.
 
 use super::facts::{Fidelity, Id, Part, Run, Sink, Why};
-use super::loops::{ItemState, OpenRun, Phase};
+use super::loops::{ItemState, LoopKind, OpenRun, Phase};
 use super::process::Seat;
 use super::states::{At, Birth};
 use super::{Model, NONE};
@@ -294,6 +294,11 @@ impl Model {
         self.close_runs(thread, seat, at, sink);
         if e.flags & flags::LEFT != 0 {
             self.skip_rest(seat, at, sink);
+        }
+        let kind = self.loops.get(seat.loop_id as usize).map(|l| l.kind);
+        if kind == Some(LoopKind::Threads) {
+            // What a thread does without its one descriptor is no loop's business; it may be about to end.
+            self.end_turn(seat, at, sink);
         }
     }
 

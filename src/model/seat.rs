@@ -51,14 +51,12 @@ impl Model {
         Some(seat)
     }
 
-    /// The seat of a wait event: an epoll loop, or the thread's own poll or select loop.
+    /// The seat of a wait event: an epoll loop, the thread's own poll or select loop, or the one of its process's threads.
     pub(super) fn wait_seat(&mut self, thread: Id, process: Id, e: &Event) -> Option<Seat> {
-        let kind = match Wait::from_code(e.aux) {
-            Some(Wait::Poll | Wait::Ppoll) => LoopKind::Poll,
-            Some(Wait::Select | Wait::Pselect) => LoopKind::Select,
-            _ => return self.seat_at(thread, process, e.fd, e.t),
+        let Some((owner, kind)) = Self::own_loop(thread, process, e) else {
+            return self.seat_at(thread, process, e.fd, e.t);
         };
-        let key = (thread, kind as u8);
+        let key = (owner, kind as u8);
         let loop_id = match self.poll_loops.get(&key) {
             Some(id) => *id,
             None => {
@@ -111,20 +109,15 @@ impl Model {
 
     /// The thread's poll or select loop, if it has been waited on.
     pub(super) fn polled_seat(&self, thread: Id, e: &Event) -> Option<Seat> {
-        let kind = match Wait::from_code(e.aux) {
-            Some(Wait::Poll | Wait::Ppoll) => LoopKind::Poll,
-            _ => LoopKind::Select,
-        };
-        let loop_id = *self.poll_loops.get(&(thread, kind as u8))?;
+        let process = self.threads.get(thread as usize)?.process;
+        let (owner, kind) = Self::own_loop(thread, process, e)?;
+        let loop_id = *self.poll_loops.get(&(owner, kind as u8))?;
         let at = *self.loops.get(loop_id as usize)?.seats.get(&thread)?;
         Some(Seat { loop_id, at })
     }
 
     pub(super) fn is_polling(e: &Event) -> bool {
-        matches!(
-            Wait::from_code(e.aux),
-            Some(Wait::Poll | Wait::Ppoll | Wait::Select | Wait::Pselect)
-        )
+        Self::own_loop(0, 0, e).is_some()
     }
 
     /// Ends the segment under way at `t` and begins the next.

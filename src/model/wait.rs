@@ -96,6 +96,7 @@ impl Model {
         if let Some(l) = self.loops.get_mut(seat.loop_id as usize) {
             l.unfinished += 1;
         }
+        self.asks_for(seat, process, e, at, sink);
         self.doubt_from(seat.loop_id, at.t);
     }
 

@@ -5,7 +5,7 @@
 //!
 //! | kind         | aux        | fd     | x               | arg             | y               | text            |
 //! |--------------|------------|--------|-----------------|-----------------|-----------------|-----------------|
-//! | WaitEnter    | [`Wait`]   | epfd   | maxevents       | time-out, −1 ∞ ᵍ | –              | –               |
+//! | WaitEnter    | [`Wait`]   | epfd   | maxevents       | time-out, −1 ∞ ᵍ | fd asked ⁱ     | –               |
 //! | WaitExit     | [`Wait`]   | epfd   | n or −errno     | –               | –               | –               |
 //! | Ready        | index      | epfd   | event mask      | data word       | –               | –               |
 //! | CtlBegin     | [`Ctl`]    | fd     | interest mask   | data word       | epfd ʰ          | –               |
@@ -70,6 +70,7 @@
 //! then is newer. ᶠ this side made the connect(2); 0: not said.
 //! ᵍ −2 not known: it stood where the recorder may not look before the kernel has. ʰ in the lower half; for the same reason
 //! a call may be told twice, [`UNREAD`] and, right before its `CtlEnd`, [`IN_FULL`].
+//! ⁱ by a read or accept that is the wait itself.
 //!
 //! FdSeen, FdGone, RegSeen, RegGone and Unread are the collector's: what /proc and sock_diag showed of a process where its own
 //! events said otherwise or nothing. They are told as of its main thread. Setup is what the capture could not do.
@@ -79,7 +80,8 @@
 //!
 //! A wait's ready batch follows its `WaitExit` as `n` `Ready` events of the same thread and the same instant. For poll and
 //! select `fd` is −1, the data word is the descriptor's number, `maxevents` is the size of the array (poll) or the highest
-//! number plus one (select), and a descriptor that is in several sets may be told once or once a set.
+//! number plus one (select), and a descriptor that is in several sets may be told once or once a set. A read or accept that is
+//! the wait itself is told in the same way: its array has one entry, and n is 0 where the call met EAGAIN.
 
 /// One recorded event; the [module table](self) says what each column means for each [`Kind`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -325,6 +327,10 @@ coded! {
         Select = 6 "select",
         /// pselect(2)
         Pselect = 7 "pselect",
+        /// read(2), where the read itself is the wait
+        Read = 8 "read",
+        /// accept(2), in the same way
+        Accept = 9 "accept",
     }
 }
 

@@ -22,7 +22,7 @@ codec_enum!(Word {
 codec_enum!(Part { 0 => Run(id), 1 => Timer(name), 2 => Task(name), 3 => Rest, 4 => Wait, 5 => More(id), 6 => Tail(id) });
 codec_enum!(Kernel { 0 => Armed, 1 => Ready, 2 => Disarmed, 3 => Muted, 4 => Ghost, 5 => Gone });
 codec_enum!(Drain { 0 => Unknown, 1 => Drained, 2 => Left });
-codec_enum!(LoopKind { 0 => Epoll, 1 => Poll, 2 => Select });
+codec_enum!(LoopKind { 0 => Epoll, 1 => Poll, 2 => Select, 3 => Threads });
 codec_enum!(ItemState { 0 => Fetched, 1 => Running, 2 => Done, 3 => Skipped, 4 => Stale, 5 => Unmarked, 6 => HandedOver(thread) });
 codec_enum!(RoleKind { 0 => Other, 1 => Listener, 2 => Handler, 3 => Peer, 4 => Kind });
 codec_enum!(Phase {
@@ -213,7 +213,7 @@ codec!(Process {
     queue,
 });
 codec_some!(ThreadState {
-    thread, phase, call, batch, batch_len, maxevents, turn, wakeup, wakeup_event, waits, entered, timeout, slept, awaited,
+    thread, phase, call, batch, batch_len, maxevents, turn, wakeup, wakeup_event, waits, entered, timeout, on, slept, awaited,
     exit_had_room, run, next_item, depth, parts, in_turn, begun, segment, retained, marks, inferred, served,
 } else { room: None });
 codec_some!(Loop {

@@ -21,6 +21,8 @@ pub fn why(why: Why) -> &'static str {
         Why::Supplied => "bytes were sent to it (stamped)",
         Why::Reported => "told: in a ready batch",
         Why::NotReported => "a wait with room did not report it",
+        Why::Asked => "a thread sleeps in a call on it",
+        Why::AskedOther => "its thread asks for another one now",
         Why::Start => "its handler started",
         Why::Drained => "drained (EAGAIN, end, short read)",
         Why::Slept => "a wait that lasts has not found it ready",

@@ -323,6 +323,9 @@ pub fn will_wake(app: &App, reg: &Registration) -> (Cow<'static, str>, bool) {
         Word::Residual => ("epoll speaks again only when more arrive", false),
         _ if some && reg.is_edge() => ("epoll speaks again only when more arrive", false),
         Word::Disarmed => ("off until the program re-arms it with MOD", false),
+        Word::Muted if app.the_loop().is_some_and(|l| l.kind == LoopKind::Threads) => {
+            ("no thread asks for it now", false)
+        }
         Word::Muted => ("asks for nothing: only errors and hang-ups", false),
         Word::Ghost => ("closed here, but a copy elsewhere still reports", true),
         Word::Unknown => ("events were lost: nobody knows", true),

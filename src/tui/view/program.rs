@@ -1,7 +1,7 @@
 //! The program's side of the Loop screen: the batch it was told of, or what it sleeps on. Step: model → **view**.
 
 use super::{blame, kernel, strip, which};
-use crate::model::{Item, ItemState, Part, Phase, Run, Thread, ThreadState, Word};
+use crate::model::{Item, ItemState, LoopKind, Part, Phase, Run, Thread, ThreadState, Word};
 use crate::tui::app::App;
 use crate::tui::app::known::mark_of;
 use crate::tui::theme::{self, GO};
@@ -75,11 +75,10 @@ fn batch(pen: &mut Pen<'_>, app: &App, thread: &ThreadState) {
         plural(u64::from(thread.batch_len), "event"),
         if full { " (full)" } else { "" }
     );
-    let kind = app.the_loop().map_or("epoll", |l| l.kind.name());
-    let call = match kind {
-        _ if w < 30 => "",
-        "epoll" => "epoll_wait ",
-        other => &format!("{other} "),
+    let kind = app.the_loop().map(|l| l.kind).unwrap_or_default();
+    let call = match w {
+        ..30 => "",
+        _ => &format!("{} ", kind.call()),
     };
     let title = title.replace("epoll_wait ", call);
     let title = match thread.batch_len {
@@ -340,8 +339,7 @@ fn ran<'a>(app: &'a App, thread: &ThreadState, item: &Item) -> Option<&'a Run> {
 fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
     let (w, h) = (pen.width(), pen.height());
     let now = app.t();
-    let kind = app.the_loop().map_or("epoll", |l| l.kind.name());
-    let call = if kind == "epoll" { "epoll_wait" } else { kind };
+    let call = app.the_loop().map(|l| l.kind).unwrap_or_default().call();
     let narrow = w < 44;
     let until = match timeout {
         -2 => "time-out not known".to_owned(),
@@ -363,8 +361,9 @@ fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
         _ => format!("asleep in {call} for {slept}; {until}"),
     };
     pen.put(1, 0, &line, theme::plain());
+    let kind = app.the_loop().map(|l| l.kind).unwrap_or_default();
     let mut head = match kind {
-        "epoll" => "what could wake it:".to_owned(),
+        LoopKind::Epoll | LoopKind::Threads => "what could wake it:".to_owned(),
         // The array of fds is an argument of every call and stands in no record.
         _ => "its fds are not recorded".to_owned(),
     };
@@ -407,6 +406,7 @@ fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
         let why = match w {
             0..32 if !wakes && app.model().timerfd(reg.id).is_some() => "not armed",
             0..50 if !wakes && kernel::asks_for_no_input(reg) => "does not ask for IN",
+            0..50 if !wakes && reg.word == Word::Muted => "nobody asks for it",
             0..32 if !wakes => "only more bytes",
             32..50 if !wakes && reg.word == Word::Residual => "only when more bytes come",
             _ => &why,

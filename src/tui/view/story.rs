@@ -245,6 +245,12 @@ fn asleep(app: &App, since: u64, timeout: i64, out: &mut Vec<String>) {
             "The loop has slept in its wait for {slept}: {} could wake it, {clock}.",
             plural(wakers, "fd")
         ),
+        LoopKind::Threads => {
+            let on = kernel::thread(app).and_then(|ts| ts.on);
+            let one = live.iter().find(|r| Some(r.fd) == on).map(|r| r.id);
+            let one = one.map_or("one fd", |id| app.names.told(id));
+            format!("The thread has slept in a call on {one} for {slept}: only that wakes it.")
+        }
         // The array of fds is an argument of every call and stands in no record.
         other => format!(
             "The loop has slept in its {} for {slept}, {}. Which fds it waits for is not recorded.",
