@@ -23,6 +23,7 @@ mod look;
 mod man;
 mod open;
 mod progress;
+mod quiz;
 mod record;
 mod replay;
 mod report;
@@ -59,10 +60,11 @@ Without a command: a list of the demos and of recent recordings to choose from.
   loopscope record -o a.lscope -- CMD...  the same without a screen
   loopscope report a.lscope               who waited, behind whom and why
   loopscope replay a.lscope               stand at any instant of it
-  loopscope diff a.lscope b.lscope        what got better, what worse";
+  loopscope diff a.lscope b.lscope        what got better, what worse
+  loopscope quiz                          what does the next epoll_wait return?";
 
 const EXIT_CODES: &str = "Exit codes: 0, or that of the launched program (128+N if signal N ended it); \
-1 a check found what it was to fail on, 3 nobody can tell; 125 loopscope failed, 126 program not executable, 127 program not found, 2 wrong usage.";
+1 a check found what it was to fail on or a quiz sheet has wrong answers, 3 nobody can tell; 125 loopscope failed, 126 program not executable, 127 program not found, 2 wrong usage.";
 
 #[derive(Subcommand, Debug)]
 enum Command {
@@ -74,6 +76,7 @@ enum Command {
     Report(report::Args),
     Diff(diff::Args),
     Explain(explain::Args),
+    Quiz(quiz::Args),
     Info(info::Args),
     Export(export::Args),
     Snapshot(snapshot::Args),
@@ -109,6 +112,7 @@ impl Command {
             Command::Report(args) => report::run(args),
             Command::Diff(args) => diff::run(args),
             Command::Explain(args) => explain::run(args),
+            Command::Quiz(args) => quiz::run(args),
             Command::Info(args) => info::run(args),
             Command::Export(args) => export::run(args),
             Command::Completions(args) => completions::run(args),

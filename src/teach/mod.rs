@@ -4,3 +4,4 @@
 //! against the live kernel call by call.
 
 pub mod epoll;
+pub mod quiz;

@@ -7,10 +7,12 @@
 
 mod live;
 mod random;
+mod vectors;
 
 use live::Live;
 use loopscope::demos::Random;
 use loopscope::teach::epoll::{Answer, Belief, Call, Sizes, World};
+use loopscope::teach::quiz::{Sheet, Topic};
 use std::hash::{BuildHasher, Hasher};
 
 /// The first call to which the two answer differently, with both answers.
@@ -132,4 +134,38 @@ fn and_with_a_seed_nobody_chose() {
     });
     println!("LOOPSCOPE_SEED={seed}");
     hold(seed, sequences(20_000));
+}
+
+/// Problems of a seed: some always, many with LOOPSCOPE_FULL=1.
+fn problems() -> u32 {
+    match std::env::var_os("LOOPSCOPE_FULL") {
+        Some(_) => 1000,
+        None => 60,
+    }
+}
+
+#[test]
+fn the_kernel_answers_every_problem_of_the_quiz_as_its_sheet_does() {
+    let sizes = Sizes::default();
+    let topics = Topic::ALL.into_iter().map(Some).chain([None]);
+    for (seed, topic) in (1..).zip(topics) {
+        let sheet = Sheet::new(topic, seed, None, problems());
+        for problem in sheet.problems() {
+            let mut live = Live::new(&sizes);
+            let kernel: Vec<Answer> = problem.calls.iter().map(|c| live.apply(c)).collect();
+            assert_eq!(
+                kernel,
+                problem.answers,
+                "seed {seed}\n{}",
+                problem.question()
+            );
+            let right = &problem.choices[problem.right].answer;
+            assert_eq!(
+                kernel.last(),
+                Some(right),
+                "seed {seed}\n{}",
+                problem.question()
+            );
+        }
+    }
 }

@@ -1,9 +1,11 @@
 //! What people wrongly believe of epoll, each as the model with one step changed: it gives the answer they would.
 
+use super::rule::Rule;
+
 /// One wrong belief.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Belief {
-    /// Edge-triggered tells again while bytes are left.
+    /// Edge-triggered tells again while it is ready.
     EdgeRepeats,
     /// Reading a part makes an edge for the rest.
     PartialReadIsEdge,
@@ -97,11 +99,40 @@ impl Belief {
         Belief::AnyRoomIsOut,
     ];
 
-    /// The belief, after "who thinks that …".
+    /// The rule that it breaks.
+    pub fn rule(self) -> Rule {
+        match self {
+            Belief::EdgeRepeats | Belief::PartialReadIsEdge => Rule::Edge,
+            Belief::EdgeNeedsDrain | Belief::NumberOrder | Belief::AddOrder => Rule::Queued,
+            Belief::OnlyWhatChanged => Rule::WholeMask,
+            Belief::LevelOnce => Rule::Level,
+            Belief::OldestFirst => Rule::NewestFirst,
+            Belief::NoRotation | Belief::MaxeventsDrops => Rule::MaxeventsRest,
+            Belief::DataMoves | Belief::EventPerChange => Rule::QueuedOnce,
+            Belief::NoRecheck => Rule::RecheckFailed,
+            Belief::OneshotStays | Belief::OneshotRemoves => Rule::Oneshot,
+            Belief::OneshotTellsHup => Rule::Disarmed,
+            Belief::ModSilent => Rule::ModLooks,
+            Belief::ModMoves => Rule::ModKeepsPlace,
+            Belief::AddSilent => Rule::AddLooks,
+            Belief::DelLeaves => Rule::DelUnqueues,
+            Belief::CloseRemoves => Rule::Ghost,
+            Belief::CloseTells => Rule::LastClose,
+            Belief::DupIsSame => Rule::Key,
+            Belief::HupAsked => Rule::ErrHupUnasked,
+            Belief::RdhupUnasked => Rule::RdhupAsked,
+            Belief::EofIsIn => Rule::PipeHup,
+            Belief::HalfIsHup => Rule::SocketHup,
+            Belief::EventfdTakesOne => Rule::EventfdCount,
+            Belief::AnyRoomIsOut => Rule::PipeRoom,
+        }
+    }
+
+    /// The belief, after "if …" or "that …".
     #[rustfmt::skip]
     pub fn sentence(self) -> &'static str {
         match self {
-            Belief::EdgeRepeats => "an edge-triggered item is told again as long as bytes are left",
+            Belief::EdgeRepeats => "an edge-triggered item is told again as long as it is ready",
             Belief::PartialReadIsEdge => "reading a part of the data makes a new edge for the rest",
             Belief::EdgeNeedsDrain => "after an edge nothing new is told until everything was read",
             Belief::OnlyWhatChanged => "an edge-triggered event carries only the bit that changed",

@@ -62,6 +62,15 @@ impl World {
         }
     }
 
+    /// The data words of the ready list, in order. What is in it may turn out not to be ready when it is fetched.
+    pub fn ready_list(&self, epfd: Fd) -> Vec<u64> {
+        let Some(File::Epoll(ep)) = self.numbers.get(&epfd).map(|id| &self.files[*id]) else {
+            return Vec::new();
+        };
+        let item = |id: &u32| ep.items.iter().find(|i| i.id == *id).map(|i| i.data);
+        ep.ready.iter().filter_map(item).collect()
+    }
+
     /// epoll_ctl(2), its checks in the kernel's order.
     pub(super) fn ctl(&mut self, epfd: Fd, ctl: Ctl, fd: Fd, mask: u32, data: u64) -> Answer {
         let (Some(&epoll), Some(&file)) = (self.numbers.get(&epfd), self.numbers.get(&fd)) else {
@@ -138,7 +147,7 @@ impl World {
             data,
             told: false,
             changed: u32::MAX,
-            changes: 1,
+            changes: 0,
             queued_as: 0,
         };
         let mut dup = false;
@@ -164,7 +173,7 @@ impl World {
             return failed(libc::ENOENT);
         };
         (item.mask, item.data) = (mask, data);
-        (item.told, item.changed, item.changes) = (false, u32::MAX, 1);
+        (item.told, item.changed, item.changes) = (false, u32::MAX, 0);
         let silent = self.believes(Belief::ModSilent);
         if self.ready_now(epoll, id) != 0 && !silent {
             if self.enqueue(epoll, id) {
