@@ -8,7 +8,7 @@ use super::progress::Progress;
 use super::{Exit, Failure, Outcome};
 use crate::derive::Store;
 use crate::export::ndjson;
-use crate::trace::{self, Reader, Summary};
+use crate::trace::{self, Anonymous, Reader, Summary};
 use crate::when::When;
 use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
@@ -27,6 +27,9 @@ pub struct Args {
     /// End before this
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     until: Option<When>,
+    /// Hide whose it is, to hand it on: hosts, paths, arguments, text fields, terminal output (--to lscope)
+    #[arg(long)]
+    anon: bool,
     /// Write to this file; - is stdout
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -44,6 +47,11 @@ enum Format {
 }
 
 pub(super) fn run(args: Args) -> Outcome {
+    if args.anon && args.to != Format::Lscope {
+        return Err(Failure::usage("--anon makes a recording, --to lscope")
+            .hint("export that one to other formats afterwards")
+            .into());
+    }
     let mut reader = open(&args.file)?;
     let (from, until) = window(&mut reader, args.from.as_ref(), args.until.as_ref())?;
     match args.to {
@@ -70,9 +78,10 @@ pub(super) fn run(args: Args) -> Outcome {
 
 /// Cuts to a file or a stream.
 fn lscope(reader: &mut Reader, args: &Args, from: u64, until: u64) -> anyhow::Result<()> {
+    let hide = args.anon.then(Anonymous::default);
     if let Some(path) = args.output.as_deref().filter(|path| !is_stream(path)) {
         let draft = Draft::create(path, args.force)?;
-        let made = cut_into(reader, &draft, from, until)?;
+        let made = cut_into(reader, &draft, from, until, hide.as_ref())?;
         draft.keep()?;
         let path = path.display().to_string();
         note(&format!(
@@ -95,7 +104,7 @@ fn lscope(reader: &mut Reader, args: &Args, from: u64, until: u64) -> anyhow::Re
     let mut out = Output::create(args.output.as_deref(), args.force)?;
     // A recording is written with its header twice and its page table last, so a stream gets a copy.
     let draft = Draft::create(&scratch(), false)?;
-    cut_into(reader, &draft, from, until)?;
+    cut_into(reader, &draft, from, until, hide.as_ref())?;
     let mut file = draft.file();
     file.rewind()
         .map_err(|e| Failure::new("cannot read back the recording").because(e))?;
@@ -109,11 +118,12 @@ pub(super) fn cut_into(
     to: &Draft,
     from: u64,
     until: u64,
+    hide: Option<&Anonymous>,
 ) -> anyhow::Result<Summary> {
     let failed =
         |e: io::Error| Failure::new(format!("cannot write {}", to.path().display())).because(e);
     let file = to.file().try_clone().map_err(failed)?;
-    let made = trace::cut_into(reader, file, to.path(), from, until)?;
+    let made = trace::cut_into(reader, file, to.path(), from, until, hide)?;
     match made.lost {
         0 => Ok(made),
         _ => Err(failed(io::ErrorKind::StorageFull.into())

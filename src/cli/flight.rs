@@ -142,7 +142,7 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
 
 fn keep(reader: &mut Reader, window: &Window, path: &Path, force: bool) -> anyhow::Result<()> {
     let draft = Draft::create(path, force)?;
-    cut_into(reader, &draft, window.from, window.until)?;
+    cut_into(reader, &draft, window.from, window.until, None)?;
     draft.keep()?;
     let name = path.display().to_string();
     let (fd, whose) = &window.fd;

@@ -57,7 +57,7 @@ pub(super) fn run(args: Args) -> Outcome {
         )))
     });
     let draft = Draft::create(&path, args.force)?;
-    let made = cut_into(reader, &draft, from, end)?;
+    let made = cut_into(reader, &draft, from, end, None)?;
     draft.keep()?;
     warn(reader, &path);
     let name = path.display().to_string();

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
 
+use super::anonymous::Anonymous;
 use super::error::Error;
 use super::events::Events;
 use super::meta::{CutFrom, Meta};
@@ -29,26 +30,30 @@ pub fn cut(
     from: u64,
     until: u64,
 ) -> Result<Summary, Error> {
-    cut_to(source, from, until, |meta| {
+    cut_to(source, from, until, None, |meta| {
         Writer::create(path, meta, options)
     })
 }
 
-/// The same into an empty file that is open for reading and writing; `path` is for messages.
+/// The same into an empty file that is open for reading and writing; `path` is for messages. `hide` leaves out whose it is.
 pub fn cut_into(
     source: &mut Reader,
     file: File,
     path: impl AsRef<Path>,
     from: u64,
     until: u64,
+    hide: Option<&Anonymous>,
 ) -> Result<Summary, Error> {
-    cut_to(source, from, until, |meta| Writer::into(file, path, meta))
+    cut_to(source, from, until, hide, |meta| {
+        Writer::into(file, path, meta)
+    })
 }
 
 fn cut_to(
     source: &mut Reader,
     from: u64,
     until: u64,
+    hide: Option<&Anonymous>,
     create: impl FnOnce(&Meta) -> Result<Writer, Error>,
 ) -> Result<Summary, Error> {
     let asked = source.event_at_time(from)?;
@@ -86,11 +91,24 @@ fn cut_to(
         restated: said.len() as u64,
     };
     meta.cut = Some(place);
+    if let Some(hide) = hide {
+        meta = hide.meta(meta);
+    }
     let mut writer = create(&meta)?;
     for (name, bytes) in source.attachments()? {
-        writer.attach(&name, &bytes)?;
+        let bytes = match hide {
+            Some(hide) => hide.attachment(&name, &bytes),
+            None => Some(bytes),
+        };
+        if let Some(bytes) = bytes {
+            writer.attach(&name, &bytes)?;
+        }
     }
-    said.iter().for_each(|e| writer.write(e, e.text.of(&text)));
+    let mut write = |e: &Event, text: &[u8]| match hide {
+        Some(hide) => writer.write(e, &hide.text(e, text)),
+        None => writer.write(e, text),
+    };
+    said.iter().for_each(|e| write(e, e.text.of(&text)));
     for index in source
         .pages()
         .partition_point(|p| p.first_event + p.count <= start)
@@ -104,13 +122,11 @@ fn cut_to(
             .iter()
             .filter(|(n, ..)| page.numbered && (start..end).contains(n))
         {
-            writer.write(
-                &Event {
-                    t: e.t.saturating_sub(base),
-                    ..*e
-                },
-                text,
-            );
+            let e = Event {
+                t: e.t.saturating_sub(base),
+                ..*e
+            };
+            write(&e, text);
         }
     }
     writer.finish()

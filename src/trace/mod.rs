@@ -4,6 +4,7 @@
 //! restate the names and descriptors they rely on. The footer makes it complete and holds the page table; without it
 //! (the writer was killed, the file was cut) the table is rebuilt by walking the pages. `docs/FORMAT.md` describes every byte.
 
+mod anonymous;
 mod append;
 mod bits;
 mod columns;
@@ -32,6 +33,7 @@ mod sys;
 mod table;
 mod writer;
 
+pub use anonymous::Anonymous;
 pub use append::Appender;
 pub use cut::{cut, cut_into};
 pub use error::{Error, Problem};
