@@ -18,7 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 /// Stands for what was left out.
 const LEFT_OUT: &str = "…";
 
-/// See the [module](self).
+/// What stands for what is hidden; the module lists what that is.
 #[derive(Debug, Default)]
 pub struct Anonymous(RandomState);
 
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn paths_and_words_are_hidden_and_code_is_told_by_its_last_part() {
         let hide = Anonymous::default();
-        let file = of(&hide, Kind::FdName, 0, "/home/joe/customers.db");
+        let file = of(&hide, Kind::FdName, 0, "/srv/joe/customers.db");
         assert!(
             file.starts_with("/h") && file.ends_with(".db") && !file.contains("joe"),
             "{file}"
@@ -268,7 +268,7 @@ mod tests {
         );
         let site = Space::Site.code();
         assert_eq!(
-            of(&hide, Kind::Name, site, "/home/joe/a/server.c:12:3"),
+            of(&hide, Kind::Name, site, "/srv/joe/a/server.c:12:3"),
             "server.c:12:3"
         );
         assert_eq!(of(&hide, Kind::Output, 0, "password: x"), "");
@@ -276,7 +276,7 @@ mod tests {
             &hide,
             Kind::Setup,
             0,
-            "it\0listens on 10.0.0.1:80, see /home/joe/x\0wait",
+            "it\0listens on 10.0.0.1:80, see /srv/joe/x\0wait",
         );
         assert!(
             !setup.contains("10.0.0.1") && !setup.contains("joe"),
