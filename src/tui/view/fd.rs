@@ -1,6 +1,6 @@
 //! Screen 5, one fd: what it is, where its time went, how it came to its state. Step: model → **view**.
 
-use super::{blame, detail, fairness, kernel, moment};
+use super::{blame, detail, fairness, kernel, moment, states};
 use crate::model::{Expiry, Fidelity, Histogram, Registration, Timerfd, Transition, Why, Word};
 use crate::text::names::mask;
 use crate::tui::app::App;
@@ -77,7 +77,29 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     boxes::title(pen, 1, y, w / 2, "all fds (↑↓)", focus(0));
     let regs = fairness::sorted(app);
     let table_w = if wide { split - 2 } else { w - 2 };
+    let seen = states::of(&changes(app, reg), app.t());
+    // Below the table where that leaves room.
+    let diagram = match wide && rest >= seen.len() + 8 {
+        true => seen.len() + 2,
+        false => 0,
+    };
+    let table = table.saturating_sub(diagram).min(match diagram {
+        0 => table,
+        _ => (regs.len() + 1).max(rest / 3),
+    });
     fairness::draw_table(&mut pen.part(1, y + 1, table_w, table), app, &regs);
+    if diagram > 0 {
+        let at = y + 1 + table;
+        boxes::stretch(pen, 0, split - 1, at, theme::quiet());
+        let from = changes(app, reg).first().map_or(app.t(), |c| c.t);
+        let title = format!("its states since {}", super::instant(from));
+        boxes::title(pen, 1, at, split - 2, &title, theme::quiet());
+        states::draw(
+            &mut pen.part(1, at + 1, table_w, rest - table - 1),
+            &seen,
+            reg.word,
+        );
+    }
     let history_y = match wide {
         true => {
             boxes::down(pen, split - 1, y, h - 1, theme::quiet());
@@ -276,17 +298,20 @@ fn times(pen: &mut Pen<'_>, app: &App, reg: &Registration, first: usize) {
     }
 }
 
-fn history(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
+/// Its changes up to the cursor, as far back as is remembered.
+fn changes<'a>(app: &'a App, reg: &Registration) -> Vec<&'a Transition> {
     let t = app.t();
     let facts = match app.player.window() {
         Some(w) if w.facts.from <= app.tail().from && w.model().now() >= t => &w.facts,
         _ => app.tail(),
     };
-    let changes: Vec<&Transition> = facts
-        .transitions
-        .iter()
-        .filter(|x| x.reg == reg.id && x.t <= t)
-        .collect();
+    let all = facts.transitions.iter();
+    all.filter(|x| x.reg == reg.id && x.t <= t).collect()
+}
+
+fn history(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
+    let t = app.t();
+    let changes = changes(app, reg);
     let rows = pen.height();
     let mut y = 0;
     if rows >= 2
