@@ -6,7 +6,6 @@ use crate::model::spectrum::Spectrum;
 use crate::tui::app::App;
 use crate::tui::player::Cells;
 use crate::tui::theme::{self, ABSENT, GO};
-use crate::tui::view::instant;
 use crate::tui::widget::pen::Pen;
 use crate::tui::widget::text::{self, plural, time};
 use crate::tui::widget::{bar, boxes};
@@ -182,7 +181,23 @@ fn gutter(pen: &mut Pen<'_>, app: &App, cells: &Cells, rows: usize) {
         if here {
             pen.glyph(0, 2 + row, GO, theme::cursor());
         }
-        pen.put(1, 2 + row, &text::right(&instant(from), LEFT - 2), style);
+        let label = label(from, cells.width, LEFT - 2);
+        pen.put(1, 2 + row, &text::right(&label, LEFT - 2), style);
+    }
+}
+
+/// An instant in seconds, with as many decimals as tell rows apart and fit.
+fn label(ns: u64, row: u64, room: usize) -> String {
+    let seconds = (ns / 1_000_000_000).to_string();
+    let needed = match row {
+        0..10_000_000 => 6,
+        10_000_000..1_000_000_000 => 3,
+        _ => 1,
+    };
+    let decimals = needed.min(room.saturating_sub(seconds.len() + 1));
+    match decimals {
+        0 => seconds,
+        n => format!("{seconds}.{:.n$}", format!("{:09}", ns % 1_000_000_000)),
     }
 }
 
@@ -237,6 +252,16 @@ fn figures(pen: &mut Pen<'_>, y: usize, h: &Histogram, app: &App, summed: bool) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn instants_tell_rows_apart_and_fit() {
+        let second = 1_000_000_000;
+        assert_eq!(label(12 * second, second, 8), "12.0");
+        assert_eq!(label(1_234_567_890, 1_000, 8), "1.234567");
+        assert_eq!(label(12_345_678_901, 1_000, 8), "12.34567");
+        assert_eq!(label(12_345_678_901, 50_000_000, 8), "12.345");
+        assert_eq!(label(123_456_789 * second, 1_000, 8), "123456789");
+    }
 
     #[test]
     fn a_scale_has_a_place_for_everything() {
