@@ -131,6 +131,48 @@ fn what_cannot_be_graded_is_refused() {
 }
 
 #[test]
+fn a_problem_can_be_stepped_through_as_a_recording() {
+    let place = Place::new();
+    let file = place.arg("p.lscope");
+    let args = [
+        "quiz",
+        "maxevents",
+        "--seed",
+        "7",
+        "--replay",
+        "4",
+        "-o",
+        &file,
+    ];
+    let made = run(&args).exits(0);
+    assert!(
+        made.stderr.contains("next: loopscope replay "),
+        "{}",
+        made.stderr
+    );
+    // What is there is not written over by accident.
+    run(&args).fails(125, "p.lscope");
+    let sheet = Sheet::new(Some(Topic::Maxevents), 7, None, 4);
+    let problem = &sheet.problems()[3];
+    let report = run(&["report", &file, "--json"]).exits(0).stdout;
+    let waits = problem.question().matches("epoll_wait(").count();
+    assert!(report.contains(&format!("\"waits\":{waits},")), "{report}");
+    assert!(report.contains("\"complete\":true"));
+    let events = run(&["export", &file, "--to", "ndjson"]).exits(0).stdout;
+    assert!(events.contains("maxevents-rest"), "{events}");
+    let picture = place.arg("p.txt");
+    run(&[
+        "snapshot", &file, "--at", "100%", "--view", "loop", "--size", "80x24", "-o", &picture,
+    ])
+    .exits(0);
+    let picture = std::fs::read_to_string(picture).unwrap();
+    assert!(
+        picture.contains("quiz maxevents, problem 4") && picture.contains("interest list"),
+        "{picture}"
+    );
+}
+
+#[test]
 fn wrong_usage_exits_2() {
     for args in [
         &["quiz", "poetry"][..],
@@ -141,6 +183,9 @@ fn wrong_usage_exits_2() {
         &["quiz", "--level", "6"],
         &["quiz", "--check"],
         &["quiz", "edge", "--check", "sheet"],
+        &["quiz", "edge", "--replay", "3"],
+        &["quiz", "--seed", "1", "--replay", "0", "-o", "x"],
+        &["quiz", "--seed", "1", "-o", "x"],
     ] {
         let ended = run(args).exits(2);
         assert!(

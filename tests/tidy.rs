@@ -43,11 +43,11 @@ const ARROWS: &[(&str, &[&str])] = &[
         "tui",
         &[
             "record", "trace", "derive", "model", "query", "findings", "capture", "symbols",
-            "text", "json", "when",
+            "teach", "text", "json", "when",
         ],
     ),
     ("demos", &["instrument", "mio"]),
-    ("teach", &["demos", "text"]),
+    ("teach", &["demos", "record", "text"]),
     (
         "cli",
         &[

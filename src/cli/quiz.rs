@@ -2,10 +2,13 @@
 //! Step: beside the pipeline; the model of the kernel's epoll asks and answers.
 
 use super::error::Failure;
+use super::open::note;
 use super::output::{Output, stdout_is_tty};
 use super::{Exit, Outcome};
 use crate::teach::quiz::{Grade, MOST, Problem, Sheet, Topic, Verdict, grade_one};
+use crate::text::visit::quoted;
 use crate::text::{visible, visible_lines};
+use crate::trace::{self, Meta, Writer};
 use clap::builder::PossibleValue;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -20,6 +23,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 ///   loopscope quiz edge --seed 7 -n 10 > sheet    problems to be filled in
 ///   loopscope quiz --check sheet                  grades it; exit code 1 unless all is right
 ///   loopscope quiz edge --seed 7 -n 10 -c         the same problems with answers and rules
+///   loopscope quiz edge --seed 7 --replay 3 -o 3.lscope   the third, to be stepped through with loopscope replay
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -38,8 +42,18 @@ pub struct Args {
     #[arg(short = 'c', long)]
     answers: bool,
     /// Grade a filled-in sheet (- is standard input)
-    #[arg(long, value_name = "SHEET", conflicts_with_all = ["topic", "seed", "count", "level", "answers"])]
+    #[arg(long, value_name = "SHEET", conflicts_with_all = ["topic", "seed", "count", "level", "answers", "replay"])]
     check: Option<PathBuf>,
+    /// Write problem N with its answer as a recording, to be stepped through: a call a millisecond, with the rules at work
+    #[arg(long, value_name = "N", requires_all = ["seed", "output"], conflicts_with_all = ["count", "answers"],
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST)))]
+    replay: Option<u32>,
+    /// Where to; what is there stays unless --force
+    #[arg(short = 'o', long, value_name = "FILE", requires = "replay")]
+    output: Option<PathBuf>,
+    /// Replace the file
+    #[arg(long, requires = "output")]
+    force: bool,
 }
 
 /// Problems on a sheet when nobody says.
@@ -63,6 +77,10 @@ pub(super) fn run(args: Args) -> Outcome {
         return check(file);
     }
     let seed = args.seed.unwrap_or_else(new_seed);
+    if let (Some(number), Some(path)) = (args.replay, &args.output) {
+        let sheet = Sheet::new(args.topic, seed, args.level, number);
+        return write(&sheet, path, args.force);
+    }
     let sheet_asked = args.count.is_some() || args.answers;
     if !sheet_asked && stdout_is_tty() && io::stdin().is_terminal() {
         return ask(args.topic, seed, args.level);
@@ -72,6 +90,37 @@ pub(super) fn run(args: Args) -> Outcome {
     let mut out = Output::stdout();
     out.text(&sheet.text(args.answers))?;
     out.finish()?;
+    Ok(Exit::OK)
+}
+
+/// Writes a sheet's last problem as a recording.
+fn write(sheet: &Sheet, path: &Path, force: bool) -> Outcome {
+    let Some(problem) = sheet.problems().last() else {
+        return Ok(Exit::OK);
+    };
+    let title = format!("quiz {}, problem {}", problem.topic.name(), problem.number);
+    let meta = Meta {
+        tool: format!("loopscope {}", env!("CARGO_PKG_VERSION")),
+        source: "model".to_owned(),
+        command: sheet.command().split(' ').map(str::to_owned).collect(),
+        kernel: "the model of epoll".to_owned(),
+        kernel_ready: "bounded".to_owned(),
+        handlers: "inferred".to_owned(),
+        title,
+        ..Meta::default()
+    };
+    let options = trace::Options {
+        force,
+        ..trace::Options::default()
+    };
+    let mut writer = Writer::create(path, &meta, options)?;
+    for (event, text) in problem.events() {
+        writer.write(&event, &text);
+    }
+    let summary = writer.finish()?;
+    let name = path.display().to_string();
+    note(&format!("recorded {} events in {name}", summary.events));
+    note(&format!("next: loopscope replay {}", quoted(&name)));
     Ok(Exit::OK)
 }
 

@@ -1,7 +1,7 @@
 //! The files of the epoll model: what each says when polled, and whom reads, writes and closes wake.
 
 use super::belief::Belief;
-use super::call::{Answer, Errno, How, bits};
+use super::call::{Answer, Errno, Fd, How, bits};
 use super::instance::Instance;
 use super::rule::Rule;
 use super::wake::Queue;
@@ -434,6 +434,16 @@ impl World {
         }
         self.wake(Queue::File(peer), 0);
         Answer::Done
+    }
+
+    /// Bytes that wait to be read on a number; of an eventfd whether its 8 do. Nothing where there is no such thing.
+    pub fn unread(&self, fd: Fd) -> Option<u64> {
+        match &self.files[*self.numbers.get(&fd)?] {
+            File::PipeRead(pipe) => Some(self.pipes[*pipe].pages.iter().map(|p| p.bytes).sum()),
+            File::Socket(socket) => Some(socket.messages.iter().map(|(left, _)| left).sum()),
+            File::Eventfd { count, .. } => Some(if *count > 0 { 8 } else { 0 }),
+            _ => None,
+        }
     }
 
     /// The last number of this description was closed, and its items are gone: what its file does then.

@@ -91,6 +91,8 @@ pub enum Rule {
     NestedReady,
     /// An inner item's wake-up goes on to the outer.
     NestedWake,
+    /// A fetched event is not taken back.
+    FetchedStays,
 }
 
 /// What there is to say of a rule.
@@ -117,7 +119,7 @@ const fn text(
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Rule; 44] = [
+    pub const ALL: [Rule; 45] = [
         Rule::Key,
         Rule::Exists,
         Rule::Missing,
@@ -162,6 +164,7 @@ impl Rule {
         Rule::EventfdRead,
         Rule::NestedReady,
         Rule::NestedWake,
+        Rule::FetchedStays,
     ];
 
     /// Its stable name.
@@ -230,6 +233,7 @@ impl Rule {
             Rule::EventfdSemaphore => text("eventfd-semaphore", "an eventfd made with EFD_SEMAPHORE gives 1 to each read and stays ready until it is 0", "eventfd(2), EFD_SEMAPHORE", "eventfd_ctx_do_read (fs/eventfd.c)"),
             Rule::EventfdRead => text("eventfd-read", "each read of an eventfd is an OUT change", "eventfd(2)", "eventfd_read (fs/eventfd.c)"),
             Rule::NestedReady => text("nested-ready", "an epoll descriptor says IN while one of its items is ready", "epoll(7), question 3", "ep_eventpoll_poll (fs/eventpoll.c)"),
+            Rule::FetchedStays => text("fetched-stays", "an event that was fetched stays in the program's batch, whatever becomes of its registration", "epoll(7), event cache", "ep_send_events (fs/eventpoll.c)"),
             Rule::NestedWake => text("nested-wake", "a change of an item is a change of the epoll descriptor it is registered with", "epoll(7), question 3", "ep_poll_safewake (fs/eventpoll.c)"),
         }
     }

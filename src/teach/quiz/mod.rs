@@ -11,6 +11,7 @@ mod pick;
 mod problem;
 mod sheet;
 mod show;
+mod stage;
 mod topic;
 
 pub use grade::{Grade, Verdict, grade_one};

@@ -75,6 +75,18 @@ fn bytes(count: u64) -> String {
 
 /// The calls with what they return, the last one as the question.
 fn lines(calls: &[Call], answers: &[Answer]) -> Vec<String> {
+    told(calls, answers, calls.len().saturating_sub(1))
+}
+
+/// The calls with what they return, the last one too; one blank between words.
+pub(super) fn calls(calls: &[Call], answers: &[Answer]) -> Vec<String> {
+    let lines = told(calls, answers, calls.len());
+    let squeezed = |l: &String| l.split_whitespace().collect::<Vec<_>>().join(" ");
+    lines.iter().map(squeezed).collect()
+}
+
+/// The calls; what returned stands behind so many of them.
+fn told(calls: &[Call], answers: &[Answer], returned: usize) -> Vec<String> {
     let mut eventfds = BTreeSet::new();
     let mut lines = Vec::new();
     for (at, (call, answer)) in calls.iter().zip(answers).enumerate() {
@@ -90,7 +102,7 @@ fn lines(calls: &[Call], answers: &[Answer]) -> Vec<String> {
             }
             _ => {}
         }
-        let answer = (at + 1 < calls.len()).then_some(answer);
+        let answer = (at < returned).then_some(answer);
         lines.push(line(at + 1, call, answer, &eventfds));
     }
     lines

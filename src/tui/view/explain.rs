@@ -1,7 +1,8 @@
 //! `i`: what is this? The chosen fd's state and the screen's words, each in one sentence. Step: model → **view**.
 
 use super::popup;
-use crate::model::{Fidelity, Word};
+use crate::model::{Fidelity, LoopKind, Registration, Word};
+use crate::teach::epoll::{Rule, bits};
 use crate::tui::app::App;
 use crate::tui::message::View;
 use crate::tui::widget::pen::Pen;
@@ -38,6 +39,26 @@ pub fn state(word: Word) -> &'static str {
             "unknown: events were lost or came late, so its state is not known until it is seen again."
         }
     }
+}
+
+/// The rule of epoll that brought a registration into its state.
+fn rule(reg: &Registration) -> Option<Rule> {
+    let (edge, oneshot) = (
+        reg.interest & bits::ET != 0,
+        reg.interest & bits::ONESHOT != 0,
+    );
+    Some(match reg.word {
+        Word::Stale => Rule::FetchedStays,
+        Word::Running | Word::Fetched if oneshot => Rule::Oneshot,
+        Word::Running | Word::Fetched if edge => Rule::Edge,
+        Word::Running | Word::Fetched => Rule::Level,
+        Word::Ghost => Rule::Ghost,
+        Word::Residual => Rule::Edge,
+        Word::Ready | Word::Armed => Rule::Queued,
+        Word::Disarmed => Rule::Disarmed,
+        Word::Muted => Rule::ErrHupUnasked,
+        Word::BlockedOut | Word::Gone | Word::Unknown => return None,
+    })
 }
 
 const WORDS: [(&str, &str); 14] = [
@@ -118,6 +139,11 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
             }
             Fidelity::Absent => "Nobody can know this from what was recorded.".to_owned(),
         });
+        let epoll = app.the_loop().is_some_and(|l| l.kind == LoopKind::Epoll);
+        if let Some(rule) = rule(reg).filter(|_| epoll) {
+            let source = format!("{}; {}", rule.page(), rule.function());
+            lines.push(format!("The rule: {} ({source}).", rule.sentence()));
+        }
         lines.push(String::new());
     } else if matches!(app.view, View::Loop | View::Timeline | View::Fairness) {
         lines.push("Choose an fd (↑ ↓) and press i again to have its state explained.".to_owned());
