@@ -426,22 +426,44 @@ fn a_hundred_thousand_names_do_no_harm() {
 
 #[test]
 fn python_marks_through_ctypes() {
-    let dir = tempfile::tempdir().unwrap();
-    let script = root().join("examples/marks.py");
     // The interpreter itself: what is called python3 may be a script that looks for it.
     let asked = ["-c", "import sys; print(sys.executable)"];
     let output = Command::new("python3").args(asked).output();
     let output =
         output.unwrap_or_else(|e| panic!("python3: {e}; tests/run installs what the tests need"));
     let python = String::from_utf8(output.stdout).unwrap();
-    let python = Path::new(python.trim());
-    let alone = Command::new(python).arg(&script).output().unwrap();
+    marks_through(Path::new(python.trim()), "marks.py");
+}
+
+#[test]
+fn ruby_marks_through_fiddle() {
+    // Where there is one; CI installs it for the servers that are compared.
+    let asked = [
+        "-e",
+        "require 'fiddle'; puts File.realpath('/proc/self/exe')",
+    ];
+    match Command::new("ruby").args(asked).output() {
+        Ok(output) if output.status.success() => {
+            let ruby = String::from_utf8(output.stdout).unwrap();
+            marks_through(Path::new(ruby.trim()), "marks.rb");
+        }
+        _ => eprintln!("no ruby with fiddle here"),
+    }
+}
+
+/// A script of examples/ is recorded with the handlers it marks, and does the same as alone.
+#[track_caller]
+fn marks_through(interpreter: &Path, script: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let script = root().join("examples").join(script);
+    let alone = Command::new(interpreter).arg(&script).output().unwrap();
     let file = dir.path().join("x.lscope");
-    let recorded = record(&file, python, &[script.to_str().unwrap()]);
+    let recorded = record(&file, interpreter, &[script.to_str().unwrap()]);
     assert_eq!(said(&alone).0, said(&recorded).0, "{recorded:?}");
     assert_eq!(said(&alone).2, Some(0));
     let report = report(&file);
-    let main = &report["loops"][0];
+    let loops = report["loops"].as_array().unwrap().iter();
+    let main = loops.max_by_key(|l| l["ready"].as_u64()).unwrap();
     assert_eq!(main["handlers"], "measured", "{report:#}");
     let handlers = report["fds"].as_array().unwrap().iter();
     let echo = handlers.filter(|fd| fd["handler"] == "echo");
