@@ -65,16 +65,17 @@ fn each_process_tells_its_own_story() {
     assert_eq!(parents.len(), 1 + want.len() + 1, "system(3) too");
 }
 
-#[test]
-fn how_children_end_is_known_from_who_waits_for_them() {
+/// A program's recording, when it printed the same and ended with the same code as without us; and how many of its
+/// processes ended in which way.
+fn ends(name: &str, code: i32) -> (Vec<Seen>, BTreeMap<String, u32>) {
     let dir = tempfile::tempdir().unwrap();
-    let program = compiled(dir.path(), "endings", &[]);
+    let program = compiled(dir.path(), name, &[]);
     let alone = Command::new(&program).output().unwrap();
     let file = dir.path().join("x.lscope");
     let recorded = record(&file, &program, &[]);
     assert_eq!(
         (alone.status.code(), recorded.status.code()),
-        (Some(3), Some(3))
+        (Some(code), Some(code))
     );
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert_eq!(
@@ -83,10 +84,6 @@ fn how_children_end_is_known_from_who_waits_for_them() {
         "{}",
         text(&recorded.stderr)
     );
-    // Each wait told of its child, and of one that is asked after twice two did.
-    let all = events(&file);
-    let reaped = all.iter().filter(|s| s.event.kind == Kind::Reaped).count();
-    assert_eq!(reaped, 3 * 13);
     let mut reader = loopscope::trace::Reader::open(&file).unwrap();
     let summary = loopscope::report::fold(&mut reader, &Default::default(), &mut |_| ()).unwrap();
     let mut ends = BTreeMap::new();
@@ -94,16 +91,42 @@ fn how_children_end_is_known_from_who_waits_for_them() {
         let (_, end) = process.ended.unwrap();
         *ends.entry(end.to_string()).or_insert(0) += 1;
     }
+    (events(&file), ends)
+}
+
+#[test]
+fn how_children_end_is_known_from_who_waits_for_them() {
+    let (all, ends) = ends("endings", 3);
+    // Each wait told of its child, and of one that is asked after twice two did.
+    let reaped = all.iter().filter(|s| s.event.kind == Kind::Reaped).count();
+    assert_eq!(reaped, 3 * 13);
     let want = [
         ("exited 0", 12),
         ("exited 3", 1),
         ("exited 7", 12),
         ("killed by SIGSEGV", 12),
     ];
-    assert!(
-        ends.iter().map(|(end, n)| (end.as_str(), *n)).eq(want),
-        "{ends:?}"
-    );
+    let same = ends.iter().map(|(end, n)| (end.as_str(), *n)).eq(want);
+    assert!(same, "{ends:?}");
+}
+
+#[test]
+fn children_that_outlive_their_parents_are_waited_for_and_tell_how_they_ended() {
+    let (_, mut ends) = ends("orphans", 6);
+    // The last one's end is told to nobody who is recorded: the kernel may say it.
+    let last = ["exited 33", "ended, nobody told how"].map(|end| ends.remove(end).unwrap_or(0));
+    assert_eq!(last.iter().sum::<u32>(), 1, "{ends:?}");
+    let want = [
+        ("exited 10", 5),
+        ("exited 20", 1),
+        ("exited 21", 1),
+        ("exited 22", 1),
+        ("exited 23", 1),
+        ("exited 6", 1),
+        ("killed by SIGKILL", 1),
+    ];
+    let same = ends.iter().map(|(end, n)| (end.as_str(), *n)).eq(want);
+    assert!(same, "{ends:?}");
 }
 
 #[test]

@@ -217,6 +217,7 @@ impl Model {
             status: None,
             execs: 0,
             silent: false,
+            forked: false,
             visited: false,
             infers: false,
             fds: FdTable::default(),
@@ -301,11 +302,15 @@ impl Model {
     }
 
     fn forked<S: Sink + ?Sized>(&mut self, parent: Id, e: &Event, at: At, sink: &mut S) {
-        if e.x <= 0
-            || self
-                .by_pid(e.x)
-                .is_some_and(|id| !self.processes[id as usize].is_silent())
+        if e.x <= 0 {
+            return;
+        }
+        // The child may have told its story before its parent was told of it, or even have ended.
+        let last = self.processes.iter_mut().rev().find(|p| p.pid == e.x);
+        if let Some(child) = last.filter(|p| !p.silent)
+            && (child.end.is_none() || child.parent == Some(parent) && !child.forked)
         {
+            child.forked = true;
             return;
         }
         if self.silent.len() >= MAX_SILENT
@@ -321,7 +326,7 @@ impl Model {
             (p.name.clone(), p.infers)
         };
         let c = &mut self.processes[child as usize];
-        c.silent = true;
+        (c.silent, c.forked) = (true, true);
         c.pid = e.x;
         c.parent = Some(parent);
         c.name = name;

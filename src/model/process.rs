@@ -33,6 +33,8 @@ pub struct Process {
     /// How often it has called execve.
     pub execs: u32,
     pub(super) silent: bool,
+    /// Its parent's fork has been told.
+    pub(super) forked: bool,
     /// It has accepted a connection.
     pub(super) visited: bool,
     /// The preload shim pushes for it: what no thread of its marks is inferred.
@@ -151,4 +153,125 @@ pub(super) struct Work {
     pub clock: u64,
     /// The last (epfd, seat), valid while the model's `epoch` is this one.
     pub cached: Option<(i32, u64, Seat)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::event::Kind;
+
+    /// A parent with pid 10 as process 0, thread 1; its children say hello with what `say` is given.
+    struct Told(Model, u64);
+
+    impl Told {
+        fn new() -> Told {
+            let mut told = Told(Model::new(Default::default()), 0);
+            told.starts(0, 10, 1);
+            told
+        }
+
+        fn say(&mut self, e: Event) {
+            self.1 += 1;
+            let e = Event { t: self.1, ..e };
+            self.0.apply(self.1, &e, b"", &mut ());
+        }
+
+        fn starts(&mut self, number: u64, pid: i32, parent: u64) {
+            let thread = number as u32 + 1;
+            self.say(Event {
+                kind: Kind::ProcessStart,
+                x: pid,
+                arg: number,
+                y: parent,
+                ..Event::default()
+            });
+            self.say(Event {
+                kind: Kind::ThreadStart,
+                thread,
+                x: pid,
+                arg: number,
+                ..Event::default()
+            });
+        }
+
+        fn ends(&mut self, number: u64, status: i32) {
+            self.say(Event {
+                kind: Kind::ProcessEnd,
+                x: status,
+                arg: number,
+                ..Event::default()
+            });
+        }
+
+        fn forks(&mut self, pid: i32) {
+            self.say(Event {
+                kind: Kind::Fork,
+                thread: 1,
+                x: pid,
+                ..Event::default()
+            });
+        }
+
+        fn reaps(&mut self, pid: u64, status: i32) {
+            self.say(Event {
+                kind: Kind::Reaped,
+                thread: 1,
+                x: status,
+                arg: pid,
+                ..Event::default()
+            });
+        }
+
+        fn all(&self) -> Vec<(i32, bool, Option<i32>)> {
+            let all = self.0.processes().iter();
+            all.map(|p| (p.pid, p.end.is_some(), p.status)).collect()
+        }
+    }
+
+    #[test]
+    fn a_fork_told_after_the_childs_end_makes_no_second_child() {
+        let mut told = Told::new();
+        told.starts(1, 11, 10);
+        told.ends(1, 0x100);
+        told.forks(11);
+        assert_eq!(told.all(), [(10, false, None), (11, true, Some(0x100))]);
+        // The number again: another child, which tells nothing.
+        told.forks(11);
+        assert_eq!(told.all()[2..], [(11, false, None)]);
+    }
+
+    #[test]
+    fn a_parent_tells_how_its_child_ended_before_and_after_that_is_seen() {
+        let mut told = Told::new();
+        for (number, pid) in [(1, 11), (2, 12), (3, 13)] {
+            told.forks(pid);
+            told.starts(number, pid, 10);
+        }
+        told.reaps(11, 0x700);
+        told.ends(1, UNKNOWN);
+        told.ends(2, UNKNOWN);
+        told.reaps(12, 9);
+        // Who knows first is right: the number may have been somebody else's since.
+        told.ends(3, 0);
+        told.reaps(13, 0x100);
+        // Nobody's; nor does a process wait for itself.
+        told.reaps(14, 0);
+        told.reaps(10, 0);
+        let ends = [
+            (11, true, Some(0x700)),
+            (12, true, Some(9)),
+            (13, true, Some(0)),
+        ];
+        assert_eq!(told.all()[1..], ends);
+        assert_eq!(told.all()[0], (10, false, None));
+    }
+
+    #[test]
+    fn a_child_that_tells_nothing_is_gone_once_it_is_reaped() {
+        let mut told = Told::new();
+        told.forks(11);
+        told.reaps(11, 0);
+        assert_eq!(told.all()[1..], [(11, true, Some(0))]);
+        assert!(told.0.silent.is_empty());
+    }
 }

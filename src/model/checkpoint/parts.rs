@@ -205,6 +205,7 @@ codec!(Process {
     status,
     execs,
     silent,
+    forked,
     visited,
     infers,
     fds,
