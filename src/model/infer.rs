@@ -146,10 +146,20 @@ impl Model {
             if matches!(ts.phase, Phase::Timer { .. } | Phase::Task { .. }) {
                 return false;
             }
-            if let Some(open) = ts.run.as_deref_mut()
-                && open.fd == touch.fd
-                && open.generation == touch.generation
-            {
+            let under_way = ts
+                .run
+                .as_deref()
+                .filter(|open| open.fd == touch.fd && open.generation == touch.generation);
+            if let Some((slot, reg)) = under_way.map(|open| (open.slot, open.facts.reg)) {
+                let since = ts.wakeup_event;
+                let told = self.regs.get(slot).filter(|r| r.id == reg);
+                if told.is_some_and(|r| r.s.reported_by > since) {
+                    // Another thread has been told of it since: a worker of a pool that has gone on to that event.
+                    continue;
+                }
+                let Some(open) = self.seat(seat).and_then(|ts| ts.run.as_deref_mut()) else {
+                    continue;
+                };
                 open.own = open.own.max(touch.exit);
                 open.inside |= touch.begins;
                 open.now_sure();
