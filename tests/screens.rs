@@ -121,6 +121,32 @@ fn the_spectrogram_is_zoomed_panned_and_selected() {
 }
 
 #[test]
+fn what_nobody_touches_is_said_and_drawn() {
+    let mut s = Session::of(worker::spins, "spins", (80, 24), Look::default());
+    s.go("35ms").keys("1");
+    let text = s.text();
+    for said in ["told of unix 7 350", "was never seen"] {
+        assert!(text.contains(said), "{text}");
+    }
+    // Told and queued for nearly half of the time, though no run ends it.
+    s.keys("2");
+    let text = s.text();
+    let lane = text.lines().find(|l| l.contains(" 7 unix")).unwrap();
+    assert!(lane.matches('▒').count() > 20, "{text}");
+    assert!(text.contains("busy 40%"), "{text}");
+}
+
+#[test]
+fn a_program_killed_in_its_sleep_opens_in_it() {
+    let mut s = Session::of(worker::dies_asleep, "dies", (80, 24), Look::default());
+    assert!(s.app.go_to_worst(None).unwrap());
+    let text = s.text();
+    assert!(text.contains("left unread for"), "{text}");
+    assert!(text.contains("asleep for 1."), "{text}");
+    assert!(text.contains("left over"), "{text}");
+}
+
+#[test]
 fn marks_are_stepped_both_ways_and_told() {
     let mut s = worker(80, 24);
     s.go("0s").keys("u");

@@ -82,12 +82,9 @@ pub(super) fn print_report(file: File, kept: Option<&str>) -> anyhow::Result<()>
     out.finish()
 }
 
-/// The size a child's terminal starts with: ours; its pane tells it better once it is drawn.
+/// The size a child's terminal starts with: that of the pane it will be drawn in.
 pub(super) fn first_size() -> Size {
-    crossterm::terminal::size()
-        .map(|(cols, rows)| Size {
-            rows: rows.max(1),
-            cols: cols.max(1),
-        })
+    let ours = crossterm::terminal::size();
+    ours.map(|(cols, rows)| crate::tui::live::pane(cols, rows))
         .unwrap_or_default()
 }

@@ -7,6 +7,8 @@ use crate::trace::Error;
 
 /// Turns a second above which the screen holds.
 const RATE: usize = 10;
+/// Turns that are tried.
+const WORST: usize = 256;
 /// How long a held turn stays, and how far back it is looked for.
 const SECOND: u64 = 1_000_000_000;
 
@@ -49,7 +51,13 @@ impl Held {
             return Ok(());
         }
         let length = |t: &Turn| t.end - t.start;
-        let Some(worst) = recent.iter().max_by_key(|t| (length(t), t.number)).copied() else {
+        let mut recent = recent;
+        recent.sort_by_key(|t| std::cmp::Reverse((length(t), t.number)));
+        // Where events are left out between, not every turn can be shown again in a moment.
+        let mut worst = recent.iter().take(WORST);
+        let Some(worst) = worst.find(|t| player.glimpses(t.event)).copied() else {
+            // Too much has happened since: what it does now is shown rather than nothing.
+            *held = None;
             return Ok(());
         };
         // In the middle of what made it long: at the end of its longest run, before anything else starts.
@@ -59,11 +67,6 @@ impl Held {
         let run = inside.find(|r| Some(r.reg) == longest).copied();
         let end = run.map_or(worst.end, |r| r.end);
         let event = player.reader_mut().event_at_time(end)?;
-        if !player.glimpses(event) {
-            // Too much has happened since: what it does now is shown rather than nothing.
-            *held = None;
-            return Ok(());
-        }
         let (folder, facts) = player.glimpse(event)?;
         *held = Some(Held {
             t: end.saturating_sub(1).max(folder.model.now()).min(end),

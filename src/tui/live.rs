@@ -35,11 +35,18 @@ impl Live {
     }
 
     /// Gives its terminal the size of the pane it is drawn in.
-    pub fn fit(&self, rows: u16, cols: u16) {
-        let size = Size { rows, cols };
-        if self.control.pty().is_some_and(|p| p.size() != size) && rows > 0 && cols > 0 {
+    pub fn fit(&self, size: Size) {
+        if self.takes_keys() && self.control.pty().is_some_and(|p| p.size() != size) {
             self.control.resize(size);
         }
+    }
+}
+
+/// The size of the pane on a screen this large: without header, tabs, footer and outline.
+pub fn pane(width: u16, height: u16) -> Size {
+    Size {
+        rows: height.saturating_sub(5).max(1),
+        cols: width.saturating_sub(2).max(1),
     }
 }
 

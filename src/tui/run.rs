@@ -153,7 +153,8 @@ impl Main {
 
     /// A live program's sleep grows on the Loop screen though nothing is recorded.
     fn idles(&self) -> bool {
-        !self.polls && self.app.following && self.app.is_live() && self.app.view == View::Loop
+        let live = !self.polls && self.app.following && self.app.is_live();
+        live && self.app.view == View::Loop && !self.app.is_over()
     }
 
     /// Waits for something to do and does it.
@@ -322,7 +323,10 @@ pub(super) fn child_state(control: &crate::capture::control::Control) -> Option<
         ChildState::Running { .. } => None,
         ChildState::Ended(status) => Some(match (status.code(), status.signal()) {
             (Some(code), _) => format!("ended, exit code {code}"),
-            (_, Some(signal)) => format!("ended by signal {signal}"),
+            (_, Some(signal)) => match crate::text::names::signal(signal) {
+                Some(name) => format!("been killed by {name}"),
+                None => format!("been killed by signal {signal}"),
+            },
             _ => "ended".to_owned(),
         }),
     }

@@ -334,3 +334,87 @@ pub fn nested(path: &Path) {
     }
     o.writer.finish().unwrap();
 }
+
+/// A server with one edge- or level-triggered connection, as the shim sees it, up to its first wait.
+fn single(path: &Path, mask: i32) -> Out {
+    let meta = Meta {
+        title: "single".into(),
+        source: "preload".into(),
+        ..Meta::default()
+    };
+    let mut o = Out {
+        writer: Writer::create(path, &meta, Options::default()).unwrap(),
+        t: 0,
+        thread: 1,
+    };
+    for (kind, text) in [
+        (Kind::ProcessStart, &b"single"[..]),
+        (Kind::ThreadStart, b""),
+    ] {
+        // 2: the shim pushes for it, its handlers are inferred.
+        let start = Event {
+            kind,
+            aux: if kind == Kind::ProcessStart { 2 } else { 0 },
+            x: 4200,
+            ..Event::default()
+        };
+        o.put(start, text);
+    }
+    for (fd, kind) in [(EPFD, FdKind::Epoll), (7, FdKind::Unix)] {
+        let e = Event {
+            kind: Kind::FdOpen,
+            fd,
+            aux: kind.code(),
+            x: -1,
+            ..Event::default()
+        };
+        o.put(e, b"");
+    }
+    let add = Event {
+        fd: 7,
+        aux: Ctl::Add.code(),
+        arg: 7,
+        y: EPFD as u64,
+        ..Event::default()
+    };
+    for (kind, x) in [(Kind::CtlBegin, mask), (Kind::CtlEnd, 0)] {
+        o.put(Event { kind, x, ..add }, b"");
+    }
+    o
+}
+
+/// Level-triggered, told at every wait, never touched.
+pub fn spins(path: &Path) {
+    let mut o = single(path, IN);
+    for _ in 0..400 {
+        o.enter(Wait::Epoll, EPFD, -1);
+        o.t += 60_000;
+        o.exit(Wait::Epoll, EPFD, &[7]);
+        o.t += 40_000;
+    }
+    o.writer.finish().unwrap();
+}
+
+/// Edge-triggered, read once, bytes left; killed in the sleep that follows.
+pub fn dies_asleep(path: &Path) {
+    const ET: u32 = 1 << 31;
+    let mut o = single(path, (IN as u32 | ET) as i32);
+    o.t += MS;
+    o.enter(Wait::Epoll, EPFD, -1);
+    o.t += 3 * MS;
+    o.exit(Wait::Epoll, EPFD, &[7]);
+    o.t += MS / 10;
+    // As many as there was room for: more may lie there.
+    o.read(7, 4096);
+    o.t += MS / 10;
+    o.enter(Wait::Epoll, EPFD, -1);
+    o.t += 2_000 * MS;
+    for kind in [Kind::ThreadEnd, Kind::ProcessEnd] {
+        let e = Event {
+            kind,
+            ..Event::default()
+        };
+        o.put(e, b"");
+    }
+    o.writer.finish().unwrap();
+}

@@ -102,7 +102,16 @@ impl App {
         let started = self.player.reader().meta().started_ns;
         let started = SystemTime::UNIX_EPOCH + std::time::Duration::from_nanos(started);
         self.line = None;
-        for row in before.iter().rev().filter(|r| r.event.site != 0) {
+        // What the shown loop's threads called, before what any other did.
+        let own: Vec<u32> = (self.the_loop().into_iter().flat_map(|l| &l.threads))
+            .filter_map(|t| Some(self.model().threads().get(t.thread as usize)?.number))
+            .collect();
+        let placed = before.iter().rev().filter(|r| r.event.site != 0);
+        let mine = |r: &&Row| own.contains(&r.event.thread);
+        let rows: Vec<&Row> = (placed.clone().filter(mine))
+            .chain(placed.filter(|r| !mine(r)))
+            .collect();
+        for row in rows {
             let threads = self.model().threads();
             let Some(thread) = threads.iter().find(|t| t.number == row.event.thread) else {
                 continue;

@@ -2,7 +2,7 @@
 //! Step: model → **view**.
 
 use super::App;
-use crate::model::{Fidelity, Model, Run};
+use crate::model::{Fidelity, Model, Process, Registration, Run, Word};
 
 /// The mark of what is inferred.
 pub const GUESS: &str = "~";
@@ -29,6 +29,26 @@ impl App {
     /// `~` before what rests on inferred runs, nothing before what the program marks itself.
     pub fn mark(&self) -> &'static str {
         if self.infers() { GUESS } else { "" }
+    }
+
+    /// The state to show of a registration. Where what changed it was left out to keep up, it is the last that is known,
+    /// and how long ago it was that.
+    pub fn state(&self, reg: &Registration) -> (Word, Option<u64>) {
+        let last = match reg.word {
+            Word::Unknown => self.player.last_known(reg.id),
+            _ => None,
+        };
+        match last {
+            Some((word, then)) => (word, Some(self.t().saturating_sub(then))),
+            None => (reg.word, None),
+        }
+    }
+
+    /// The program we launched has ended and so has every process that joined it; all of that has been shown.
+    pub fn is_over(&self) -> bool {
+        let ended = self.live.as_ref().is_some_and(|live| !live.is_running());
+        let all = |mut processes: std::slice::Iter<'_, Process>| processes.all(|p| p.end.is_some());
+        ended && self.player.at_end() && all(self.player.model().processes().iter())
     }
 
     /// The title of a box whose figures rest on handler runs.

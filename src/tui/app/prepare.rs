@@ -11,6 +11,13 @@ impl App {
     pub fn prepare(&mut self, width: u16, height: u16) -> Result<bool, Error> {
         self.size = (width, height);
         let mut more = self.player.work()?;
+        if let Some(live) = &self.live {
+            live.fit(crate::tui::live::pane(width, height));
+        }
+        if self.mode == Mode::Typing && self.live.as_ref().is_none_or(|live| !live.takes_keys()) {
+            // Nobody is there to type to.
+            self.mode = Mode::Normal;
+        }
         let arrived = !more;
         if self.loop_id as usize >= self.loops().max(1) {
             self.loop_id = 0;
@@ -78,6 +85,8 @@ impl App {
         let wanted = self.view == View::Loop
             && self.following
             && self.is_live()
+            // Its last moment is worth more than its worst one.
+            && !self.is_over()
             && self.mode != Mode::Leaving;
         match wanted {
             true => Held::refresh(&mut self.held, &mut self.player, self.loop_id),

@@ -2,7 +2,7 @@
 //! instant would show an empty loop. Step: model → **view**.
 
 use super::App;
-use crate::model::{Id, Model, Part, Run, Segment, Sink, Transition, Why, Word};
+use crate::model::{Id, Model, Part, Phase, Run, Segment, Sink, Transition, Why, Word};
 use crate::record::event::FdKind;
 use crate::trace::Error;
 use crate::tui::player::{Folder, Until};
@@ -14,16 +14,19 @@ const SCANNED: u64 = 3_000_000;
 /// Loops asked then.
 const LOOPS: Id = 16;
 
+/// A stretch for which bytes lay: its length, of which fd, the event and the instant of its end.
+type Left = (u64, Id, u64, u64);
+
 /// Listens for the longest wait, ended by a run or never.
 #[derive(Default)]
 struct Ear {
     fd: Option<i32>,
     ended: Option<(u64, Run)>,
     left: HashMap<Id, u64>,
-    never: Option<(u64, Id, u64)>,
+    never: Option<Left>,
     /// Runs and stretches told since the fds were last looked at.
     runs: Vec<(u64, Run)>,
-    stretches: Vec<(u64, Id, u64)>,
+    stretches: Vec<Left>,
 }
 
 impl Ear {
@@ -71,7 +74,7 @@ impl Sink for Ear {
             }
             (_, Why::Close | Why::CloseWithAlias | Why::Del | Why::Reuse) => {
                 if let Some(since) = self.left.remove(&t.reg) {
-                    self.stretches.push((t.t - since, t.reg, t.event));
+                    self.stretches.push((t.t - since, t.reg, t.event, t.t));
                 }
             }
             _ => {}
@@ -83,6 +86,9 @@ impl Sink for Ear {
 struct Place {
     run: Option<Run>,
     event: u64,
+    /// When it ended, and how long it was.
+    at: u64,
+    wait: u64,
     reg: Id,
     said: String,
 }
@@ -137,11 +143,22 @@ impl App {
             }
             // Nobody came: the loop sleeps while the bytes lie there.
             None if place.run.is_none() => {
+                // The last sleep may go on to the end.
+                let threads = folder.model.loops().get(loop_id as usize);
+                let open = threads.into_iter().flat_map(|l| &l.threads);
+                let open = open.filter_map(|t| match t.phase {
+                    Phase::Waiting { since, .. } => Some((since, place.at)),
+                    _ => None,
+                });
                 let asleep = |s: &&Segment| s.loop_id == loop_id && s.part == Part::Wait;
                 let lately = facts.segments.iter().rev().filter(asleep).take(8);
-                match lately.max_by_key(|s| s.end - s.start) {
-                    Some(sleep) => self.player.seek(sleep.end.saturating_sub(1))?,
-                    None => self.player.seek_event(place.event)?,
+                let after = place.at.saturating_sub(place.wait);
+                let sleeps = lately.map(|s| (s.start, s.end)).chain(open);
+                let sleeps = sleeps.filter(|s| s.1 > s.0 && s.1 > after);
+                match sleeps.max_by_key(|s| s.1 - s.0.max(after)) {
+                    Some((_, end)) => self.player.seek(end.saturating_sub(1))?,
+                    // The program was killed in its sleep: a little before that.
+                    None => self.player.seek(place.at - place.wait / 20)?,
                 }
             }
             None => self.player.seek_event(place.event)?,
@@ -156,6 +173,8 @@ impl App {
         let waits = |wait: u64, run: Run| Place {
             run: Some(run),
             event: run.event,
+            at: run.start,
+            wait,
             reg: run.reg,
             said: match text::is_narrow(run.waited()) {
                 true => text::time(wait),
@@ -188,15 +207,17 @@ impl App {
         let open: Vec<_> = ear
             .left
             .drain()
-            .map(|(reg, t)| (now - t, reg, end))
+            .map(|(reg, t)| (now - t, reg, end, now))
             .collect();
         ear.stretches.extend(open);
         ear.settle(&folder.model);
         let most = ear.ended.map_or(0, |(wait, _)| wait);
-        if let Some((ns, reg, event)) = ear.never.filter(|(ns, ..)| *ns > most) {
+        if let Some((ns, reg, event, at)) = ear.never.filter(|(ns, ..)| *ns > most) {
             return Ok(Some(Place {
                 run: None,
                 event,
+                at,
+                wait: ns,
                 reg,
                 said: format!("left unread for {}", text::time(ns)),
             }));

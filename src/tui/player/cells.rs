@@ -1,9 +1,10 @@
 //! A stretch of time cut into columns: per fd and column what it did. Bounded by columns × fds, however many events
 //! there are. Step: **model** → view.
 
+use super::heard::State;
 use super::summary::Summary;
 use crate::model::spectrum::Spectrum;
-use crate::model::{Fired, Id, Part, Run, Segment, Sink, Transition, Word};
+use crate::model::{Id, Part, Run, Word};
 use std::collections::{HashMap, VecDeque};
 
 /// What one fd did in one column.
@@ -15,6 +16,8 @@ pub struct Cell {
     pub queue_ns: u64,
     /// Time certainly ready and not told; summaries only.
     pub notice_ns: u64,
+    /// Time in which lost or left out events may have done anything to it.
+    pub unknown_ns: u64,
     /// Handler runs that touch the column.
     pub runs: u16,
     /// It was ready and not told, for certain.
@@ -27,17 +30,25 @@ pub struct Cell {
     pub left: bool,
     /// One-shot and not re-armed, or muted.
     pub off: bool,
-    /// Lost events may have touched it.
+    /// Lost or left out events may have touched it.
     pub unknown: bool,
+    /// Some of what happened in the column was left out, to keep up.
+    pub left_out: bool,
     /// A summary of many events: which states, not in which order; all zero when this fd is not told apart in it.
     pub summed: bool,
 }
 
 impl Cell {
+    /// Nothing happened in it that was seen.
+    pub fn is_blank(&self) -> bool {
+        self.runs == 0 && !(self.ready || self.maybe || self.queued || self.left || self.off)
+    }
+
     fn add(&mut self, other: &Cell) {
         self.run_ns = self.run_ns.saturating_add(other.run_ns);
         self.queue_ns = self.queue_ns.saturating_add(other.queue_ns);
         self.notice_ns = self.notice_ns.saturating_add(other.notice_ns);
+        self.unknown_ns = self.unknown_ns.max(other.unknown_ns);
         self.runs = self.runs.saturating_add(other.runs);
         self.ready |= other.ready;
         self.maybe |= other.maybe;
@@ -72,11 +83,13 @@ pub struct Cells {
     /// How many columns.
     pub cols: usize,
     pub(super) rows: HashMap<Id, Vec<Cell>>,
-    states: HashMap<Id, (Word, u64)>,
+    pub(super) states: HashMap<Id, State>,
     pub(super) who: Vec<(Id, u64)>,
     /// Timers and tasks, once there are any.
     sides: [Vec<Cell>; 2],
-    worst: Option<Run>,
+    /// Per column the time in turns and the time in waits of the loop's threads.
+    pub(super) turns: Vec<(u64, u64)>,
+    pub(super) worst: Option<Run>,
     /// How long the runs took that ended in a column.
     pub(super) spectra: Vec<Spectrum>,
     /// Time in handlers of all fds, once all is painted.
@@ -104,6 +117,7 @@ impl Cells {
             states: HashMap::new(),
             who: vec![(Id::MAX, 0); cols],
             sides: [Vec::new(), Vec::new()],
+            turns: vec![(0, 0); cols],
             worst: None,
             spectra: vec![Spectrum::new(COARSE); cols],
             total: None,
@@ -135,7 +149,7 @@ impl Cells {
         cell.summed = (self.summary.as_ref())
             .and_then(|s| s.columns.get(col))
             .is_some_and(Option::is_some);
-        cell.unknown |= cell.runs == 0 && self.is_left_out(col);
+        cell.left_out = self.is_left_out(col);
         cell
     }
 
@@ -150,7 +164,7 @@ impl Cells {
         for (col, cell) in all.iter_mut().enumerate() {
             let known = self.summary.as_ref().and_then(|s| s.columns.get(col));
             cell.summed = known.is_some_and(Option::is_some);
-            cell.unknown |= cell.runs == 0 && self.is_left_out(col);
+            cell.left_out = self.is_left_out(col);
         }
         all
     }
@@ -201,6 +215,30 @@ impl Cells {
     /// Nothing more will be painted.
     pub(super) fn settle(&mut self) {
         self.total = Some(self.total_run_ns());
+    }
+
+    /// The part of its threads' time that the loop spent in turns rather than in waits; nothing when neither is known.
+    pub fn busy(&self) -> Option<f64> {
+        let sum = |(a, b): (u64, u64), c: &(u64, u64)| (a + c.0, b + c.1);
+        let (busy, wait) = self.turns.iter().fold((0, 0), sum);
+        (busy + wait > 0).then(|| busy as f64 / (busy + wait) as f64)
+    }
+
+    /// Paints a stretch of a turn or of a wait.
+    pub(super) fn turn(&mut self, part: Part, from: u64, to: u64) {
+        let Some((a, b)) = self.touches(from, to) else {
+            return;
+        };
+        for col in a..=b {
+            let inside = to
+                .min((col + 1) * self.width)
+                .saturating_sub(from.max(col * self.width));
+            let sum = &mut self.turns[(col - self.first) as usize];
+            match part {
+                Part::Wait => sum.1 += inside,
+                _ => sum.0 += inside,
+            }
+        }
     }
 
     /// The share of all run time that went to an fd; nothing when there was none.
@@ -278,14 +316,11 @@ impl Cells {
         self.spectra.resize(cols, Spectrum::new(COARSE));
         self.who.drain(..by);
         self.who.resize(cols, (Id::MAX, 0));
+        self.turns.drain(..by);
+        self.turns.resize(cols, (0, 0));
         let from = self.from();
         self.gaps.retain(|gap| gap.1 > from);
         self.worst = self.worst.filter(|w| w.end >= from);
-    }
-
-    /// The state an fd is in when the columns begin.
-    pub fn begin_state(&mut self, reg: Id, word: Word, since: u64) {
-        self.states.insert(reg, (word, since));
     }
 
     pub(super) fn row(&mut self, reg: Id) -> Option<&mut Vec<Cell>> {
@@ -376,7 +411,10 @@ impl Cells {
             }),
             Word::Residual => self.span(reg, from, to, |c, _| c.left = true),
             Word::Disarmed | Word::Muted => self.span(reg, from, to, |c, _| c.off = true),
-            Word::Unknown => self.span(reg, from, to, |c, _| c.unknown = true),
+            Word::Unknown => self.span(reg, from, to, |c, ns| {
+                c.unknown = true;
+                c.unknown_ns = c.unknown_ns.saturating_add(ns);
+            }),
             _ => {}
         }
     }
@@ -418,60 +456,10 @@ pub(super) fn jain(served: impl Iterator<Item = (u64, u64)>) -> Option<f64> {
     }
 }
 
-impl Sink for Cells {
-    fn run(&mut self, run: &Run) {
-        if run.loop_id != self.loop_id || run.end < self.from() {
-            return;
-        }
-        self.running(run.reg, run.start, run.end);
-        if let Some(col) = self.col(run.end) {
-            self.spectra[col].add(run);
-        }
-        if run.wakeup < run.start {
-            self.state(run.reg, Word::Fetched, run.wakeup, run.start);
-        }
-        if let Some(ready) = run.ready {
-            if ready.hi < run.wakeup {
-                self.span(run.reg, ready.hi, run.wakeup, |c, _| c.ready = true);
-            }
-            if ready.lo < ready.hi {
-                self.span(run.reg, ready.lo, ready.hi, |c, _| c.maybe = true);
-            }
-        }
-        let wait = |r: &Run| r.waited().hi;
-        if self.worst.as_ref().is_none_or(|w| wait(run) > wait(w)) {
-            self.worst = Some(*run);
-        }
-    }
-
-    fn segment(&mut self, s: &Segment) {
-        if s.loop_id == self.loop_id {
-            self.side_running(s.part, s.start, s.end);
-        }
-    }
-
-    fn timer(&mut self, fired: &Fired) {
-        if fired.loop_id == self.loop_id {
-            self.side_due(fired.due.unwrap_or(fired.start), fired.start);
-        }
-    }
-
-    fn transition(&mut self, t: &Transition) {
-        let before = self.states.insert(t.reg, (t.to, t.t));
-        if let Some((word, since)) = before
-            && matches!(
-                word,
-                Word::Residual | Word::Disarmed | Word::Muted | Word::Unknown
-            )
-        {
-            self.state(t.reg, word, since, t.t);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Fidelity, Sink, Transition};
 
     #[test]
     fn a_stretch_covers_the_columns_it_touches() {
@@ -518,6 +506,50 @@ mod tests {
         assert!(cells.side(Side::Tasks).is_none());
         cells.follow(10_000);
         assert!(cells.side(Side::Timers).is_none());
+    }
+
+    #[test]
+    fn what_is_told_and_never_served_is_painted() {
+        let mut cells = Cells::new(0, 0, 100, 4);
+        let change = |t, to, fidelity| Transition {
+            t,
+            event: 0,
+            reg: 7,
+            from: Word::Armed,
+            to,
+            why: crate::model::Why::Reported,
+            fidelity,
+            site: 0,
+        };
+        cells.transition(&change(0, Word::Ready, Fidelity::Inferred));
+        cells.transition(&change(150, Word::Fetched, Fidelity::Measured));
+        cells.transition(&change(250, Word::Ready, Fidelity::Inferred));
+        let row: Vec<Cell> = (0..4).map(|col| cells.cell(7, col)).collect();
+        assert_eq!(
+            row.iter().map(|c| c.maybe).collect::<Vec<_>>(),
+            [true, true, false, false]
+        );
+        assert_eq!(
+            row.iter().map(|c| c.queue_ns).collect::<Vec<_>>(),
+            [0, 50, 50, 0]
+        );
+        // What is left out is only so where nothing was seen.
+        cells.leave_out(100, 400);
+        let blank: Vec<bool> = (0..4).map(|col| cells.cell(7, col).is_blank()).collect();
+        assert_eq!(blank, [false, false, false, true]);
+        assert!(cells.cell(7, 3).left_out && !cells.cell(7, 0).left_out);
+    }
+
+    #[test]
+    fn time_in_turns_and_in_waits_is_told_apart() {
+        let mut cells = Cells::new(0, 0, 100, 4);
+        assert_eq!(cells.busy(), None);
+        cells.turn(Part::Wait, 0, 150);
+        cells.turn(Part::Rest, 150, 160);
+        cells.turn(Part::Run(3), 160, 200);
+        assert_eq!(cells.busy(), Some(0.25));
+        cells.follow(550);
+        assert_eq!(cells.busy(), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! is counted, and the screen says how much it is; the recording has all of it. Step: trace → **model** → view.
 
 use super::{Folder, PIECE, Player, RUN_UP};
-use crate::model::Model;
+use crate::model::{Id, Model, Word};
 use crate::record::event::{Cause, Event, Kind, flags};
 use crate::trace::{Error, Reader};
 use std::collections::HashMap;
@@ -196,6 +196,7 @@ impl Player {
 
     /// One piece of a way on which events are left out.
     pub(super) fn leave_out(&mut self, to: u64) -> Result<(), Error> {
+        self.remember();
         let (here, began) = (self.folder.next, Instant::now());
         let missing = to.saturating_sub(here);
         let there = if self.look_rate > 0.0 && missing as f64 / self.look_rate > FAR {
@@ -215,11 +216,31 @@ impl Player {
             there
         };
         self.t = self.folder.model.now();
-        self.tail = super::Facts::since(self.t);
+        // What was seen before the gap stays the last that is known.
+        self.tail.from = self.t;
         if there {
             self.saved.keep(&self.folder);
         }
         Ok(())
+    }
+
+    /// Keeps what the registrations are before a gap makes it unknown.
+    fn remember(&mut self) {
+        let model = &self.folder.model;
+        let live = model.regs().filter(|r| r.is_live());
+        let now = model.now();
+        let before = std::mem::take(&mut self.words);
+        self.words = live
+            .filter_map(|r| match r.word {
+                Word::Unknown => Some((r.id, *before.get(&r.id)?)),
+                word => Some((r.id, (word, now))),
+            })
+            .collect();
+    }
+
+    /// What a registration was, and when, before events that may have changed it were left out.
+    pub fn last_known(&self, reg: Id) -> Option<(Word, u64)> {
+        self.words.get(&reg).copied()
     }
 
     /// The part of the events before the cursor that were left out of all figures, if any were.

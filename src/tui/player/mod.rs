@@ -6,6 +6,7 @@ pub mod cells;
 pub mod facts;
 mod find;
 pub mod folder;
+mod heard;
 mod keep_up;
 mod saved;
 mod search;
@@ -19,11 +20,12 @@ pub use folder::{Folder, Until};
 pub use window::{Key, Window};
 
 use crate::derive::{self, Marks};
-use crate::model::Model;
 use crate::model::pyramid::{self, Pyramid};
+use crate::model::{Id, Model, Word};
 use crate::record::event::Event;
 use crate::trace::{Error, Events, Progress, Reader};
 use saved::Checkpoints;
+use std::collections::HashMap;
 use std::time::Instant;
 
 /// Events folded in one go at most.
@@ -79,6 +81,8 @@ pub struct Player {
     was_at_end: bool,
     /// Events it was behind the end when it last set out.
     behind: u64,
+    /// What registrations were, and when, before events were left out.
+    words: HashMap<Id, (Word, u64)>,
     /// Events folded a second, as measured of late; 0 before.
     rate: f64,
     /// Events looked through a second where they are left out, as last measured; 0 before.
@@ -105,6 +109,7 @@ impl Player {
             follows: false,
             was_at_end: false,
             behind: 0,
+            words: HashMap::new(),
             rate: 0.0,
             look_rate: 0.0,
             scratch: Events::default(),

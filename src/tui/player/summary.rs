@@ -51,6 +51,11 @@ pub fn fill(cells: &mut Cells, pyramid: &mut Pyramid, before: Option<&Model>, af
             let inside = (at + width).min((col + 1) * cells.width) - start;
             let part = |ns: u64| (u128::from(ns) * u128::from(inside) / u128::from(width)) as u64;
             let col = (col - cells.first) as usize;
+            for (_, l) in bucket.loops.iter().filter(|l| l.0 == loop_id) {
+                let busy = l.run_ns + l.timer_ns + l.task_ns + l.rest_ns + l.tail_ns;
+                cells.turns[col].0 += part(busy);
+                cells.turns[col].1 += part(l.wait_ns);
+            }
             let sums = roles[col].get_or_insert_default();
             for ((_, role), c) in bucket.roles.iter().filter(|r| r.0.0 == loop_id) {
                 let sum = sums.entry(*role).or_default();

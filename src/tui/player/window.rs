@@ -201,6 +201,14 @@ impl Window {
                 cells.running(reg, since, now);
             }
             match thread.phase {
+                Phase::Waiting { since, .. } => cells.turn(Part::Wait, since, now),
+                Phase::Running { since, .. }
+                | Phase::Timer { since, .. }
+                | Phase::Task { since, .. }
+                | Phase::Rest { since } => cells.turn(Part::Rest, since, now),
+                _ => {}
+            }
+            match thread.phase {
                 Phase::Timer { name, since } => cells.side_running(Part::Timer(name), since, now),
                 Phase::Task { name, since } => cells.side_running(Part::Task(name), since, now),
                 _ => {}

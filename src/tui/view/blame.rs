@@ -30,11 +30,20 @@ pub fn parts(app: &App, run: &Run) -> Vec<(String, Range)> {
     let segments: Vec<&Segment> = ended.chain(open.as_ref()).collect();
     // Had it been ready while the loop slept, the wait would have returned: behind that bound stands nobody.
     let slept = |part: &Part| *part == Part::Wait && run.notice_fidelity != Fidelity::Measured;
-    blame(segments, run)
-        .into_iter()
-        .filter(|(part, _)| !slept(part))
-        .map(|(part, range)| (before(app, run, part), range))
-        .collect()
+    let mut parts: Vec<(String, Range)> = Vec::new();
+    for (part, range) in blame(segments, run).into_iter().filter(|p| !slept(&p.0)) {
+        let who = before(app, run, part);
+        // A run and its continuation are one, as are connections of one name.
+        match parts.iter_mut().find(|p| p.0 == who) {
+            Some(known) => {
+                known.1.lo += range.lo;
+                known.1.hi += range.hi;
+            }
+            None => parts.push((who, range)),
+        }
+    }
+    parts.sort_by_key(|p| std::cmp::Reverse(p.1.hi));
+    parts
 }
 
 /// What a thread does in a segment, in words.
@@ -60,26 +69,33 @@ fn before(app: &App, run: &Run, part: Part) -> String {
     }
 }
 
+/// What it waited behind, in one sentence that names at most so many.
+pub fn behind(app: &App, run: &Run, stage: Stage, most: usize) -> String {
+    let mark = mark_of(run);
+    let parts = parts(app, run);
+    if parts.is_empty() {
+        return match stage {
+            Stage::Ready | Stage::Queued => "behind nobody so far",
+            _ if mark.is_empty() => "behind nobody: its handler started at once",
+            _ => "behind nobody: its first call came at once",
+        }
+        .to_owned();
+    }
+    let each = |(who, r): &(String, Range)| format!("{who} {}", range(*r));
+    let guess = if mark.is_empty() { "" } else { " (inferred)" };
+    let list = match most {
+        1 if parts.len() > 1 => format!("{} and {} more", each(&parts[0]), parts.len() - 1),
+        most => text::list(&parts.iter().map(each).collect::<Vec<_>>(), most),
+    };
+    format!("behind{guess}: {list}")
+}
+
 /// The wait in sentences.
 pub fn lines(app: &App, run: &Run, stage: Stage) -> Vec<String> {
     let parts = parts(app, run);
     let name = app.names.told(run.reg);
     let mark = mark_of(run);
-    let mut out = Vec::new();
-    if parts.is_empty() {
-        out.push(match stage {
-            Stage::Ready | Stage::Queued => "behind nobody so far".to_owned(),
-            _ if mark.is_empty() => "behind nobody: its handler started at once".to_owned(),
-            _ => "behind nobody: its first call came at once".to_owned(),
-        });
-    } else {
-        let list: Vec<String> = parts
-            .iter()
-            .map(|(who, r)| format!("{who} {}", range(*r)))
-            .collect();
-        let guess = if mark.is_empty() { "" } else { " (inferred)" };
-        out.push(format!("behind{guess}: {}", text::list(&list, 5)));
-    }
+    let mut out = vec![behind(app, run, stage, 5)];
     let wait = run.waited();
     if matches!(stage, Stage::Ready | Stage::Queued) {
         let thread = app.the_loop().into_iter().flat_map(|l| &l.threads);
@@ -118,6 +134,12 @@ pub fn lines(app: &App, run: &Run, stage: Stage) -> Vec<String> {
             "notice is measured: somebody stamped when the bytes were sent".to_owned()
         }
         (Fidelity::Absent, _) | (_, None) => "notice is not known".to_owned(),
+        // While the loop slept nothing was ready: that part is in the bound and in no wait.
+        (_, Some(n)) if run.asleep > 0 && run.asleep * 20 >= n.hi - n.lo => format!(
+            "notice is bounded by two looks of the loop, {} apart; it slept {} of it, so nothing was ready then",
+            time(n.hi - n.lo),
+            time(run.asleep)
+        ),
         (_, Some(n)) => format!(
             "notice is bounded by two looks of the loop, {} apart",
             time(n.hi - n.lo)

@@ -45,11 +45,24 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) -> usize {
     };
     pen.put(1, 1, &fitting(&run, stage, w - 1), theme::plain());
     proportions(&mut pen.part(1, 2, w - 2, 1), &run, stage);
-    let lines = blame::lines(app, &run, stage);
+    let mut lines = blame::lines(app, &run, stage);
+    if pen.height() == 4 {
+        // One line is left: the first that fits says as much as there is room for.
+        let whole = (1..=5)
+            .rev()
+            .map(|most| blame::behind(app, &run, stage, most));
+        let mut fit = whole.filter(|told| text::width(told) + 2 <= w);
+        lines = fit.next().into_iter().chain(lines).take(1).collect();
+    }
     let mut y = 3;
     for line in lines {
-        for wrapped in text::wrap(&line, w - 2) {
-            pen.put(1, y, &wrapped, theme::plain());
+        let wrapped = text::wrap(&line, w - 2);
+        // Half a sentence says nothing, but for the first, which has its most important part in front.
+        if y > 3 && y + wrapped.len() > pen.height() {
+            break;
+        }
+        for line in wrapped {
+            pen.put(1, y, &line, theme::plain());
             y += 1;
         }
     }
@@ -189,7 +202,9 @@ pub fn worst(pen: &mut Pen<'_>, app: &App) {
     if window.is_summary() {
         let line =
             "too many events in view to tell single runs apart: x goes to the worst, w zooms in";
-        pen.put(1, 1, line, theme::quiet());
+        for (y, line) in text::wrap(line, w - 2).iter().enumerate() {
+            pen.put(1, 1 + y, line, theme::quiet());
+        }
         return;
     }
     let (from, to) = window.span();
@@ -209,7 +224,9 @@ pub fn worst(pen: &mut Pen<'_>, app: &App) {
                 "none: nothing was served in view. f shows the turns at the cursor, then everything"
             }
         };
-        pen.put(1, 1, line, theme::quiet());
+        for (y, line) in text::wrap(line, w - 2).iter().enumerate() {
+            pen.put(1, 1 + y, line, theme::quiet());
+        }
     }
     let most = runs.first().map_or(1, |r| wait(r).max(1));
     for (i, run) in runs.iter().take(h - 1).enumerate() {

@@ -1,7 +1,7 @@
 //! Screen 7, the raw log: every event as it was recorded, the cursor between two of them. Step: trace → **view**.
 
 use super::marks;
-use crate::model::Id;
+use crate::model::{Id, Registration};
 use crate::record::event::{
     Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, Op, Space, UNREAD, Wait, flags,
 };
@@ -28,9 +28,10 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     );
     boxes::title(pen, 1, 0, w - 2, &title, theme::strong());
     let rows = h.saturating_sub(2);
-    let above = rows / 2;
     let before: Vec<&Row> = app.log.iter().filter(|r| r.number < at).collect();
     let after: Vec<&Row> = app.log.iter().filter(|r| r.number >= at).collect();
+    // At the end, where a live view stands, nothing comes after.
+    let above = rows.saturating_sub(1 + after.len()).max(rows / 2);
     let from = before.len().saturating_sub(above);
     let mut last = before.get(from.wrapping_sub(1)).map(|r| r.event.t);
     let mut y = 1;
@@ -62,12 +63,11 @@ fn one(pen: &mut Pen<'_>, app: &App, row: &Row, last: &mut Option<u64>, future: 
     let gap = last.map_or(0, |l| e.t.saturating_sub(l));
     *last = Some(e.t);
     let wide = pen.width() >= 100;
-    let mut x = pen.put(
-        0,
-        0,
-        &text::right(&count(row.number), if wide { 11 } else { 7 }),
-        theme::quiet(),
-    );
+    // As wide as the last number needs it: the columns stay where they are.
+    let digits = text::width(&count(app.player.reader().end()));
+    let digits = digits.max(if wide { 11 } else { 7 });
+    let number = text::right(&count(row.number), digits);
+    let mut x = pen.put(0, 0, &number, theme::quiet());
     x = pen.put(x + 1, 0, &super::instant(e.t), base);
     if wide {
         let shown = if gap > 0 {
@@ -127,6 +127,14 @@ fn result(x: i32) -> String {
     }
 }
 
+/// The short name of an fd, of whichever loop.
+fn called(app: &App, reg: &Registration) -> String {
+    match reg.loop_id == app.loop_id {
+        true => app.names.name(reg.id).to_owned(),
+        false => crate::tui::names::name(reg),
+    }
+}
+
 /// What an event says, in one line.
 pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
     let process = thread(app, e)
@@ -138,18 +146,22 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
             .regs()
             .filter(|r| r.fd == fd && r.process == process && r.is_live());
         match regs.next() {
-            Some(reg) => format!("fd {fd} {}", app.names.name(reg.id)),
+            Some(reg) => format!("fd {fd} {}", called(app, reg)),
             None => format!("fd {fd}"),
         }
     };
     let name = |space: Space, id: i32| app.word(process, space, id as u32);
     let data = |word: u64| {
+        // Of the loop whose descriptor was waited on, shown or not.
+        let mut loops = app.model().loops().iter();
+        let its = loops.find(|l| l.process == process && e.fd >= 0 && l.epfds.contains(&e.fd));
+        let its = its.map_or(app.loop_id, |l| l.id);
         let mut regs = app
             .model()
             .regs()
-            .filter(|r| r.data == word && r.loop_id == app.loop_id && r.is_live());
+            .filter(|r| r.data == word && r.loop_id == its && r.is_live());
         match regs.next() {
-            Some(reg) => format!("{} (data {word:#x})", app.names.name(reg.id)),
+            Some(reg) => format!("{} (data {word:#x})", called(app, reg)),
             None => format!("data {word:#x}"),
         }
     };
@@ -159,14 +171,15 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
         Kind::WaitEnter => {
             let limit = match e.arg as i64 {
                 -2 => "for how long is not known".to_owned(),
-                ..0 => "for ever".to_owned(),
+                ..0 => "no time-out".to_owned(),
                 ns => format!("at most {}", time(ns as u64)),
             };
             let on = match e.fd {
                 0.. => format!(" on {}", e.fd),
                 _ => String::new(),
             };
-            format!("{}{on} for up to {} events, {limit}", wait(e.aux), e.x)
+            let most = count(e.x.max(0) as u64);
+            format!("{}{on}, {limit}, up to {most} events", wait(e.aux))
         }
         Kind::WaitExit => format!("{} returned {}", wait(e.aux), result(e.x)),
         Kind::Ready => format!("{}: {}", data(e.arg), mask(e.x as u32)),

@@ -5,7 +5,9 @@ use crate::model::{Fidelity, LoopKind, Registration, Word};
 use crate::teach::epoll::{Rule, bits};
 use crate::tui::app::App;
 use crate::tui::message::View;
+use crate::tui::theme;
 use crate::tui::widget::pen::Pen;
+use crate::tui::widget::text::time;
 
 /// A state in one sentence.
 pub fn state(word: Word) -> &'static str {
@@ -123,7 +125,15 @@ const MARKS: &str = "~ inferred: follows from a rule, not from a record.   <= bo
 pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let mut lines = Vec::new();
     if let Some(reg) = app.chosen() {
-        lines.push(format!("{}: {}", app.names.told(reg.id), state(reg.word)));
+        let name = app.names.told(reg.id);
+        lines.push(match app.state(reg) {
+            (word, Some(ago)) => format!(
+                "{name}: it was {} {} ago; what changed it since is left out, to show now.",
+                theme::word(word),
+                time(ago)
+            ),
+            (word, None) => format!("{name}: {}", state(word)),
+        });
         lines.push(match reg.fidelity {
             Fidelity::Measured => "This is measured: a record shows it.".to_owned(),
             Fidelity::Bounded => {

@@ -5,7 +5,7 @@ use crate::tui::app::App;
 use crate::tui::theme::{self, ABSENT};
 use crate::tui::view::{kernel, strip};
 use crate::tui::widget::pen::Pen;
-use crate::tui::widget::text::{self, at_most, count, plural, time};
+use crate::tui::widget::text::{self, at_most, count_in, plural, time};
 use crate::tui::widget::{bar, boxes};
 
 /// A column: heading, cells, how it sorts.
@@ -81,6 +81,7 @@ pub const COLUMNS: &[Column] = &[
         falling: true,
         from: 0,
         cell: |app, r| match strip::share(app, r) {
+            Some(share) if share > 0.9995 => format!("{}100 %", app.mark()),
             Some(share) => format!("{}{:.1} %", app.mark(), share * 100.0),
             None => ABSENT.to_string(),
         },
@@ -91,7 +92,7 @@ pub const COLUMNS: &[Column] = &[
         width: 8,
         falling: true,
         from: 0,
-        cell: |_, r| count(r.ready),
+        cell: |_, r| count_in(r.ready, 8),
         key: |r| r.ready,
     },
     Column {
@@ -99,7 +100,7 @@ pub const COLUMNS: &[Column] = &[
         width: 8,
         falling: true,
         from: 70,
-        cell: |_, r| count(r.dispatched),
+        cell: |_, r| count_in(r.dispatched, 8),
         key: |r| r.dispatched,
     },
     Column {
@@ -147,7 +148,7 @@ pub const COLUMNS: &[Column] = &[
         width: 8,
         falling: true,
         from: 120,
-        cell: |_, r| count(u64::from(r.bypassed_max)),
+        cell: |_, r| count_in(u64::from(r.bypassed_max), 8),
         key: |r| u64::from(r.bypassed_max),
     },
     Column {
@@ -208,7 +209,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let when = app.player.window().map_or(String::new(), |win| {
         let (from, to) = win.span();
         let to = to.min(app.player.duration());
-        format!(", {} to {}", time(from), time(to))
+        format!(", {}", between(from, to))
     });
     let summed = app.player.window().is_some_and(|w| w.is_summary());
     let of = if summed {
@@ -216,9 +217,24 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     } else {
         ""
     };
-    let title = format!("fairness over time{of}, 1 is fair (Jain), · nobody served{when}");
-    boxes::title(pen, 1, table + 1, w - 2, &title, theme::strong());
+    let titles = [
+        format!("fairness over time{of}, 1 is fair (Jain), · nobody served{when}"),
+        format!("fairness over time, 1 is fair (Jain), · nobody served{when}"),
+        format!("fairness over time, 1 is fair{when}"),
+        "fairness over time, 1 is fair".to_owned(),
+    ];
+    let fits = titles.iter().find(|t| text::width(t) + 4 <= w);
+    let title = fits.unwrap_or(&titles[3]);
+    boxes::title(pen, 1, table + 1, w - 2, title, theme::strong());
     over_time(&mut pen.part(1, table + 2, w - 2, chart - 1), app);
+}
+
+/// Two instants with as many decimals as tell them apart: `1.30572 to 1.30668 s`.
+fn between(from: u64, to: u64) -> String {
+    let decimals = (2..9).find(|d| to.saturating_sub(from) >= 10u64.pow(11 - d));
+    let decimals = decimals.map_or(9, |d| d as usize).min(6);
+    let s = |ns: u64| format!("{:.decimals$}", ns as f64 / 1e9);
+    format!("{} to {} s", s(from), s(to))
 }
 
 /// Draws the table; the Fd screen uses it too.
@@ -284,12 +300,12 @@ pub fn draw_table(pen: &mut Pen<'_>, app: &App, regs: &[&Registration]) {
         } else {
             theme::plain()
         };
-        let style = if reg.is_live() {
-            theme::of(reg.word)
-        } else {
-            theme::quiet()
+        let (word, ago) = app.state(reg);
+        let style = match ago {
+            None if reg.is_live() => theme::of(word),
+            _ => theme::quiet(),
         };
-        pen.glyph(1, y, kernel::glyph(reg.word), style.patch(base));
+        pen.glyph(1, y, kernel::glyph(word), style.patch(base));
         let matches = app.filter.as_ref().is_none_or(|f| f.matches_reg(app, reg));
         let name_style = if matches {
             base
@@ -335,11 +351,13 @@ fn over_time(pen: &mut Pen<'_>, app: &App) {
         .max_by_key(|r| r.waited_max.hi)
         .filter(|r| r.waited_max.hi > 0);
     let wait = worst.map_or(String::new(), |r| {
-        let wait = longest(app, r);
-        format!("   longest wait {wait} ({})", app.names.told(r.id))
+        format!("   longest wait {}", longest(app, r))
     });
     let line = format!("so far {}   this second {}{wait}", said(overall), said(now));
-    pen.put(1, 0, &line, theme::plain());
+    let whose = worst.map_or(String::new(), |r| format!(" ({})", app.names.told(r.id)));
+    let fits = text::width(&line) + text::width(&whose) < w;
+    let whose = if fits { whose } else { String::new() };
+    pen.put(1, 0, &format!("{line}{whose}"), theme::plain());
     let rows = h.saturating_sub(1);
     let Some(window) = app.player.window() else {
         return;

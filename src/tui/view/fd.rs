@@ -159,15 +159,25 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
         _ => "",
     };
     let since = time(app.t().saturating_sub(reg.since));
-    let state = format!("{mark}{}", theme::word(reg.word));
+    let (word, ago) = app.state(reg);
+    let (state, how, style) = match ago {
+        Some(ago) => {
+            let how = format!(" {} ago, left out since", time(ago));
+            (format!("was {}", theme::word(word)), how, theme::quiet())
+        }
+        None => {
+            let how = format!(" for {since}");
+            (format!("{mark}{}", theme::word(word)), how, theme::of(word))
+        }
+    };
     let x = pen.puts(
         1,
         0,
         &[
-            (&kernel::glyph(reg.word).to_string(), theme::of(reg.word)),
+            (&kernel::glyph(word).to_string(), style),
             (" ", quiet),
-            (&state, theme::of(reg.word)),
-            (&format!(" for {since}"), theme::plain()),
+            (&state, style),
+            (&how, theme::plain()),
         ],
     );
     let handler = app.model().name(
@@ -193,7 +203,7 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
     rest.push(format!("generation {}", reg.generation));
     let mut end = x;
     for piece in rest {
-        if small && end + 3 + text::width(&piece) > w {
+        if end + 3 + text::width(&piece) > w {
             break;
         }
         end = pen.put(end, 0, &format!("   {piece}"), theme::plain());
@@ -221,8 +231,8 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
         n => format!(", {word} {}", count(n)),
     };
     let moved = format!(
-        "told {}, {}served {}{}{}   in {}, out {}   {bypassed}",
-        often(reg.ready),
+        "{}, {}served {}{}{}   in {}, out {}",
+        often("told", reg.ready),
         app.mark(),
         count(reg.dispatched),
         some(reg.skipped, "skipped"),
@@ -230,7 +240,10 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
         bytes(reg.bytes_in),
         bytes(reg.bytes_out)
     );
-    pen.put(1, 2, &text::cut(&moved, w - 2), theme::plain());
+    let bypassed = [bypassed, format!("bypassed {}", reg.bypassed_max)];
+    let whole = bypassed.iter().map(|b| format!("{moved}   {b}"));
+    let fits = whole.into_iter().find(|t| text::width(t) < w);
+    pen.put(1, 2, &fits.unwrap_or(moved), theme::plain());
     times(pen, app, reg, 3);
     if w >= 100 {
         let caused = crate::model::Range {
@@ -256,24 +269,24 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
     }
 }
 
-/// `never`, `once`, `12 times`.
-fn often(n: u64) -> String {
+/// `never told`, `told once`, `told 12 times`.
+fn often(what: &str, n: u64) -> String {
     match n {
-        0 => "never".to_owned(),
-        1 => "once".to_owned(),
-        n => format!("{} times", count(n)),
+        0 => format!("never {what}"),
+        1 => format!("{what} once"),
+        n => format!("{what} {} times", count(n)),
     }
 }
 
-/// What a timerfd is armed for: `armed for 1.5 s, in 20 ms, every 100 ms`.
+/// What a timerfd is armed for: `expires in 20 ms, every 100 ms`.
 fn armed_for(timer: &Timerfd, t: u64) -> String {
     let every = match timer.interval {
         0 => String::new(),
         ns => format!(", every {}", time(ns)),
     };
     match timer.expiry(t) {
-        Expiry::At(due) => format!("armed for {}, in {}{every}", time(due), time(due - t)),
-        Expiry::Since(due) => format!("expired {} ago, not read since{every}", time(t - due)),
+        Expiry::At(due) => format!("expires in {}{every}", time(due - t)),
+        Expiry::Since(due) => format!("expired {} ago, not read{every}", time(t - due)),
         Expiry::Never => "not armed".to_owned(),
         Expiry::Unknown => format!("armed, nobody knows for when{every}"),
     }
@@ -324,7 +337,11 @@ fn history(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
         lines.extend(text::wrap(&behind, room));
         if lines.len() > rows / 2 {
             // Its times stand on other screens too: here the question is why.
-            lines = vec![text::cut(&behind, room)];
+            let whole = (1..=5)
+                .rev()
+                .map(|most| blame::behind(app, &run, stage, most));
+            let mut fit = whole.filter(|told| text::width(told) <= room);
+            lines = vec![fit.next().unwrap_or_else(|| text::cut(&behind, room))];
         }
         for line in &lines {
             pen.put(1, y, line, theme::plain());

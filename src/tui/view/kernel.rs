@@ -132,13 +132,17 @@ pub fn interest(pen: &mut Pen<'_>, app: &App) {
     let rows = pen.height().saturating_sub(1);
     let (regs, hidden) = fitting(app, rows);
     for (i, reg) in regs.iter().enumerate() {
-        let style = theme::of(reg.word);
+        let (word, ago) = app.state(reg);
+        let style = match ago {
+            Some(_) => theme::quiet(),
+            None => theme::of(word),
+        };
         let line_style = if Some(reg.id) == app.chosen {
             theme::chosen()
         } else {
             Style::new()
         };
-        pen.glyph(0, i + 1, glyph(reg.word), style);
+        pen.glyph(0, i + 1, glyph(word), style);
         let name = text::name(app.names.name(reg.id), name_w - 1) + " ";
         let wanted = match wants_w {
             8 => wants_short(reg.interest),
@@ -162,12 +166,11 @@ pub fn interest(pen: &mut Pen<'_>, app: &App) {
             } else {
                 ""
             };
-            pen.put(
-                x + 2,
-                i + 1,
-                &format!("{mark}{}", theme::word(reg.word)),
-                style,
-            );
+            let state = match ago {
+                Some(ago) => format!("{} {} ago", theme::word(word), text::time(ago)),
+                None => format!("{mark}{}", theme::word(word)),
+            };
+            pen.put(x + 2, i + 1, &text::cut(&state, state_w - 2), style);
         }
     }
     if hidden > 0 {
@@ -269,6 +272,19 @@ pub fn ready_list(app: &App) -> Vec<Place> {
 /// Draws the ready list.
 pub fn ready(pen: &mut Pen<'_>, app: &App) {
     let quiet = theme::quiet();
+    if let Some(l) = app
+        .the_loop()
+        .filter(|l| matches!(l.kind, LoopKind::Poll | LoopKind::Select))
+    {
+        let told = format!("none is kept: each {} asks all its fds anew", l.kind.name());
+        for (y, line) in text::wrap(&told, pen.width().saturating_sub(2))
+            .iter()
+            .enumerate()
+        {
+            pen.put(1, y, line, quiet);
+        }
+        return;
+    }
     let list = ready_list(app);
     if list.is_empty() {
         pen.put(1, 0, "empty: nothing", quiet);
@@ -297,7 +313,10 @@ pub fn ready(pen: &mut Pen<'_>, app: &App) {
         };
         let fd_w = app.names.digits().max(3);
         let room = w.saturating_sub(text::width(&age) + fd_w + 3);
-        let name = text::name(app.names.name(place.reg), room);
+        let name = app.names.name(place.reg);
+        // The last cell is left blank, unless it saves a name from being cut.
+        let room = room + usize::from(text::width(name) == room + 1);
+        let name = text::name(name, room);
         let x = pen.put(0, i + 1, &text::right(&fd.to_string(), fd_w), style);
         let x = pen.put(x + 1, i + 1, &name, style);
         pen.put(x + 1, i + 1, &age, if place.stays { quiet } else { style });
@@ -328,6 +347,7 @@ pub fn will_wake(app: &App, reg: &Registration) -> (Cow<'static, str>, bool) {
         }
         Word::Muted => ("asks for nothing: only errors and hang-ups", false),
         Word::Ghost => ("closed here, but a copy elsewhere still reports", true),
+        Word::Unknown if app.player.left_out().is_some() => ("left out just now: not known", true),
         Word::Unknown => ("events were lost: nobody knows", true),
         _ if reg.interest & IN != 0 && timer.is_some() => return expires(app, timer),
         _ if reg.interest & (IN | OUT) == IN => ("wakes it when something arrives", true),

@@ -31,6 +31,7 @@ pub mod story;
 pub mod strip;
 pub mod theatre;
 pub mod timeline;
+pub mod unheard;
 pub mod which;
 
 use super::app::{App, Mode, Popup, SPEEDS};
@@ -122,6 +123,8 @@ fn header(pen: &mut Pen<'_>, app: &App) {
     pen.paint(0, 0, w, theme::chosen());
     let state = if app.held.is_some() {
         "LIVE held".to_owned()
+    } else if app.following && app.is_over() {
+        "ENDED".to_owned()
     } else if app.following && app.is_live() {
         format!("LIVE {GO}")
     } else if app.is_live() {

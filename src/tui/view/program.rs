@@ -1,7 +1,7 @@
 //! The program's side of the Loop screen: the batch it was told of, or what it sleeps on. Step: model → **view**.
 
 use super::{blame, kernel, strip, which};
-use crate::model::{Item, ItemState, LoopKind, Part, Phase, Run, Thread, ThreadState, Word};
+use crate::model::{Id, Item, ItemState, LoopKind, Part, Phase, Run, Thread, ThreadState, Word};
 use crate::tui::app::App;
 use crate::tui::app::known::mark_of;
 use crate::tui::theme::{self, GO};
@@ -62,7 +62,12 @@ fn others(pen: &mut Pen<'_>, app: &App, shown: &ThreadState) -> usize {
             Phase::Unknown => "unknown: events were lost".to_owned(),
             _ => "is busy".to_owned(),
         };
-        pen.put(1, row, &format!("thread {tid} {does}"), theme::quiet());
+        let whole = format!("thread {tid} {does}");
+        let told = match text::width(&whole) < pen.width() {
+            true => whole,
+            false => format!("{tid} {does}"),
+        };
+        pen.put(1, row, &told, theme::quiet());
     }
     rest.len().min(room)
 }
@@ -280,7 +285,8 @@ fn draw_item(pen: &mut Pen<'_>, app: &App, thread: &ThreadState, item: &Item, el
                 None if !app.infers() => "done",
                 _ => "~done",
             };
-            let ns = run.map_or(0, Run::run);
+            // A run that may still be continued has not been told: its stretches have.
+            let ns = run.map_or_else(|| so_far(app, item.reg), Run::run);
             (Word::Armed, said, ns, theme::quiet())
         }
         (ItemState::Skipped, _) => (Word::Armed, "skipped", 0, theme::odd()),
@@ -326,6 +332,13 @@ fn draw_item(pen: &mut Pen<'_>, app: &App, thread: &ThreadState, item: &Item, el
     pen.put(x + 1, 0, &bar, style);
 }
 
+/// Time in the handler of an fd in this turn, as far as it has come.
+fn so_far(app: &App, reg: Id) -> u64 {
+    let of = |part: Part| matches!(part, Part::Run(id) | Part::More(id) if id == reg);
+    let mine = strip::stretches(app).into_iter().filter(|s| of(s.0));
+    mine.map(|(_, from, to)| to - from).sum()
+}
+
 /// The finished run of a batch item.
 fn ran<'a>(app: &'a App, thread: &ThreadState, item: &Item) -> Option<&'a Run> {
     let mut runs = app
@@ -339,29 +352,31 @@ fn ran<'a>(app: &'a App, thread: &ThreadState, item: &Item) -> Option<&'a Run> {
 fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
     let (w, h) = (pen.width(), pen.height());
     let now = app.t();
-    let call = app.the_loop().map(|l| l.kind).unwrap_or_default().call();
-    let narrow = w < 44;
-    let until = match timeout {
-        -2 => "time-out not known".to_owned(),
-        ..0 => "no time-out".to_owned(),
-        0 if narrow => "only looks".to_owned(),
-        0 => "it only looks".to_owned(),
+    let kind = app.the_loop().map(|l| l.kind).unwrap_or_default();
+    let call = kind.call();
+    // From a whole sentence to a bare figure: the first that fits.
+    let (long, short) = match timeout {
+        -2 => ("time-out not known".to_owned(), None),
+        ..0 => ("no time-out".to_owned(), None),
+        0 => ("it only looks".to_owned(), Some("only looks".to_owned())),
         ns => {
             let left = time((since.saturating_add(ns as u64)).saturating_sub(now));
-            match narrow {
-                true => format!("up in {left}"),
-                false => format!("wakes by itself in {left}"),
-            }
+            (
+                format!("wakes by itself in {left}"),
+                Some(format!("up in {left}")),
+            )
         }
     };
     let slept = time(now.saturating_sub(since));
-    let line = match w {
-        0..28 => format!("asleep for {slept}"),
-        28..44 => format!("asleep {slept}, {until}"),
-        _ => format!("asleep in {call} for {slept}; {until}"),
-    };
-    pen.put(1, 0, &line, theme::plain());
-    let kind = app.the_loop().map(|l| l.kind).unwrap_or_default();
+    let forms = [
+        format!("asleep in {call} for {slept}; {long}"),
+        format!("asleep for {slept}; {long}"),
+        format!("asleep {slept}, {}", short.unwrap_or(long)),
+        format!("asleep for {slept}"),
+    ];
+    let fits = forms.iter().find(|form| text::width(form) < w);
+    let line = fits.unwrap_or(&forms[3]);
+    pen.put(1, 0, line, theme::plain());
     let mut head = match kind {
         LoopKind::Epoll | LoopKind::Threads => "what could wake it:".to_owned(),
         // The array of fds is an argument of every call and stands in no record.
@@ -420,15 +435,17 @@ fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
         };
         let sign = if wakes { ' ' } else { '!' };
         let name = app.names.name(reg.id);
-        let head = format!(
-            "{sign}{} {name} {}{unread}",
-            text::right(&reg.fd.to_string(), app.names.digits().max(3)),
-            if w < 44 {
-                kernel::wants_short(reg.interest)
-            } else {
-                kernel::wants(reg.interest)
-            }
-        );
+        let wants = match w {
+            0..44 => kernel::wants_short(reg.interest),
+            _ => kernel::wants(reg.interest),
+        };
+        let fd = text::right(&reg.fd.to_string(), app.names.digits().max(3));
+        let whole = format!("{sign}{fd} {name} {wants}{unread}");
+        // When it expires, or what lies there, before what it wants to hear of: that stands on the left too.
+        let head = match text::width(&whole) < w || unread.is_empty() {
+            true => whole,
+            false => format!("{sign}{fd} {name}{unread}"),
+        };
         let x = pen.put(1, y, &head, style.patch(chosen));
         match lines {
             1 if !wakes || w >= 60 => {

@@ -37,12 +37,13 @@ pub fn draw(pen: &mut Pen<'_>, cells: &Cells, x0: usize, cols: usize) {
     }
     pen.put(x0 + cols + 1, 0, "share of", theme::quiet());
     pen.put(x0 + cols + 1, 1, "run time", theme::quiet());
-    pen.put(
-        0,
-        0,
-        &format!(" 1 cell {}", round(cells.width)),
-        theme::quiet(),
-    );
+    let width = round(cells.width);
+    let label = match format!(" 1 cell {width}") {
+        // The first time stands right beside it.
+        label if text::width(&label) >= x0 => format!(" cell {width}"),
+        label => label,
+    };
+    pen.put(0, 0, &label, theme::quiet());
 }
 
 /// A round time, without the zeros that `time` shows of any.

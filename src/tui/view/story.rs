@@ -3,18 +3,17 @@
 
 use super::program::{in_call, inside, late_ones};
 use super::theatre::age;
+use super::unheard::{at_end, ignored, left_out, left_over, unheard};
 use super::{fairness, kernel, marks, which};
-use crate::model::registration::{IN, OUT};
 use crate::model::{ItemState, LoopKind, Phase, Registration, ThreadState, Word};
-use crate::record::event::FdKind;
 use crate::record::event::Space;
 use crate::text::{visible, visit};
 use crate::tui::app::App;
 use crate::tui::app::known::mark_of;
-use crate::tui::widget::text::{self, bytes, count, list, plural, time};
+use crate::tui::widget::text::{self, bytes, list, plural, time};
 
-/// A connection just accepted may be about to be registered.
-const FORGOTTEN_NS: u64 = 50_000_000;
+/// What happened less long ago than this has just happened.
+const JUST: u64 = 50_000;
 
 /// The sentences, most telling first.
 pub fn tell(app: &App) -> Vec<String> {
@@ -36,13 +35,7 @@ pub fn tell(app: &App) -> Vec<String> {
     {
         out.push(format!("The program has {ended}; this is its last moment."));
     }
-    if let Some(part) = app.player.left_out() {
-        out.push(format!(
-            "The program does more than this machine can fold meanwhile: {} of its events are left out of all figures here, to \
-             show now. The recording has them: loopscope replay shows all.",
-            super::theatre::percent(part)
-        ));
-    }
+    ignored(app, &mut out);
     let Some(thread) = kernel::thread(app) else {
         if app.player.next() <= app.player.reader().first() {
             out.push("The recording begins here. Space plays it, x goes to the worst wait, ? shows all keys.".to_owned());
@@ -108,6 +101,7 @@ pub fn tell(app: &App) -> Vec<String> {
         left_over(app, &mut out);
     }
     at_end(app, &mut out);
+    left_out(app, &mut out);
     unseen(app, &mut out);
     outlook(app, thread, &mut out);
     out
@@ -243,7 +237,10 @@ fn asleep(app: &App, since: u64, timeout: i64, out: &mut Vec<String>) {
     out.push(match kind {
         LoopKind::Epoll => format!(
             "The loop has slept in its wait for {slept}: {} could wake it, {clock}.",
-            plural(wakers, "fd")
+            match wakers {
+                0 => "no fd".to_owned(),
+                n => plural(n, "fd"),
+            }
         ),
         LoopKind::Threads => {
             let on = kernel::thread(app).and_then(|ts| ts.on);
@@ -299,81 +296,6 @@ fn asleep(app: &App, since: u64, timeout: i64, out: &mut Vec<String>) {
     }
 }
 
-/// Edge-triggered fds with bytes left: the lesson of et-not-drained.
-fn left_over(app: &App, out: &mut Vec<String>) {
-    let regs = kernel::shown(app);
-    // A waker's counter may stay as it is: every write to it wakes again.
-    let lies = |r: &&&Registration| {
-        r.word == Word::Residual && r.kind != FdKind::Eventfd && !kernel::asks_for_no_input(r)
-    };
-    let left: Vec<&&Registration> = regs.iter().filter(lies).collect();
-    let Some(reg) = left.first() else { return };
-    let unread = match reg.unread {
-        Some(n) if n > 0 => format!("{} bytes", count(n)),
-        _ => "bytes".to_owned(),
-    };
-    let inferred = match reg.fidelity {
-        crate::model::Fidelity::Measured => "",
-        _ => " (inferred: its handler stopped before EAGAIN)",
-    };
-    out.push(format!(
-        "{} has {unread} left over{inferred}: it is edge-triggered, so epoll speaks again only when more arrive.",
-        app.names.told(reg.id)
-    ));
-    if left.len() > 1 {
-        out.push(format!("So have {} more.", left.len() - 1));
-    }
-}
-
-/// What no wait will ever tell of, because nobody asked: bytes where only room is wanted, room where only bytes are, and
-/// connections in no interest list.
-fn unheard(app: &App, out: &mut Vec<String>) {
-    let name = |r: &Registration| app.names.told(r.id).to_owned();
-    let regs = kernel::shown(app);
-    let unread =
-        |r: &&&Registration| r.unread.is_some_and(|n| n > 0) && kernel::asks_for_no_input(r);
-    if let Some(reg) = regs.iter().find(unread) {
-        out.push(format!(
-            "{} has {} bytes unread, and its registration does not ask for IN: epoll will never tell of them.",
-            name(reg),
-            count(reg.unread.unwrap_or(0)),
-        ));
-    }
-    let full = |r: &&&Registration| r.word == Word::BlockedOut && r.interest & OUT == 0;
-    if let Some(reg) = regs.iter().find(full) {
-        out.push(format!(
-            "The last write to {} found no room for all of it, and its registration does not ask for OUT: epoll will not \
-             tell when there is room again.",
-            name(reg)
-        ));
-    }
-    let process = app.the_loop().map(|l| l.process);
-    if let Some((fd, name)) = process.and_then(|p| app.model().forgotten(p, FORGOTTEN_NS)) {
-        let name = match name {
-            "" => format!("fd {fd}"),
-            name => format!("fd {fd} ({})", visible(name)),
-        };
-        out.push(format!(
-            "{name} was accepted and stands in no interest list: epoll will never tell of it."
-        ));
-    }
-}
-
-/// The other side has ended its half, which a level-triggered registration tells of at every wait.
-fn at_end(app: &App, out: &mut Vec<String>) {
-    let ended = |r: &&&Registration| {
-        let told = r.interest & IN != 0 && !r.is_edge() && r.word != Word::Disarmed;
-        told && app.model().at_end(r.id)
-    };
-    if let Some(reg) = kernel::shown(app).iter().find(ended) {
-        out.push(format!(
-            "The last read from {} met the end of file, and it is still registered: being level-triggered, it is told again \
-             at every wait until it is closed.",
-            app.names.told(reg.id)
-        ));
-    }
-}
-
 fn callback(
     app: &App,
     thread: &ThreadState,
@@ -422,18 +344,36 @@ fn rest(app: &App, thread: &ThreadState, since: u64, out: &mut Vec<String>) {
     let woken = app.t() == thread.wakeup || since == thread.wakeup;
     let (not_yet, served) = match app.infers() {
         true => (
-            "No call on them has been made yet",
+            "no call on it has been made yet",
             "has been served, as far as its calls tell",
         ),
-        false => ("No handler has started yet", "has been served"),
+        false => ("no handler has started yet", "has been served"),
+    };
+    let ago = app.t().saturating_sub(thread.wakeup);
+    let told = match ago {
+        0..JUST => format!(
+            "The loop has just been told of {}",
+            plural(u64::from(thread.batch_len), "event")
+        ),
+        _ => format!(
+            "The loop was told of {} {} ago",
+            plural(u64::from(thread.batch_len), "event"),
+            time(ago)
+        ),
     };
     match (woken, queued.is_empty()) {
-        (true, false) => out.push(format!(
-            "The loop has just been told of {}: {}. {not_yet}.",
-            plural(u64::from(thread.batch_len), "event"),
+        (true, false) if queued.len() == thread.batch_len as usize => {
+            let not_yet = match queued.len() {
+                1 => not_yet.to_owned(),
+                _ => not_yet.replace("on it", "on them"),
+            };
+            out.push(format!("{told}, {}: {not_yet}.", list(&queued, 4)));
+        }
+        (true, false) => out.push(format!("{told}; {} still queued.", list(&queued, 4))),
+        (_, false) => out.push(format!(
+            "Between two handlers, for {ran}; {} still queued.",
             list(&queued, 4)
         )),
-        (_, false) => out.push(format!("Between two handlers, for {ran}; {} still queued.", list(&queued, 4))),
         (_, true) if thread.batch_len == 0 => out.push(format!(
             "The wait returned no event; the loop itself runs, for {ran} so far, and will wait again."
         )),

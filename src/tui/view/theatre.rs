@@ -12,7 +12,7 @@
 //! ```
 
 use super::{detail, fairness, kernel, program, story, strip, timeline};
-use crate::model::{Part, Phase, Range};
+use crate::model::{LoopKind, Part, Phase, Range};
 use crate::tui::app::App;
 use crate::tui::theme::{self, ABSENT};
 use crate::tui::widget::boxes;
@@ -93,7 +93,14 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let bottom = plan.panels + 1;
     boxes::across(pen, bottom, line);
     boxes::down(pen, a, 0, bottom, line);
-    boxes::title(pen, 1, 0, a - 1, "KERNEL: interest list", theme::strong());
+    let left = match app.the_loop().map(|l| l.kind) {
+        // Its array is an argument of every call: what is known of it is what it was told of.
+        Some(kind @ (LoopKind::Poll | LoopKind::Select)) => {
+            format!("KERNEL: told by {}", kind.name())
+        }
+        _ => "KERNEL: interest list".to_owned(),
+    };
+    boxes::title(pen, 1, 0, a - 1, &left, theme::strong());
     if !narrow {
         boxes::down(pen, b, 0, bottom, line);
         boxes::title(pen, a + 1, 0, b - a - 1, "ready list", theme::strong());
@@ -105,7 +112,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         b + 1,
         0,
         w - b - 2,
-        &program_title(app),
+        &program_title(app, w.saturating_sub(b + 4)),
         theme::strong(),
     );
     program::draw(&mut pen.part(b + 1, 1, w - b - 2, plan.panels), app);
@@ -125,11 +132,15 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     }
     if plan.turns + usize::from(plan.figures) > 0 {
         let shown = strip::last_turns(app, w.saturating_sub(23)).len();
-        let title = format!(
-            "the last {}: who ran longest, and for how long",
-            plural(shown as u64, "turn")
-        );
-        boxes::title(pen, 1, y, w - 2, &app.titled(&title), line);
+        let title = match shown as u64 {
+            0 => "who ran longest in each turn: none has ended yet".to_owned(),
+            1 => app.titled("the turn before: who ran longest, and for how long"),
+            n => app.titled(&format!(
+                "the last {}: who ran longest, and for how long",
+                plural(n, "turn")
+            )),
+        };
+        boxes::title(pen, 1, y, w - 2, &title, line);
         if plan.turns > 0 {
             strip::turns(&mut pen.part(1, y + 1, w - 2, plan.turns), app);
         }
@@ -162,25 +173,28 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     }
 }
 
-fn program_title(app: &App) -> String {
+/// The title of the program's side in `room` cells: which turn it is comes before what else is known of it.
+fn program_title(app: &App, room: usize) -> String {
     let many = app.the_loop().map_or(0, |l| l.threads.len());
-    let held = if app.held.is_some() {
-        " (the worst)"
-    } else {
-        ""
+    let held = if app.held.is_some() { "worst " } else { "" };
+    let Some(t) = kernel::thread(app).filter(|t| t.turn > 0) else {
+        return "PROGRAM".to_owned();
     };
-    match kernel::thread(app) {
-        Some(t) if t.turn > 0 && many > 1 => {
-            let tid = app
-                .model()
-                .threads()
-                .get(t.thread as usize)
-                .map_or(0, |t| t.tid);
-            format!("PROGRAM: turn {} of thread {tid}{held}", count(t.turn))
+    let turn = count(t.turn);
+    let whole = match app.model().threads().get(t.thread as usize) {
+        Some(thread) if many > 1 => {
+            let tid = thread.tid;
+            vec![
+                format!("PROGRAM: {held}turn {turn} of thread {tid}"),
+                format!("{held}turn {turn} of thread {tid}"),
+                format!("{held}turn {turn}, thread {tid}"),
+            ]
         }
-        Some(t) if t.turn > 0 => format!("PROGRAM: turn {}{held}", count(t.turn)),
-        _ => "PROGRAM".to_owned(),
-    }
+        _ => vec![format!("PROGRAM: {held}turn {turn}")],
+    };
+    let brief = format!("{held}turn {turn}");
+    let fits = whole.into_iter().find(|t| text::width(t) <= room);
+    fits.unwrap_or(brief)
 }
 
 fn turn_title(app: &App) -> String {
@@ -216,8 +230,6 @@ fn questions(pen: &mut Pen<'_>, app: &App) {
         _ => u64::from(t.batch_len),
     });
     let quiet = theme::quiet();
-    let wide = pen.width() >= 76;
-    let q = |long: &'static str, short: &'static str| if wide { long } else { short };
     let yes = |n: u64, thing: &str, else_: Option<String>| match (n, else_) {
         (0, None) => "no".to_owned(),
         (0, Some(told)) => told,
@@ -225,7 +237,7 @@ fn questions(pen: &mut Pen<'_>, app: &App) {
     };
     let queued = app.model().tasks_of(app.loop_id).count() as u64;
     let queued = (queued > 0).then(|| format!("{} queued", count(queued)));
-    let next = program::next_timer(app, wide);
+    let (task, event) = (yes(tasks, "task", queued), yes(news, "event", None));
     let style = |n: u64| {
         if n > 0 {
             theme::running()
@@ -233,18 +245,30 @@ fn questions(pen: &mut Pen<'_>, app: &App) {
             theme::plain()
         }
     };
-    pen.puts(
-        1,
-        0,
-        &[
-            (q("told to do something? ", "told? "), quiet),
-            (&yes(tasks, "task", queued), style(tasks)),
-            (q("  time for something? ", "  time? "), quiet),
-            (&yes(timers, "timer", next), style(timers)),
-            (q("  news from OS? ", "  news? "), quiet),
-            (&yes(news, "event", None), style(news)),
-        ],
-    );
+    // Where the whole has no room the timer's name goes first.
+    let long = [
+        "told to do something? ",
+        "  time for something? ",
+        "  news from OS? ",
+    ];
+    let short = ["told? ", "  time? ", "  news? "];
+    let forms = [(long, true), (long, false), (short, true), (short, false)];
+    for (i, (labels, timer)) in forms.into_iter().enumerate() {
+        let timer = yes(timers, "timer", program::next_timer(app, timer));
+        let parts = [
+            (labels[0], quiet),
+            (&task, style(tasks)),
+            (labels[1], quiet),
+            (&timer, style(timers)),
+            (labels[2], quiet),
+            (&event, style(news)),
+        ];
+        let needs: usize = parts.iter().map(|p| text::width(p.0)).sum();
+        if needs < pen.width() || i + 1 == forms.len() {
+            pen.puts(1, 0, &parts);
+            return;
+        }
+    }
 }
 
 fn figures(pen: &mut Pen<'_>, app: &App) {
@@ -289,14 +313,15 @@ fn figures(pen: &mut Pen<'_>, app: &App) {
         let wait = fairness::longest(app, reg);
         let name = format!(" ({})", app.names.told(reg.id));
         let needs = 13 + text::width(&wait) + text::width(&name);
-        if x + needs <= pen.width() {
+        let name = if x + needs <= pen.width() { &name } else { "" };
+        if x + 13 + text::width(&wait) + text::width(name) <= pen.width() {
             pen.puts(
                 x,
                 0,
                 &[
                     ("longest wait ", quiet),
                     (&wait, theme::strong()),
-                    (&name, theme::plain()),
+                    (name, theme::plain()),
                 ],
             );
         }

@@ -60,11 +60,15 @@ pub fn narrower(ns: u64) -> u64 {
     steps.into_iter().find(|s| *s < ns).unwrap_or(1)
 }
 
-/// The glyph of a cell.
-fn glyph(cell: Cell) -> (char, Style) {
+/// The glyph of a cell so many nanoseconds wide.
+fn glyph(cell: Cell, width: u64) -> (char, Style) {
+    // What was seen in a column counts for more than what was not, unless that is most of it.
+    let mostly = cell.is_blank() || cell.unknown_ns > width / 2;
     match cell {
         c if c.summed => summed(c),
-        c if c.unknown => ('?', theme::quiet()),
+        // Where events are left out what was seen between them is told, but not that nothing was.
+        c if c.left_out && c.is_blank() => ('·', theme::quiet()),
+        c if c.unknown && !c.left_out && mostly => ('?', theme::quiet()),
         c if c.runs > 1 => (MORE, theme::running()),
         c if c.runs == 1 => (RUN, theme::running()),
         c if c.queued => (QUEUED, theme::queued()),
@@ -94,9 +98,9 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         let summed = app.player.window().is_some_and(Window::is_summary);
         let folded = app.player.window().is_none_or(|w| w.done);
         let unknown = match app.player.left_out() {
-            Some(_) => "left out: too fast",
-            None if app.following && !folded => "not folded yet",
-            None => "events lost",
+            Some(_) => ("·", "left out: too fast"),
+            None if app.following && !folded => ("·", "not folded yet"),
+            None => ("?", "events lost"),
         };
         legend(&mut pen.part(1, y, w - 2, 2), summed, app.infers(), unknown);
         y += 2;
@@ -229,17 +233,12 @@ fn running(pen: &mut Pen<'_>, app: &App, cells: &Cells, x0: usize, cols: usize) 
             None => pen.glyph(x0 + col, 2, ' ', theme::plain()),
         }
     }
-    let busy = cells.total_run_ns();
-    let part = busy as f64 / (cells.width as f64 * cells.cols.max(1) as f64);
-    pen.put(
-        x0 + cols + 1,
-        2,
-        &match mark {
-            "" => format!("busy{:3.0}%", (part * 100.0).min(100.0)),
-            _ => format!("busy~{:.0}%", (part * 100.0).min(100.0)),
-        },
-        theme::strong(),
-    );
+    // Waits are measured, whoever infers what runs between them.
+    let busy = match cells.busy() {
+        Some(part) => format!("busy{:3.0}%", part * 100.0),
+        None => format!("busy   {ABSENT}"),
+    };
+    pen.put(x0 + cols + 1, 2, &busy, theme::strong());
 }
 
 /// The cursor's column; who follows stands at the right edge, where a line would only thicken it.
@@ -276,9 +275,10 @@ fn lane(pen: &mut Pen<'_>, app: &App, cells: &Cells, id: Id, y: usize, (x0, cols
     let mut any = false;
     for col in 0..cols {
         let start = from + col as u64 * cells.width;
-        let (c, mut look) = glyph(cells.cell(id, col));
+        let (c, mut look) = glyph(cells.cell(id, col), cells.width);
         let outside =
             start + cells.width <= reg.registered_ns || reg.closed_ns.is_some_and(|c| c < start);
+        let outside = outside || start > app.player.duration();
         let c = if outside && c == ARMED { ' ' } else { c };
         any |= c != ARMED && c != ' ';
         let here = at == Some(col);
@@ -342,7 +342,7 @@ fn together(
     );
     let (row, at) = (cells.merged(members), cursor(app, cells));
     for (col, cell) in row.iter().take(cols).enumerate() {
-        let (c, look) = glyph(*cell);
+        let (c, look) = glyph(*cell, cells.width);
         let here = at == Some(col);
         match here && c == ARMED {
             true => pen.glyph(x0 + col, y, '│', theme::cursor()),
@@ -375,7 +375,7 @@ fn side_lane(
     let row = cells.side(side).unwrap_or_default();
     let mut ran = 0;
     for (col, cell) in row.iter().take(cols).enumerate() {
-        let (c, look) = match glyph(*cell) {
+        let (c, look) = match glyph(*cell, cells.width) {
             (ARMED, look) => (' ', look),
             shown => shown,
         };
@@ -390,7 +390,8 @@ fn side_lane(
     pen.put(x0 + cols + 1, y, &shown, theme::quiet());
 }
 
-fn legend(pen: &mut Pen<'_>, summed: bool, inferred: bool, unknown: &str) {
+fn legend(pen: &mut Pen<'_>, summed: bool, inferred: bool, unknown: (&str, &str)) {
+    let wide = pen.width() >= 80;
     let quiet = theme::quiet();
     if summed {
         let line = "summary: what each of the most active fds did most of the time";
@@ -413,7 +414,14 @@ fn legend(pen: &mut Pen<'_>, summed: bool, inferred: bool, unknown: &str) {
                 ("░", theme::ready()),
                 (" was ready, not told   · not told apart here   ", quiet),
                 ("w", theme::key()),
-                (" zooms in to single runs", quiet),
+                (
+                    if wide {
+                        " zooms in to single runs"
+                    } else {
+                        " zooms"
+                    },
+                    quiet,
+                ),
             ],
         );
         return;
@@ -451,12 +459,13 @@ fn legend(pen: &mut Pen<'_>, summed: bool, inferred: bool, unknown: &str) {
             (" left over   ", quiet),
             (":", quiet),
             (" off   ", quiet),
-            ("?", quiet),
-            (&format!(" {unknown}   "), quiet),
+            (unknown.0, quiet),
+            (&format!(" {}   ", unknown.1), quiet),
             (
                 match inferred {
                     true => "~runs: inferred",
-                    false => "running: the fd's letter",
+                    false if wide => "running: the fd's letter",
+                    false => "letters: fds",
                 },
                 quiet,
             ),

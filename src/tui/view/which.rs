@@ -29,6 +29,7 @@ pub fn words(app: &App, id: Id) -> Vec<String> {
         format!("{kind}{fd} of {who}"),
         format!("{kind}, {who}"),
         who.clone(),
+        kind.to_owned(),
     ];
     if !l.name.is_empty() {
         let name = text::cut(&visible(&l.name), 24);

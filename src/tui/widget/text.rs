@@ -45,6 +45,19 @@ pub fn name(name: &str, cells: usize) -> String {
         let arrow = if near.width() < cells { "→" } else { "" };
         return left(&format!("{near}{arrow}"), cells);
     }
+    // What it is says more than half a word and its port, which the number beside it tells apart as well.
+    if let Some((what, rest)) = name.split_once(' ')
+        && ["listen", "client"].contains(&what)
+        && name.width() > cells
+    {
+        let port = rest.rsplit_once(':').map_or(rest, |(_, port)| port);
+        let brief = format!("{what} :{port}");
+        return match () {
+            _ if brief.width() <= cells => left(&brief, cells),
+            _ if what.len() < cells => left(&format!("{what}…"), cells),
+            _ => left(what, cells),
+        };
+    }
     let port = name.rsplit_once(':').map_or("", |(_, port)| port);
     let is_port = (1..6).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
     let tail = port.len() + 2;
@@ -108,6 +121,29 @@ pub fn count(n: u64) -> String {
     out
 }
 
+/// The same in at most so many cells, five or more: `7.40 M` where the digits do not fit.
+pub fn count_in(n: u64, cells: usize) -> String {
+    let whole = count(n);
+    if whole.len() <= cells {
+        return whole;
+    }
+    let mut value = n as f64;
+    let mut unit = ' ';
+    for next in ['K', 'M', 'G', 'T', 'P', 'E'] {
+        // What would be rounded to a thousand is one of the next.
+        if value < 999.5 {
+            break;
+        }
+        value /= 1000.0;
+        unit = next;
+    }
+    match value {
+        v if v < 9.995 && cells >= 6 => format!("{v:.2} {unit}"),
+        v if v < 99.95 && cells >= 6 => format!("{v:.1} {unit}"),
+        v => format!("{v:.0} {unit}"),
+    }
+}
+
 /// A number of bytes in at most six cells: `16 B`, `205 K`, `14 M`.
 pub fn bytes(n: u64) -> String {
     match n {
@@ -141,24 +177,47 @@ pub fn list(names: &[String], most: usize) -> String {
     }
 }
 
+/// A unit stays with its figure, a bound with what it bounds.
+fn sticks(before: &str, word: &str) -> bool {
+    const UNITS: [&str; 9] = ["ns", "us", "ms", "s", "%", "B", "K", "M", "G"];
+    let unit = word.trim_end_matches([',', '.', ':', ';', ')']);
+    before == "<=" || UNITS.contains(&unit) && before.ends_with(|c: char| c.is_ascii_digit())
+}
+
 /// Words wrapped into lines of at most `cells`.
 pub fn wrap(text: &str, cells: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.split('\n') {
         let mut line = String::new();
-        for word in paragraph.split(' ') {
-            let word = cut(word, cells);
-            if !line.is_empty() && line.width() + 1 + word.width() > cells {
-                lines.push(std::mem::take(&mut line));
+        let mut words = paragraph.split(' ').peekable();
+        while let Some(first) = words.next() {
+            let (mut last, mut word) = (first, first.to_owned());
+            while let Some(next) = words.next_if(|next| sticks(last, next)) {
+                if width(&word) + 1 + width(next) <= cells {
+                    word = format!("{word} {next}");
+                } else {
+                    push_word(&mut lines, &mut line, &word, cells);
+                    word = next.to_owned();
+                }
+                last = next;
             }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(&word);
+            push_word(&mut lines, &mut line, &word, cells);
         }
         lines.push(line);
     }
     lines
+}
+
+/// Adds what is not to be broken to the line, or begins the next one with it.
+fn push_word(lines: &mut Vec<String>, line: &mut String, word: &str, cells: usize) {
+    let word = cut(word, cells);
+    if !line.is_empty() && line.width() + 1 + word.width() > cells {
+        lines.push(std::mem::take(line));
+    }
+    if !line.is_empty() {
+        line.push(' ');
+    }
+    line.push_str(&word);
 }
 
 /// Whole sentences, as many as fit into `rows` lines of `cells`; the first is cut rather than left out.
@@ -188,11 +247,16 @@ pub fn sentences(all: &[String], cells: usize, rows: usize) -> Vec<String> {
 mod tests {
     #[test]
     fn a_name_that_is_cut_keeps_its_port() {
-        assert_eq!(name("listen :7500", 8), "li…:7500");
+        assert_eq!(name("listen :7500", 8), "listen… ");
+        assert_eq!(name("listen [::]:7500", 14), "listen :7500  ");
+        assert_eq!(name("client of :7500", 9), "client…  ");
+        assert_eq!(name("client of 10.0.0.2:7500", 12), "client :7500");
+        assert_eq!(name("listens :7500", 8), "li…:7500");
         assert_eq!(name("10.0.0.12:51234", 9), "10…:51234");
         assert_eq!(name("listen :7500", 14), "listen :7500  ");
         // Too narrow for it, and no port at all.
-        assert_eq!(name("listen :7500", 6), "liste…");
+        assert_eq!(name("listen :7500", 6), "listen");
+        assert_eq!(name("listens :7500", 6), "liste…");
         assert_eq!(name("a:very long name", 8), "a:very …");
         assert_eq!(name("ß…:x: 12:34", 7), "ß…:…:34");
     }
@@ -219,6 +283,13 @@ mod tests {
         assert_eq!(count(999), "999");
         assert_eq!(count(3328), "3,328");
         assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(count_in(9_999_999, 9), "9,999,999");
+        assert_eq!(count_in(7_403_788, 8), "7.40 M");
+        assert_eq!(count_in(31_893_004, 8), "31.9 M");
+        assert_eq!(count_in(999_999_999, 8), "1.00 G");
+        assert_eq!(count_in(999_499_999, 8), "999 M");
+        assert_eq!(count_in(12_345, 5), "12 K");
+        assert!((0..20).all(|e| count_in(u64::MAX / 10u64.pow(e), 6).len() <= 6));
         assert_eq!(bytes(16), "16 B");
         assert_eq!(bytes(210_000), "205 K");
         assert_eq!(
@@ -245,6 +316,12 @@ mod tests {
         assert_eq!(list(&names(3), 3), "n0, n1 and n2");
         assert_eq!(list(&names(9), 3), "n0, n1 and 7 more");
         assert_eq!(wrap("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrap("it took 13.9 ms.", 14), ["it took", "13.9 ms."]);
+        assert_eq!(
+            wrap("x itself <= 6.85 us, y", 15),
+            ["x itself", "<= 6.85 us, y"]
+        );
+        assert_eq!(wrap("<= 6.85 us", 5), ["<=", "6.85", "us"]);
         let all = ["First one.".to_owned(), "Second one is long.".to_owned()];
         assert_eq!(sentences(&all, 12, 1), ["First one."]);
     }
