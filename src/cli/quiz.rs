@@ -17,13 +17,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Ask what the next epoll_wait returns: problems made from a model of the kernel's epoll
 ///
-/// Each problem is a few calls; the question is what the last one returns. The same seed gives the same problems. At a
-/// terminal, and without -n, they are asked one by one; otherwise a sheet is printed:
+/// Each problem is a few calls; the question is what the last one returns. The
+/// same seed gives the same problems. At a terminal, and without -n, they are
+/// asked one by one; otherwise a sheet is printed:
 ///
-///   loopscope quiz edge --seed 7 -n 10 > sheet    problems to be filled in
-///   loopscope quiz --check sheet                  grades it; exit code 1 unless all is right
-///   loopscope quiz edge --seed 7 -n 10 -c         the same problems with answers and rules
-///   loopscope quiz edge --seed 7 --replay 3 -o 3.lscope   the third, to be stepped through with loopscope replay
+///   loopscope quiz edge --seed 7 -n 10 > sheet   problems to be filled in
+///   loopscope quiz --check sheet                 grades it; 1 unless all is right
+///   loopscope quiz edge --seed 7 -n 10 -c        the same with answers and rules
+///   loopscope quiz edge --seed 7 --replay 3 -o 3.lscope
+///                                                the third, for loopscope replay
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -202,10 +204,10 @@ fn ask(topic: Option<Topic>, seed: u64, level: Option<u8>) -> Outcome {
         right += u32::from(verdict == Verdict::Right);
         say(&reply(problem, &verdict))?;
     }
-    let end = format!("{right} of {asked} right. Again: loopscope quiz --seed {seed}");
+    let topic = topic.map_or(String::new(), |t| format!(" {}", t.name()));
+    let level = level.map_or(String::new(), |l| format!(" --level {l}"));
     say(&format!(
-        "{end}{}\n",
-        topic.map_or(String::new(), |t| format!(" {}", t.name()))
+        "{right} of {asked} right. Again: loopscope quiz{topic} --seed {seed}{level}\n"
     ))?;
     Ok(Exit::OK)
 }
