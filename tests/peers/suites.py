@@ -89,7 +89,7 @@ class Twisted:
 
 MODULES = ["asyncio", "epoll", "selectors", "select", "poll", "subprocess", "ssl", "signal"]
 PACKAGES = ["internet", "test", "web", "protocols", "conch", "names", "mail", "words", "python", "runner", "spread",
-            "application", "cred", "logger", "pair", "persisted", "plugins", "positioning", "scripts", "trial", "tap",
+            "application", "cred", "logger", "pair", "persisted", "positioning", "scripts", "trial",
             "_threads"]
 SUITES = [CPython(f"test_{module}") for module in MODULES] + [Tornado()]
 SUITES += [Twisted(f"twisted.{package}") for package in PACKAGES]
