@@ -12,6 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* What one that has been continued waits for, or it might have ended before anybody asks. */
+static int on[2];
+
 static pid_t child(int how) {
     pid_t pid = fork();
     if (pid)
@@ -21,8 +24,10 @@ static pid_t child(int how) {
     read(fd, &one, 8);
     if (how == 1)
         *(volatile int *)16 = 1;
-    if (how == 2)
+    if (how == 2) {
         raise(SIGSTOP);
+        read(on[0], &one, 1);
+    }
     _exit(how == 0 ? 7 : 0);
 }
 
@@ -33,6 +38,7 @@ static void print(const char *call, pid_t want, pid_t pid, int status) {
 
 int main(void) {
     struct rlimit none = {0, 0};
+    assert(pipe(on) == 0);
     setrlimit(RLIMIT_CORE, &none);
     struct epoll_event ready;
     int ep = epoll_create1(0);
@@ -47,6 +53,7 @@ int main(void) {
                 assert(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
                 kill(pid, SIGCONT);
                 assert(waitpid(pid, &status, WCONTINUED) == pid && WIFCONTINUED(status));
+                assert(write(on[1], "x", 1) == 1);
                 status = -1;
             }
             switch (call) {
