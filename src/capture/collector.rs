@@ -5,6 +5,7 @@ use super::drain::Drain;
 use super::look::Look;
 use super::looks::Looks;
 use super::pass::Breath;
+use super::perf::{self, Kernel};
 use super::rendezvous::{Joined, Refused};
 use super::sight::Unseen;
 use super::stragglers::{Found, SOON, Stragglers};
@@ -34,6 +35,8 @@ pub(super) enum Message {
     Output(Vec<u8>, i32),
     /// How a process looked from outside.
     Look(Look),
+    /// What the kernel tells of the program about to be launched, or why it does not.
+    Kernel(Result<Kernel, perf::Refused>),
     /// End now, whoever still lives.
     Finish,
 }
@@ -230,6 +233,8 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
                 self.drain.note(None, rec, &bytes);
             }
             Message::Look(look) => self.looks.came(look),
+            Message::Kernel(Ok(kernel)) => self.drain.kernel = Some(kernel),
+            Message::Kernel(Err(refused)) => self.looks.kernel_refused(&refused, &mut self.drain),
             Message::Finish => self.finish = true,
         }
     }

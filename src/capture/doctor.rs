@@ -3,11 +3,12 @@
 
 use super::machine::{self, line};
 use super::memory::Memory;
+use super::perf;
 use super::rendezvous::{self, Rendezvous};
 use crate::record::clock::Clock;
 use crate::record::segment::Layout;
 use std::io::{self, IsTerminal};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 
 /// How good an answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,37 +227,27 @@ fn threads() -> Check {
     }
 }
 
-/// Opens the event itself: the paranoid level alone does not say what a container's seccomp filter does.
+/// Opens the events themselves: the paranoid level alone does not say what a container's seccomp filter does.
 fn perf() -> Check {
-    use perf_event_open_sys as perf;
     let level = line("/proc/sys/kernel/perf_event_paranoid");
-    let mut attr = perf::bindings::perf_event_attr {
-        size: size_of::<perf::bindings::perf_event_attr>() as u32,
-        type_: perf::bindings::PERF_TYPE_SOFTWARE,
-        config: perf::bindings::PERF_COUNT_SW_DUMMY as u64,
-        ..Default::default()
-    };
-    attr.set_disabled(1);
-    attr.set_exclude_kernel(1);
-    attr.set_exclude_hv(1);
-    attr.set_context_switch(1);
-    // SAFETY: a live attribute of the size it names; our own thread, any CPU, no group.
-    let fd = unsafe { perf::perf_event_open(&mut attr, 0, -1, -1, 0) };
-    if fd >= 0 {
-        // SAFETY: the kernel has just made it and nobody else owns it.
-        drop(unsafe { OwnedFd::from_raw_fd(fd) });
-        return Check::good(
+    match perf::open() {
+        Ok(kernel) => Check::good(
             "perf_event_open",
-            format!("context switches can be seen (perf_event_paranoid {level})"),
-        );
+            format!(
+                "switches and page faults can be seen (perf_event_paranoid {level}, {} KiB a CPU)",
+                kernel.ring_bytes() >> 10
+            ),
+        ),
+        Err(refused) => Check {
+            name: "perf_event_open",
+            grade: Grade::Limited,
+            found: format!("refused: {}", refused.because),
+            advice: Some(format!(
+                "recording works, but not why a run was long; {}",
+                refused.advice
+            )),
+        },
     }
-    let error = io::Error::last_os_error();
-    Check::but(
-        "perf_event_open",
-        Grade::Limited,
-        format!("refused: {error} (perf_event_paranoid {level})"),
-        "this version records without it",
-    )
 }
 
 fn terminal() -> Check {

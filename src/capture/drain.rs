@@ -51,6 +51,9 @@ pub struct Drain {
     awaited: HashSet<u32>,
     pub(super) foreign: Foreign,
     pub(super) modules: Modules,
+    /// What the kernel tells of the threads.
+    #[cfg(feature = "cli")] // only what a session launches is told of
+    pub(super) kernel: Option<super::perf::Kernel>,
     pause: Duration,
 }
 
@@ -89,6 +92,8 @@ impl Drain {
             awaited: HashSet::new(),
             foreign: Foreign::default(),
             modules: Modules::default(),
+            #[cfg(feature = "cli")]
+            kernel: None,
             pause: SHORTEST,
         }
     }
@@ -201,8 +206,10 @@ impl Drain {
         for at in 0..self.rings.len() - 1 {
             self.drain_own(at, reading, check, &ended, &mut pass);
         }
-        self.end_threads(&mut pass);
         self.drain_overflow(reading, &mut pass);
+        #[cfg(feature = "cli")]
+        self.read_kernel(reading, &mut pass);
+        self.end_threads(&mut pass);
         if check {
             self.check_ringless(&mut pass);
         }
@@ -442,6 +449,18 @@ impl Drain {
             (Stop::Claimed { tid }, _) => Some((tid, reading)),
             _ => None,
         };
+    }
+
+    /// What the kernel told up to this reading, of the threads that have pushed something by now.
+    #[cfg(feature = "cli")]
+    fn read_kernel(&mut self, reading: u64, pass: &mut Pass) {
+        if let Some(kernel) = &mut self.kernel {
+            // Copied: the pieces of a converter are few, and the merge is told meanwhile.
+            let clock = self.merge.converter().clone();
+            let merge = &mut self.merge;
+            let fullest = kernel.pass(reading, &clock, |who, rec| merge.kernel(who, rec));
+            pass.fullest = pass.fullest.max(fullest);
+        }
     }
 
     /// Threads that only the overflow ring knows, and processes that nobody waits for.

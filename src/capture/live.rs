@@ -4,6 +4,7 @@
 use super::collector::Outcome;
 use super::control::{ChildState, Control, GRACE};
 use super::launch::{self, Launched, Streams};
+use super::perf;
 use super::preload;
 use super::pty::Pty;
 use super::session::{self, Plan, Session, Target, Teller};
@@ -66,7 +67,9 @@ impl Live {
             }
         })?;
         let teller = session.teller();
-        let launched = launch::launch(argv, session.socket(), shim.as_deref(), streams);
+        let launched = watched(&teller, || {
+            launch::launch(argv, session.socket(), shim.as_deref(), streams)
+        })?;
         let Launched { child, pidfd, pty } = match launched {
             Ok(launched) => launched,
             Err(error) => {
@@ -129,6 +132,22 @@ impl Live {
             control: self.control,
         })
     }
+}
+
+/// Launches with the kernel telling of what is launched. That is opened on a thread of its own, which launches nothing else and
+/// ends: whatever we start later is not told of.
+fn watched<T: Send>(teller: &Teller, launch: impl FnOnce() -> T + Send) -> Result<T, Error> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("launch".to_owned());
+        let launched = thread.spawn_scoped(scope, || {
+            teller.kernel(perf::open());
+            launch()
+        });
+        let launched = launched.map_err(Error::Thread)?;
+        launched
+            .join()
+            .map_err(|_| Error::Session(session::Error::Died))
+    })
 }
 
 /// An error and its cause.

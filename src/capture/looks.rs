@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::drain::Drain;
 use super::known::Known;
 use super::look::{Look, Request, Seen};
+use super::perf;
 use super::reconcile::{self, When};
 use super::sight::{Judge, Sight, Unseen};
 use crate::record::event::{Kind, MAX_TEXT};
@@ -150,6 +151,11 @@ impl Looks {
         );
     }
 
+    /// The kernel does not tell when threads leave their CPU: said in the recording, nothing else is missing.
+    pub fn kernel_refused(&self, refused: &perf::Refused, drain: &mut Drain) {
+        tell(SWITCHES, &refused.because, refused.advice, drain);
+    }
+
     /// Who of the tree is not seen.
     fn judge(&mut self, sights: &[Sight], drain: &mut Drain) {
         self.surveyed.1 += 1;
@@ -166,14 +172,7 @@ impl Looks {
         if let Some(warn) = self.warn {
             warn(missing, because, advice);
         }
-        let text = format!("{missing}\0{because}\0{advice}");
-        let rec = Rec {
-            kind: Kind::Setup,
-            fd: -1,
-            ..Rec::default()
-        };
-        let cut = wire::cut(text.as_bytes(), MAX_TEXT);
-        drain.note(None, rec, &text.as_bytes()[..cut]);
+        tell(missing, because, advice, drain);
     }
 
     /// Asks for the looks that are due; `alive` are the processes that have not ended.
@@ -231,4 +230,19 @@ impl Looks {
             .is_ok();
         self.surveyed = (Instant::now(), surveys, asked);
     }
+}
+
+/// What the kernel would have told.
+const SWITCHES: &str = "switch records: why runs were long (blocked, pre-empted, page faults)";
+
+/// Writes into the recording what the capture cannot do.
+fn tell(missing: &str, because: &str, advice: &str, drain: &mut Drain) {
+    let text = format!("{missing}\0{because}\0{advice}");
+    let rec = Rec {
+        kind: Kind::Setup,
+        fd: -1,
+        ..Rec::default()
+    };
+    let cut = wire::cut(text.as_bytes(), MAX_TEXT);
+    drain.note(None, rec, &text.as_bytes()[..cut]);
 }

@@ -45,6 +45,8 @@ mod looks;
 #[cfg(feature = "cli")]
 pub mod memory;
 #[cfg(feature = "cli")]
+pub mod perf;
+#[cfg(feature = "cli")]
 pub mod preload;
 #[cfg(feature = "cli")]
 pub mod pty;

@@ -19,6 +19,7 @@ pub use super::looks::Warn;
 use super::machine;
 use super::memory::{self, Memory};
 use super::modules;
+use super::perf;
 use super::rendezvous::{self, Rendezvous};
 use super::sight::Judge;
 use crate::record::clock::{Anchor, Clock};
@@ -206,6 +207,11 @@ pub struct Teller(Outbox);
 impl Teller {
     // The collector outlives every use but the last moments of a session, when nobody needs to know any more: that a
     // message finds nobody is no error.
+
+    /// What the kernel tells of the child that is about to be launched, or why it does not.
+    pub fn kernel(&self, kernel: Result<perf::Kernel, perf::Refused>) {
+        let _ = self.0.send(Message::Kernel(kernel));
+    }
 
     /// A child has been launched, and its end will be told.
     pub fn child_launched(&self, pid: u32) {

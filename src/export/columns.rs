@@ -6,7 +6,7 @@
 use crate::json::Json;
 use crate::model::{Model, reversed};
 use crate::record::event::{
-    Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, Op, Space, UNREAD, Wait, flags,
+    Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, Off, Op, Space, UNREAD, Wait, flags,
 };
 use crate::record::fields;
 use crate::record::handshake::Source;
@@ -259,6 +259,17 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
             for key in ["missing", "because", "do"] {
                 j.field(key, parts.next().unwrap_or(b""));
             }
+        }
+        Kind::SwitchOut => {
+            j.field("why", code(Off::from_code(e.aux).map(Off::name), e.aux))
+                .field("cpu", e.x);
+        }
+        Kind::SwitchIn => {
+            j.field("cpu", e.x);
+        }
+        Kind::Fault => {
+            j.field("faults", e.x).field("address", e.arg);
+            j.field("since_ns", e.t.saturating_sub(e.y));
         }
         Kind::Output => {
             j.field("stream", e.aux).field("bytes", text);

@@ -461,9 +461,20 @@ impl Model {
 
 /// What is told of a thread while it is inside of a call: by the collector, and its end.
 fn says_nothing_of_a_call(kind: Kind) -> bool {
-    use Kind::{FdGone, FdSeen, InCall, RegGone, RegSeen, ThreadEnd, Unread};
+    use Kind::{
+        Fault, FdGone, FdSeen, InCall, RegGone, RegSeen, SwitchIn, SwitchOut, ThreadEnd, Unread,
+    };
     matches!(
         kind,
-        InCall | ThreadEnd | FdSeen | FdGone | RegSeen | RegGone | Unread
+        InCall
+            | ThreadEnd
+            | FdSeen
+            | FdGone
+            | RegSeen
+            | RegGone
+            | Unread
+            | SwitchOut
+            | SwitchIn
+            | Fault
     )
 }

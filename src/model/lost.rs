@@ -12,6 +12,8 @@ impl Model {
         match Cause::from_code(e.aux) {
             // A kind newer than this version says nothing this version could have missed.
             Some(Cause::Newer) => {}
+            // Of no event of the program.
+            Some(Cause::Switches) => {}
             Some(Cause::RingFull | Cause::Torn | Cause::Rejected) => {
                 self.losses += 1;
                 self.doubt_spans();

@@ -205,6 +205,8 @@ pub struct Converter {
     last: Anchor,
     /// CLOCK_MONOTONIC at instant 0; differs from the start's after a jump.
     zero: u64,
+    /// The rate measured between the last two anchors, which the current piece's leaves to make an error good.
+    beside: u64,
 }
 
 const ONE: u64 = 1 << 32;
@@ -234,6 +236,7 @@ impl Converter {
             start,
             last: start,
             zero: start.mono,
+            beside: rate,
         }
     }
 
@@ -277,6 +280,7 @@ impl Converter {
             );
             return true;
         }
+        self.beside = measured;
         // Where we stand against where we should, made good over one more interval; both lie close together.
         let aim = anchor.mono.wrapping_sub(self.zero).saturating_add(passed);
         let span = aim
@@ -335,6 +339,19 @@ impl Converter {
     pub fn ticks(&self, ns: u64) -> u64 {
         let rate = self.pieces.get(self.len - 1).map_or(ONE, |p| p.rate.max(1));
         (((ns as u128) << 32) / rate as u128).min(u64::MAX as u128) as u64
+    }
+
+    /// The ticks at an instant of CLOCK_MONOTONIC, which the kernel stamps by: as far from the last anchor as the two clocks
+    /// ran beside each other between it and the one before.
+    pub fn ticks_at(&self, mono: u64) -> u64 {
+        let ticks = |ns: u64| {
+            let ticks = ((ns as u128) << 32) / self.beside.max(1) as u128;
+            u64::try_from(ticks).unwrap_or(u64::MAX)
+        };
+        match mono.checked_sub(self.last.mono) {
+            Some(after) => self.last.ticks.saturating_add(ticks(after)),
+            None => (self.last.ticks).saturating_sub(ticks(self.last.mono - mono)),
+        }
     }
 
     /// The recording's start.
@@ -398,6 +415,27 @@ mod tests {
             }
         }
         assert!(worst < 100_000, "off by {worst} ns");
+    }
+
+    #[test]
+    fn an_instant_of_the_kernel_finds_its_ticks() {
+        let mut converter = Converter::new(
+            Clock::Tsc,
+            at(ticks(0, 0), 500),
+            at(ticks(1_000_000, 50), 1_000_500),
+        );
+        for second in 1..=3u64 {
+            let ns = second * SECOND;
+            assert!(converter.learn(at(ticks(ns, 5), 500 + ns)));
+            for ahead in [0, 1_000_000, SECOND] {
+                let (back, on) = (ns - ahead, ns + ahead);
+                // 5 parts per million for the first interval, whose rate was off; none after.
+                close(converter.ticks_at(500 + back), ticks(back, 5));
+                close(converter.ticks_at(500 + on), ticks(on, 5));
+            }
+        }
+        let plain = Converter::new(Clock::Monotonic, at(70, 70), at(100, 100));
+        assert_eq!([60, 70, 5_000].map(|t| plain.ticks_at(t)), [60, 70, 5_000]);
     }
 
     #[test]

@@ -54,6 +54,9 @@
 //! | RegGone      | seen ᵉ     | fd     | –               | data word       | epfd            | –               |
 //! | Setup        | –          | –      | –               | –               | –               | missing, because, do (0 between) |
 //! | Output       | stream ᵃ   | –      | rows<<16 \| cols | –               | –               | bytes, ≤ 256    |
+//! | SwitchOut    | [`Off`]    | –      | CPU             | –               | –               | –               |
+//! | SwitchIn     | –          | –      | CPU             | –               | –               | –               |
+//! | Fault        | –          | –      | page faults ʲ   | address ʲ       | since first ʲ   | –               |
 //!
 //! ¹ position in the ready batch; [`NO_INDEX`] when the program names the run itself (`dispatch(token)`); [`BY_FD`] when it
 //! names the descriptor: `arg` is its number (2³² − 1: it serves none), `fd` −1 stands for the loop the thread waited on last.
@@ -71,6 +74,10 @@
 //! ᵍ −2 not known: it stood where the recorder may not look before the kernel has. ʰ in the lower half; for the same reason
 //! a call may be told twice, [`UNREAD`] and, right before its `CtlEnd`, [`IN_FULL`].
 //! ⁱ by a read or accept that is the wait itself.
+//! ʲ that the thread met on its CPU in user code, the first of them `y` before t, and where the last one was.
+//!
+//! SwitchOut, SwitchIn and Fault are the kernel's (perf_event_open), about the threads that push. They are told where the
+//! capture has them: nothing follows from there being none.
 //!
 //! FdSeen, FdGone, RegSeen, RegGone and Unread are the collector's: what /proc and sock_diag showed of a process where its own
 //! events said otherwise or nothing. They are told as of its main thread. Setup is what the capture could not do.
@@ -300,6 +307,12 @@ coded! {
         TimerfdSet = 48 "timerfd-set",
         /// A child that has ended was waited for: how it ended.
         Reaped = 49 "reaped",
+        /// The kernel took the thread off its CPU.
+        SwitchOut = 50 "switch-out",
+        /// It runs on a CPU again.
+        SwitchIn = 51 "switch-in",
+        /// It met page faults in user code.
+        Fault = 52 "fault",
     }
 }
 
@@ -433,6 +446,16 @@ coded! {
 }
 
 coded! {
+    /// Why a thread was taken off its CPU.
+    Off: u16 {
+        /// It waits for something: it went to sleep inside a call, a page fault or a lock.
+        Blocked = 1 "blocked",
+        /// It could have gone on: another thread was given the CPU.
+        Preempted = 2 "preempted",
+    }
+}
+
+coded! {
     /// What a name id names. Ids are counted per process and space, from 1.
     Space: u16 {
         /// A handler.
@@ -475,5 +498,7 @@ coded! {
         Damaged = 7 "damaged",
         /// A record kind newer than this version.
         Newer = 8 "newer",
+        /// The kernel had no room for what it tells of threads and their CPUs.
+        Switches = 9 "switches",
     }
 }

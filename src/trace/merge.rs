@@ -61,7 +61,7 @@ pub struct Counts {
     /// Of the records, late ones.
     pub late: u64,
     /// Records lost, by [`Cause`] code.
-    pub lost: [u64; 9],
+    pub lost: [u64; 10],
 }
 
 impl Counts {
@@ -78,7 +78,7 @@ impl Counts {
 
 /// Puts the records of many rings in order.
 pub struct Merge {
-    /// One a ring, then the collector's own, then that of arrivals, which are stamped before they are told.
+    /// One a ring, then the collector's own, then that of arrivals, which are stamped before they are told, then the kernel's.
     queues: Vec<Queue>,
     pub(super) rings: usize,
     pub(super) roster: Roster,
@@ -94,7 +94,7 @@ impl Merge {
     /// A merge of `rings` rings whose ticks `converter` knows.
     pub fn new(rings: usize, converter: Converter) -> Self {
         Merge {
-            queues: (0..rings + 2).map(|_| Queue::default()).collect(),
+            queues: (0..rings + 3).map(|_| Queue::default()).collect(),
             rings,
             roster: Roster::default(),
             converter,
@@ -171,6 +171,9 @@ impl Merge {
             | Kind::ProcessEnd
             | Kind::InCall
             | Kind::Anchor
+            | Kind::SwitchOut
+            | Kind::SwitchIn
+            | Kind::Fault
             | Kind::Output => self.lose(ring, Some(who), Cause::Rejected, 1, latest, names),
             _ => {
                 self.counts.records += 1;
@@ -266,6 +269,19 @@ impl Merge {
         for queue in &mut self.queues {
             queue.last_key = 0;
         }
+    }
+
+    /// What the kernel tells of the thread `who`, if that has pushed anything; what nobody pushed for is not recorded. Comes
+    /// in the order of its stamps. A loss is nobody's; its `y` are the ticks it reaches back to.
+    pub fn kernel(&mut self, who: Option<u64>, rec: &Rec) {
+        let place = match who {
+            Some(who) => match self.roster.known(who) {
+                Some(place) => place,
+                None => return,
+            },
+            None => NOBODY,
+        };
+        self.put(self.rings + 2, place, *rec, &[], rec.ticks);
     }
 
     /// Writes the clocks side by side.

@@ -87,6 +87,11 @@ impl Roster {
         place
     }
 
+    /// The place of a thread that is known.
+    pub(super) fn known(&self, who: u64) -> Option<Place> {
+        self.by_who.get(&who).copied()
+    }
+
     /// The place of a process.
     pub(super) fn process(&mut self, pid: u32, names: &mut dyn Names) -> Place {
         if let Some(place) = self.by_pid.get(&pid) {

@@ -3,7 +3,7 @@
 use super::marks;
 use crate::model::{Id, Registration};
 use crate::record::event::{
-    Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, Op, Space, UNREAD, Wait, flags,
+    Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, Off, Op, Space, UNREAD, Wait, flags,
 };
 use crate::text::names::{Ending, errno, mask};
 use crate::text::visible_bytes;
@@ -340,6 +340,13 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
             format!("{} events are missing: {cause}", count(e.arg))
         }
         Kind::Anchor => "the clocks side by side".to_owned(),
+        Kind::SwitchOut => match Off::from_code(e.aux) {
+            Some(Off::Blocked) => format!("it sleeps; was on CPU {}", e.x),
+            Some(Off::Preempted) => format!("pre-empted: CPU {} goes to another", e.x),
+            None => format!("off CPU {}", e.x),
+        },
+        Kind::SwitchIn => format!("runs on CPU {}", e.x),
+        Kind::Fault => format!("page faults: {}, the last at {:#x}", e.x, e.arg),
         Kind::Output => format!("{} bytes: {text}", bytes.len()),
     }
 }

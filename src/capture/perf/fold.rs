@@ -1,0 +1,300 @@
+//! Many CPUs' records in one order, on the recording's clock. Step: event → **ring → trace**.
+//!
+//! Each ring is in order by itself; a pass tells what is stamped before its own reading of the clock, so that nothing that
+//! comes later belongs before it. Page faults are many and short: those of a thread that follow one another closely, with
+//! nothing between them, are told together.
+#![forbid(unsafe_code)]
+
+use super::record::{Record, Said};
+use super::ring::Ring;
+use crate::record::clock::Converter;
+use crate::record::event::{Cause, Kind, Off};
+use crate::record::wire::Rec;
+use std::collections::HashMap;
+
+/// Page faults of one thread within so many nanoseconds are told as one event.
+const TOGETHER: u64 = 100_000;
+
+/// The rings of all CPUs.
+#[derive(Debug)]
+pub struct Kernel {
+    rings: Vec<Ring>,
+    held: Held,
+}
+
+impl Kernel {
+    pub(super) fn new(rings: Vec<Ring>) -> Kernel {
+        let held = Held {
+            last: vec![0; rings.len()],
+            records: Vec::new(),
+        };
+        Kernel { rings, held }
+    }
+
+    /// Bytes of a CPU's ring.
+    pub fn ring_bytes(&self) -> usize {
+        self.rings.first().map_or(0, Ring::size)
+    }
+
+    /// Tells `each`, in order, what is stamped before `reading` (ticks), and of whom: `tid | pid << 32`. Answers how full the
+    /// fullest ring was, in 1/256.
+    pub fn pass(
+        &mut self,
+        reading: u64,
+        clock: &Converter,
+        mut each: impl FnMut(Option<u64>, &Rec),
+    ) -> u64 {
+        let mut fullest = 0;
+        for (cpu, ring) in self.rings.iter_mut().enumerate() {
+            let found = ring.read(|record| self.held.take(cpu, record));
+            if found.damaged {
+                self.held.damaged(cpu);
+            }
+            fullest = fullest.max(found.bytes * 256 / ring.size() as u64);
+        }
+        for (who, rec) in self.held.tell(reading, clock) {
+            each(who, &rec);
+        }
+        fullest
+    }
+}
+
+/// A record that has not been told.
+#[derive(Debug)]
+struct One {
+    record: Record,
+    cpu: u32,
+    /// When its CPU told something before.
+    before: u64,
+}
+
+/// What has been read and not told.
+#[derive(Debug)]
+struct Held {
+    records: Vec<One>,
+    /// When each CPU told something last: what is lost was lost after it.
+    last: Vec<u64>,
+}
+
+/// Faults of one thread that are told together.
+#[derive(Clone, Copy, Debug)]
+struct Faults {
+    first: u64,
+    last: u64,
+    count: i32,
+    address: u64,
+}
+
+impl Held {
+    fn take(&mut self, cpu: usize, record: Record) {
+        let Some(last) = self.last.get_mut(cpu) else {
+            return;
+        };
+        let before = *last;
+        *last = before.max(record.time);
+        self.records.push(One {
+            record,
+            cpu: cpu as u32,
+            before,
+        });
+    }
+
+    /// The ring held what is no record: nobody knows how many there were, but that one is lost is certain.
+    fn damaged(&mut self, cpu: usize) {
+        let time = self.last.get(cpu).copied().unwrap_or(0);
+        let said = Said::Lost(1);
+        let who = 0;
+        self.take(cpu, Record { time, who, said });
+    }
+
+    /// What is stamped before this reading, in order.
+    fn tell(&mut self, reading: u64, clock: &Converter) -> Vec<(Option<u64>, Rec)> {
+        // Stable: what one CPU stamps alike stays as it told it.
+        self.records.sort_by_key(|one| one.record.time);
+        let ready =
+            (self.records).partition_point(|one| clock.ticks_at(one.record.time) <= reading);
+        let later = self.records.split_off(ready);
+        let mut out = Vec::with_capacity(ready);
+        let mut open: HashMap<u64, Faults> = HashMap::new();
+        for one in std::mem::replace(&mut self.records, later) {
+            let Record { time, who, said } = one.record;
+            if let Said::Fault(address) = said {
+                let faults = open.get(&who).copied();
+                let joined = faults.filter(|f| time - f.first < TOGETHER && f.count < i32::MAX);
+                if let (Some(full), None) = (faults, joined) {
+                    out.push((Some(who), full.told(clock)));
+                }
+                let faults = Faults {
+                    first: joined.map_or(time, |f| f.first),
+                    last: time,
+                    count: joined.map_or(1, |f| f.count + 1),
+                    address,
+                };
+                open.insert(who, faults);
+                continue;
+            }
+            if let Some(faults) = open.remove(&who) {
+                out.push((Some(who), faults.told(clock)));
+            }
+            let known = !matches!(said, Said::Lost(_));
+            out.push((known.then_some(who), one.told(clock)));
+        }
+        out.extend(open.into_iter().map(|(who, f)| (Some(who), f.told(clock))));
+        out.sort_by_key(|(_, rec)| rec.ticks);
+        out
+    }
+}
+
+impl Faults {
+    fn told(&self, clock: &Converter) -> Rec {
+        Rec {
+            kind: Kind::Fault,
+            ticks: clock.ticks_at(self.last),
+            fd: -1,
+            x: self.count,
+            arg: self.address,
+            y: Some(self.last - self.first),
+            ..Rec::default()
+        }
+    }
+}
+
+impl One {
+    fn told(&self, clock: &Converter) -> Rec {
+        let rec = Rec {
+            ticks: clock.ticks_at(self.record.time),
+            fd: -1,
+            x: self.cpu as i32,
+            ..Rec::default()
+        };
+        match self.record.said {
+            Said::Out { preempted } => Rec {
+                kind: Kind::SwitchOut,
+                aux: if preempted {
+                    Off::Preempted
+                } else {
+                    Off::Blocked
+                }
+                .code(),
+                ..rec
+            },
+            Said::In | Said::Fault(_) => Rec {
+                kind: Kind::SwitchIn,
+                ..rec
+            },
+            Said::Lost(n) => Rec {
+                kind: Kind::Lost,
+                aux: Cause::Switches.code(),
+                x: 0,
+                arg: n,
+                y: Some(clock.ticks_at(self.before)),
+                ..rec
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::clock::{Anchor, Clock};
+
+    /// The records of two CPUs (the second's after those of the first), told up to this instant.
+    fn told(
+        held: &mut Held,
+        records: &[(usize, u64, u64, Said)],
+        until: u64,
+    ) -> Vec<(Option<u64>, Rec)> {
+        for (cpu, time, who, said) in records {
+            let (time, who, said) = (*time, *who, *said);
+            held.take(*cpu, Record { time, who, said });
+        }
+        let clock = Converter::new(Clock::Monotonic, Anchor::default(), Anchor::default());
+        held.tell(until, &clock)
+    }
+
+    fn empty() -> Held {
+        Held {
+            records: Vec::new(),
+            last: vec![0; 2],
+        }
+    }
+
+    const OUT: Said = Said::Out { preempted: false };
+
+    #[test]
+    fn cpus_are_told_in_one_order_and_what_comes_later_is_kept() {
+        let mut held = empty();
+        let first = [
+            (0, 10, 1, OUT),
+            (0, 40, 2, Said::In),
+            (1, 20, 1, Said::In),
+            (1, 30, 3, OUT),
+        ];
+        let out = told(&mut held, &first, 30);
+        let who: Vec<_> = out
+            .iter()
+            .map(|(who, rec)| (who.unwrap(), rec.ticks, rec.x))
+            .collect();
+        assert_eq!(who, [(1, 10, 0), (1, 20, 1), (3, 30, 1)]);
+        // Told a pass later, the other CPU's stands before it.
+        let out = told(&mut held, &[(1, 35, 1, Said::Out { preempted: true })], 100);
+        let kinds: Vec<_> = out
+            .iter()
+            .map(|(_, rec)| (rec.kind, rec.aux, rec.ticks))
+            .collect();
+        let preempted = Off::Preempted.code();
+        assert_eq!(
+            kinds,
+            [(Kind::SwitchOut, preempted, 35), (Kind::SwitchIn, 0, 40)]
+        );
+        assert!(told(&mut held, &[], u64::MAX).is_empty());
+    }
+
+    #[test]
+    fn faults_close_together_are_one_event_and_a_switch_parts_them() {
+        let fault = |t: u64| (0, t, 1, Said::Fault(t * 0x1000));
+        let records = [
+            fault(10),
+            fault(20),
+            (0, 25, 2, Said::Fault(7)),
+            (0, 30, 1, OUT),
+            (0, 40, 1, Said::In),
+            fault(41),
+            fault(41 + TOGETHER),
+        ];
+        let out = told(&mut empty(), &records, u64::MAX);
+        let faults: Vec<_> = (out.iter())
+            .filter(|(_, rec)| rec.kind == Kind::Fault)
+            .map(|(who, rec)| (who.unwrap(), rec.ticks, rec.x, rec.arg, rec.y.unwrap()))
+            .collect();
+        let late = 41 + TOGETHER;
+        assert_eq!(
+            faults,
+            [
+                (1, 20, 2, 20 * 0x1000, 10),
+                (2, 25, 1, 7, 0),
+                (1, 41, 1, 41 * 0x1000, 0),
+                (1, late, 1, late * 0x1000, 0)
+            ]
+        );
+        assert!(out.is_sorted_by_key(|(_, rec)| rec.ticks));
+    }
+
+    #[test]
+    fn a_loss_reaches_back_to_what_its_cpu_told_before() {
+        let mut held = empty();
+        let records = [(0, 10, 1, OUT), (1, 20, 2, OUT), (0, 50, 1, Said::Lost(3))];
+        let out = told(&mut held, &records, u64::MAX);
+        let (who, lost) = out.last().unwrap();
+        assert_eq!(
+            (*who, lost.kind, lost.arg, lost.y),
+            (None, Kind::Lost, 3, Some(10))
+        );
+        assert_eq!(lost.aux, Cause::Switches.code());
+        held.damaged(1);
+        let out = told(&mut held, &[], u64::MAX);
+        assert_eq!(out.len(), 1);
+        assert_eq!((out[0].1.arg, out[0].1.ticks), (1, 20));
+    }
+}

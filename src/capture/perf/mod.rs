@@ -1,0 +1,22 @@
+//! What the kernel tells by itself of a recorded program's threads: when each is taken off its CPU and why, when it is back,
+//! which page faults it meets. Step: event → **ring** → trace.
+//!
+//! One perf event a CPU is opened on the thread that launches the program, to be inherited and to begin with the program's
+//! first exec: so it covers every thread and process of the tree from the first instruction on, needs no more rights than
+//! perf_event_paranoid 2 leaves, and costs the program nothing of ours. The rings are read in the collector's own passes
+//! and wake nobody.
+//!
+//! | file   | holds                                                              |
+//! |--------|--------------------------------------------------------------------|
+//! | open   | the events and the threads they are opened on                      |
+//! | ring   | one CPU's ring: its memory, and the records between tail and head  |
+//! | record | one record of the kernel's, as bytes and as what it says           |
+//! | fold   | many CPUs' records in one order, on the recording's clock          |
+
+mod fold;
+mod open;
+mod record;
+mod ring;
+
+pub use fold::Kernel;
+pub use open::{Refused, open};

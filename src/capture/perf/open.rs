@@ -1,0 +1,172 @@
+//! Opens the kernel's events for a program that is about to be launched. Step: **event** → ring → trace.
+
+use super::fold::Kernel;
+use super::ring::Ring;
+use perf_event_open_sys as perf;
+use perf_event_open_sys::bindings::{
+    PERF_COUNT_SW_PAGE_FAULTS, PERF_FLAG_FD_CLOEXEC, PERF_SAMPLE_ADDR, PERF_SAMPLE_TID,
+    PERF_SAMPLE_TIME, PERF_TYPE_SOFTWARE, perf_event_attr,
+};
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+/// Pages of a CPU's ring: what an ordinary user may lock (516 KiB a CPU, perf_event_mlock_kb) is enough for two sessions.
+const MOST_PAGES: usize = 64;
+const FEWEST_PAGES: usize = 4;
+/// Pages of all rings together, about: more CPUs have smaller ones.
+const PAGES: usize = 2048;
+
+/// Why the kernel tells nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("{because}")]
+pub struct Refused {
+    /// In a few words.
+    pub because: String,
+    /// What to do about it.
+    pub advice: &'static str,
+}
+
+/// Opens one event a CPU on the calling thread: what that launches from now on is told of, from its first exec on, with its
+/// threads and children. The thread itself is not, but whatever else it launches would be.
+pub fn open() -> Result<Kernel, Refused> {
+    let cpus = cpus();
+    let mut pages = MOST_PAGES;
+    while pages > FEWEST_PAGES && pages * cpus.len() > PAGES {
+        pages /= 2;
+    }
+    loop {
+        match rings(&cpus, pages) {
+            Ok(rings) => return Ok(Kernel::new(rings)),
+            // Too much memory would be locked.
+            Err((error, true)) if is_limit(&error) && pages > FEWEST_PAGES => pages /= 2,
+            Err((error, mapping)) => return Err(refused(&error, mapping)),
+        }
+    }
+}
+
+/// Every CPU's ring; or why not, and whether it was the memory that was refused.
+fn rings(cpus: &[u32], pages: usize) -> Result<Vec<Ring>, (io::Error, bool)> {
+    let mut rings = Vec::with_capacity(cpus.len());
+    for cpu in cpus {
+        match event(*cpu) {
+            Ok(event) => rings.push(Ring::map(event, pages).map_err(|error| (error, true))?),
+            // It has been taken away since.
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}
+            Err(error) => return Err((error, false)),
+        }
+    }
+    match rings.is_empty() {
+        true => Err((io::Error::from_raw_os_error(libc::ENODEV), false)),
+        false => Ok(rings),
+    }
+}
+
+/// The event of one CPU: page faults in user code one by one, and beside them every switch.
+fn event(cpu: u32) -> io::Result<OwnedFd> {
+    let mut attr = perf_event_attr {
+        size: size_of::<perf_event_attr>() as u32,
+        type_: PERF_TYPE_SOFTWARE,
+        config: u64::from(PERF_COUNT_SW_PAGE_FAULTS),
+        sample_type: u64::from(PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_ADDR),
+        clockid: libc::CLOCK_MONOTONIC,
+        ..Default::default()
+    };
+    attr.__bindgen_anon_1.sample_period = 1;
+    // Nobody sleeps on it: it wakes nobody before it is full.
+    attr.set_watermark(1);
+    attr.__bindgen_anon_2.wakeup_watermark = u32::MAX;
+    attr.set_sample_id_all(1);
+    attr.set_context_switch(1);
+    attr.set_use_clockid(1);
+    attr.set_inherit(1);
+    attr.set_disabled(1);
+    attr.set_enable_on_exec(1);
+    attr.set_exclude_kernel(1);
+    attr.set_exclude_hv(1);
+    let cpu = i32::try_from(cpu).map_err(|_| io::Error::from_raw_os_error(libc::ENODEV))?;
+    // SAFETY: a live attribute of the size it names; our own thread, one CPU, no group.
+    let fd =
+        unsafe { perf::perf_event_open(&mut attr, 0, cpu, -1, u64::from(PERF_FLAG_FD_CLOEXEC)) };
+    match fd {
+        // SAFETY: the kernel has just made it and nobody else owns it.
+        0.. => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The numbers of the CPUs that are there.
+fn cpus() -> Vec<u32> {
+    let listed = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    let cpus = list(&listed);
+    if !cpus.is_empty() {
+        return cpus;
+    }
+    // SAFETY: takes an integer, returns one.
+    let count = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_CONF) };
+    (0..u32::try_from(count).unwrap_or(1).clamp(1, MOST_CPUS)).collect()
+}
+
+const MOST_CPUS: u32 = 8192;
+
+/// A list of the kernel's: `0-3,5`.
+fn list(text: &str) -> Vec<u32> {
+    let mut out = Vec::new();
+    for part in text.trim().split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        if let (Ok(first), Ok(last)) = (first.parse::<u32>(), last.parse::<u32>()) {
+            out.extend(first..=last.min(MOST_CPUS));
+        }
+    }
+    out
+}
+
+fn is_limit(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOMEM))
+}
+
+fn refused(error: &io::Error, mapping: bool) -> Refused {
+    if mapping {
+        return Refused {
+            because: format!("no memory for perf_event_open's rings: {error}"),
+            advice: "end other recordings of this user, or raise kernel.perf_event_mlock_kb",
+        };
+    }
+    let level = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
+    match (error.raw_os_error(), level.trim().parse::<i32>()) {
+        (Some(libc::EACCES | libc::EPERM), Ok(level @ 3..)) => Refused {
+            because: format!("kernel.perf_event_paranoid is {level}"),
+            advice: "sudo sysctl kernel.perf_event_paranoid=2, or record as root",
+        },
+        (Some(libc::EACCES | libc::EPERM), _) => Refused {
+            because: format!("perf_event_open: {error}"),
+            advice: "in a container, allow perf_event_open in its seccomp profile (--cap-add PERFMON)",
+        },
+        _ => Refused {
+            because: format!("perf_event_open: {error}"),
+            advice: "use a kernel with CONFIG_PERF_EVENTS",
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_lists_are_read() {
+        assert_eq!(list("0-3,5\n"), [0, 1, 2, 3, 5]);
+        assert_eq!(list("7"), [7]);
+        assert!(list("").is_empty() && list("x-y").is_empty());
+        assert_eq!(list("0-4294967295").len(), MOST_CPUS as usize + 1);
+        assert!(!cpus().is_empty());
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_do() {
+        let no = io::Error::from_raw_os_error(libc::EACCES);
+        for mapping in [false, true] {
+            let refused = refused(&no, mapping);
+            assert!(!refused.because.is_empty() && !refused.advice.is_empty());
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! One record of a perf ring: what it says, out of bytes that are checked. Step: event → **ring** → trace.
+#![forbid(unsafe_code)]
+
+use perf_event_open_sys::bindings as perf;
+
+/// Bytes of a record's header: type (4), misc (2), size (2).
+pub const HEADER: usize = 8;
+
+/// What a record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// The thread left its CPU; it could have gone on if it was pre-empted.
+    Out {
+        /// It was still runnable.
+        preempted: bool,
+    },
+    /// The thread is on its CPU again.
+    In,
+    /// It met a page fault in user code, at this address.
+    Fault(u64),
+    /// The ring had no room for this many records.
+    Lost(u64),
+}
+
+/// A record with its stamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// CLOCK_MONOTONIC.
+    pub time: u64,
+    /// The thread, as `tid | pid << 32`.
+    pub who: u64,
+    /// What it says.
+    pub said: Said,
+}
+
+/// The size of the record whose header this is; nothing when it is none.
+pub fn size(header: &[u8; HEADER]) -> Option<usize> {
+    let size = usize::from(u16::from_ne_bytes([header[6], header[7]]));
+    (size >= HEADER && size.is_multiple_of(8)).then_some(size)
+}
+
+/// Reads one record; nothing for one of a kind that we did not ask for, or that is too short for what it is.
+pub fn read(bytes: &[u8]) -> Option<Record> {
+    let header: &[u8; HEADER] = bytes.first_chunk()?;
+    let kind = u32::from_ne_bytes([header[0], header[1], header[2], header[3]]);
+    let misc = u32::from(u16::from_ne_bytes([header[4], header[5]]));
+    let word = |at: usize| {
+        let bytes = bytes.get(HEADER + at * 8..)?.first_chunk()?;
+        Some(u64::from_ne_bytes(*bytes))
+    };
+    // Who and when: pid and tid (4 bytes each), the time. The first fields of a sample, the last of anything else.
+    let at = |at: usize, said: Said| {
+        let ids = word(at)?.to_ne_bytes();
+        let [pid, tid] = [
+            [ids[0], ids[1], ids[2], ids[3]],
+            [ids[4], ids[5], ids[6], ids[7]],
+        ];
+        let [pid, tid] = [pid, tid].map(u32::from_ne_bytes);
+        Some(Record {
+            time: word(at + 1)?,
+            who: u64::from(tid) | u64::from(pid) << 32,
+            said,
+        })
+    };
+    match kind {
+        perf::PERF_RECORD_SWITCH if misc & perf::PERF_RECORD_MISC_SWITCH_OUT != 0 => {
+            let preempted = misc & perf::PERF_RECORD_MISC_SWITCH_OUT_PREEMPT != 0;
+            at(0, Said::Out { preempted })
+        }
+        perf::PERF_RECORD_SWITCH => at(0, Said::In),
+        perf::PERF_RECORD_SAMPLE => at(0, Said::Fault(word(2)?)),
+        // The event's id comes first.
+        perf::PERF_RECORD_LOST => at(2, Said::Lost(word(1)?)),
+        perf::PERF_RECORD_LOST_SAMPLES => at(1, Said::Lost(word(0)?)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record of this kind with these words behind its header.
+    fn bytes(kind: u32, misc: u32, words: &[u64]) -> Vec<u8> {
+        let mut out = kind.to_ne_bytes().to_vec();
+        out.extend((misc as u16).to_ne_bytes());
+        out.extend(((HEADER + words.len() * 8) as u16).to_ne_bytes());
+        words.iter().for_each(|w| out.extend(w.to_ne_bytes()));
+        out
+    }
+
+    /// pid 7, tid 9 as the kernel writes them.
+    fn ids() -> u64 {
+        let mut ids = [0; 8];
+        ids[..4].copy_from_slice(&7u32.to_ne_bytes());
+        ids[4..].copy_from_slice(&9u32.to_ne_bytes());
+        u64::from_ne_bytes(ids)
+    }
+
+    #[test]
+    fn each_kind_says_who_when_and_what() {
+        let who = 9 | 7 << 32;
+        let said = |kind, misc, words: &[u64]| read(&bytes(kind, misc, words));
+        let record = |time, said| Some(Record { time, who, said });
+        let out = perf::PERF_RECORD_MISC_SWITCH_OUT;
+        let preempted = out | perf::PERF_RECORD_MISC_SWITCH_OUT_PREEMPT;
+        let switch = perf::PERF_RECORD_SWITCH;
+        assert_eq!(said(switch, 0, &[ids(), 5]), record(5, Said::In));
+        let left = |preempted| Said::Out { preempted };
+        assert_eq!(said(switch, out, &[ids(), 6]), record(6, left(false)));
+        assert_eq!(said(switch, preempted, &[ids(), 7]), record(7, left(true)));
+        let fault = said(perf::PERF_RECORD_SAMPLE, 2, &[ids(), 8, 0x1000]);
+        assert_eq!(fault, record(8, Said::Fault(0x1000)));
+        let lost = said(perf::PERF_RECORD_LOST, 0, &[77, 3, ids(), 9]);
+        assert_eq!(lost, record(9, Said::Lost(3)));
+        let samples = said(perf::PERF_RECORD_LOST_SAMPLES, 0, &[4, ids(), 10]);
+        assert_eq!(samples, record(10, Said::Lost(4)));
+    }
+
+    #[test]
+    fn what_is_cut_or_strange_says_nothing() {
+        let whole = bytes(perf::PERF_RECORD_SAMPLE, 2, &[ids(), 8, 0x1000]);
+        for cut in 0..whole.len() {
+            assert_eq!(read(&whole[..cut]), None, "{cut}");
+        }
+        assert_eq!(read(&bytes(perf::PERF_RECORD_MMAP2, 0, &[1, 2, 3])), None);
+        assert_eq!(read(&bytes(u32::MAX, 0, &[1, 2, 3])), None);
+        let size_of = |bytes: u16| {
+            let [a, b] = bytes.to_ne_bytes();
+            size(&[0, 0, 0, 0, 0, 0, a, b])
+        };
+        assert_eq!(
+            [0, 7, 8, 12, 24].map(size_of),
+            [None, None, Some(8), None, Some(24)]
+        );
+    }
+}
