@@ -19,11 +19,11 @@ use super::modules::{self, Modules};
 pub use super::pass::Pass;
 use super::pass::{HOLDING, SHORTEST};
 use super::procfs::Proc;
-use super::ring::Ring;
+use super::ring::{Ring, tell_damage};
 use crate::record::clock::{Anchor, Clock, Converter};
 use crate::record::event::{Cause, Event};
 use crate::record::handshake::Source;
-use crate::record::ring::{Drained, Stop};
+use crate::record::ring::Stop;
 use crate::record::segment::Segment;
 use crate::record::wire::Rec;
 use crate::trace::merge::{Counts, Merge};
@@ -208,7 +208,9 @@ impl Drain {
         }
         self.drain_overflow(reading, &mut pass);
         #[cfg(feature = "cli")]
-        self.read_kernel(reading, &mut pass);
+        if let Some(kernel) = &mut self.kernel {
+            pass.fullest = pass.fullest.max(kernel.drain(reading, &mut self.merge));
+        }
         self.end_threads(&mut pass);
         if check {
             self.check_ringless(&mut pass);
@@ -451,18 +453,6 @@ impl Drain {
         };
     }
 
-    /// What the kernel told up to this reading, of the threads that have pushed something by now.
-    #[cfg(feature = "cli")]
-    fn read_kernel(&mut self, reading: u64, pass: &mut Pass) {
-        if let Some(kernel) = &mut self.kernel {
-            // Copied: the pieces of a converter are few, and the merge is told meanwhile.
-            let clock = self.merge.converter().clone();
-            let merge = &mut self.merge;
-            let fullest = kernel.pass(reading, &clock, |who, rec| merge.kernel(who, rec));
-            pass.fullest = pass.fullest.max(fullest);
-        }
-    }
-
     /// Threads that only the overflow ring knows, and processes that nobody waits for.
     fn check_ringless(&mut self, pass: &mut Pass) {
         let owners: HashSet<u64> = self.rings.iter().map(|r| r.who).collect();
@@ -494,18 +484,5 @@ fn later(clock: Clock, start: Anchor) -> Anchor {
             return anchor;
         }
         std::hint::spin_loop();
-    }
-}
-
-/// What came out of a ring and was no record.
-fn tell_damage(merge: &mut Merge, at: usize, who: Option<u64>, done: &Drained, now: u64) {
-    for (cause, n) in [
-        (Cause::Torn, done.torn),
-        (Cause::Rejected, done.rejected),
-        (Cause::Newer, done.newer),
-    ] {
-        if n > 0 {
-            merge.lose(at, who, cause, n, now, &mut Proc::default());
-        }
     }
 }

@@ -1,6 +1,9 @@
 //! What the collector knows of one ring besides what lies in it. Step: **ring** → trace.
 
-use crate::record::ring::Consumer;
+use super::procfs::Proc;
+use crate::record::event::Cause;
+use crate::record::ring::{Consumer, Drained};
+use crate::trace::merge::Merge;
 
 /// What the collector knows of one ring.
 pub(super) struct Ring {
@@ -29,6 +32,25 @@ impl Ring {
             inside: 0,
             quiet: true,
             stale: false,
+        }
+    }
+}
+
+/// What came out of a ring and was no record.
+pub(super) fn tell_damage(
+    merge: &mut Merge,
+    at: usize,
+    who: Option<u64>,
+    done: &Drained,
+    now: u64,
+) {
+    for (cause, n) in [
+        (Cause::Torn, done.torn),
+        (Cause::Rejected, done.rejected),
+        (Cause::Newer, done.newer),
+    ] {
+        if n > 0 {
+            merge.lose(at, who, cause, n, now, &mut Proc::default());
         }
     }
 }

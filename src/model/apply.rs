@@ -55,8 +55,12 @@ impl Model {
             number,
             site: e.site,
         };
-        if t.in_call.is_some() && !says_nothing_of_a_call(e.kind) {
+        let before = t.work.cpu.seen;
+        if !says_nothing_of_a_call(e.kind) {
             t.in_call = None;
+            if e.flags & flags::LATE == 0 {
+                t.work.cpu.ran(at.t, !t.work.seats.is_empty());
+            }
         }
         match e.kind {
             Kind::WaitEnter => self.wait_enter(thread, process, e, at, sink),
@@ -64,7 +68,10 @@ impl Model {
             Kind::Ready => self.ready(thread, process, e, at, sink),
             Kind::RunBegin => self.run_begin(thread, process, e, at, sink),
             Kind::RunEnd => self.run_end(thread, process, e, at, sink),
+            Kind::SwitchOut | Kind::SwitchIn | Kind::Fault => self.switched(thread, e, at),
             Kind::Io => {
+                let call = (Op::from_code(e.aux), 0, e.fd);
+                self.slept_in(thread, at.t.saturating_sub(e.y), at.t, call);
                 self.touched(thread, process, e, at, sink);
                 self.io(thread, process, e, at, sink);
             }
@@ -72,7 +79,9 @@ impl Model {
                 self.touched(thread, process, e, at, sink);
                 self.ctl_begin(thread, process, e, at, sink);
             }
+            // These begin with the event before of their thread.
             Kind::CtlEnd => {
+                self.slept_in(thread, before, at.t, (Some(Op::Ctl), 0, e.fd));
                 self.touch_ends(thread, at);
                 self.ctl_end(thread, process, e, at, sink);
             }
@@ -83,6 +92,7 @@ impl Model {
                 self.close_begin(thread, process, e, at, sink);
             }
             Kind::FdCloseEnd => {
+                self.slept_in(thread, before, at.t, (Some(Op::Close), 0, e.fd));
                 self.touch_ends(thread, at);
                 self.close_end(thread, process, e, at, sink);
             }
@@ -91,6 +101,7 @@ impl Model {
                 self.dup_begin(thread, process, e, at, sink);
             }
             Kind::DupEnd => {
+                self.slept_in(thread, before, at.t, (Some(Op::Close), 0, e.fd));
                 self.touch_ends(thread, at);
                 self.dup_end(thread, process, e, at, sink);
             }

@@ -3,6 +3,8 @@
 //! The model itself stays bounded; whoever wants every run (report, export, timeline, findings) listens with a
 //! [`Sink`]. Step: trace → **model** → view. Instants and durations are nanoseconds.
 
+use super::spent::{BlockedIn, Spent};
+
 /// The model's number of a process, thread, loop or registration: dense, from 0, never reused in one recording.
 pub type Id = u32;
 
@@ -156,6 +158,10 @@ pub struct Run {
     pub ios: u32,
     /// Time inside I/O and named calls, as far as recorded.
     pub in_call: u64,
+    /// How the thread spent it, as far as known.
+    pub spent: Spent,
+    /// The call it slept in longest.
+    pub blocked_in: Option<BlockedIn>,
     /// It met EAGAIN, end of file or a short read.
     pub drained: bool,
     /// Runs of other registrations between its becoming ready (at the latest) and its start.
@@ -230,6 +236,8 @@ pub struct Turn {
     pub tail_ns: u64,
     /// The longest run's registration and length.
     pub longest: Option<(Id, u64)>,
+    /// How the thread spent it, runs and all else, as far as known.
+    pub spent: Spent,
 }
 
 impl Turn {

@@ -87,7 +87,8 @@ impl Stream<'_> {
             | Kind::Lost
             | Kind::InCall
             | Kind::TimerArm
-            | Kind::TimerfdSet => e.y = self.number(),
+            | Kind::TimerfdSet
+            | Kind::Fault => e.y = self.number(),
             _ => {}
         }
         if head == 0x7f {
@@ -118,6 +119,7 @@ impl Sink for Checks {
         if let Some(ready) = run.ready {
             assert!(ready.lo <= ready.hi && ready.hi <= run.wakeup, "{run:?}");
         }
+        assert_eq!(run.spent.total(), run.run(), "{run:?}");
         self.runs += 1;
         if self.keep {
             self.facts.push(format!("{run:?}"));
@@ -130,6 +132,7 @@ impl Sink for Checks {
             turn.start <= turn.end && parts >= turn.end - turn.start,
             "{turn:?}"
         );
+        assert_eq!(turn.spent.total(), turn.end - turn.start, "{turn:?}");
         if self.keep {
             self.facts.push(format!("{turn:?}"));
         }

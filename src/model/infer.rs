@@ -11,6 +11,7 @@ use super::loops::{ItemState, OpenRun, Phase, ThreadState};
 use super::process::Seat;
 use super::registration::{ERR, HUP, IN, OUT, PRI, RDHUP};
 use super::run::MAX_NESTED;
+use super::spent::BlockedIn;
 use super::states::At;
 use super::{Model, NONE};
 use crate::record::event::{Event, Kind, Op};
@@ -275,6 +276,8 @@ impl Model {
                 bytes_out: 0,
                 ios: 0,
                 in_call: 0,
+                spent: Default::default(),
+                blocked_in: None,
                 drained: false,
                 bypassed: u32::try_from(runs_total.saturating_sub(item.runs_at))
                     .unwrap_or(u32::MAX),
@@ -335,6 +338,9 @@ impl Model {
             self.run_over(seat, &mut open, t);
         } else {
             open.facts.more = open.facts.more.saturating_add(t - open.piece);
+            let (spent, blocked_in) = self.spent(open.facts.thread, open.piece, t);
+            open.facts.spent.add(&spent);
+            open.facts.blocked_in = BlockedIn::longer(open.facts.blocked_in, blocked_in);
             if let Some(reg) = self.regs.get_mut(open.slot) {
                 reg.s.running = reg.s.running.saturating_sub(1);
                 if reg.s.last_more.len() < MOST_PIECES {

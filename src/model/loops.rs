@@ -127,6 +127,8 @@ pub struct Loop {
     pub task_ns: u64,
     /// Time after the last call on the fd served last, where handlers are inferred.
     pub tail_ns: u64,
+    /// How its threads spent those of its handler runs of which something is known.
+    pub spent: super::Spent,
     /// Events another thread than the one told has served, where handlers are inferred.
     pub handed: u64,
     /// Finished turns.
@@ -207,6 +209,7 @@ impl Loop {
             timer_ns: 0,
             task_ns: 0,
             tail_ns: 0,
+            spent: Default::default(),
             handed: 0,
             turns: 0,
             dispatched: 0,

@@ -149,6 +149,8 @@ pub(super) struct Work {
     pub call: Option<(i32, u32, u64)>,
     /// Timers armed before it first waited.
     pub timers: super::Timers,
+    /// It and its CPU.
+    pub cpu: super::cpu::Cpu,
     /// The latest instant it told of.
     pub clock: u64,
     /// The last (epfd, seat), valid while the model's `epoch` is this one.

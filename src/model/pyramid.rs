@@ -286,6 +286,8 @@ mod tests {
             bytes_out: 0,
             ios: 0,
             in_call: 0,
+            spent: Default::default(),
+            blocked_in: None,
             drained: true,
             bypassed: 0,
         }

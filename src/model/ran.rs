@@ -34,6 +34,7 @@ impl Model {
             run.asleep = ts.retained.asleep_since(ready.lo);
         }
         l.runs_total += 1;
+        let thread = ts.thread;
         let from = run.ready.unwrap_or(Range {
             lo: run.wakeup,
             hi: run.wakeup,
@@ -56,6 +57,8 @@ impl Model {
         if ts.retained.wait([from.hi, from.lo], open.slot, own) {
             l.caused_clipped += 1;
         }
+        let (from, to) = (open.facts.start, open.facts.end);
+        (open.facts.spent, open.facts.blocked_in) = self.spent(thread, from, to);
         more.clear();
         if let Some(reg) = self.regs.get_mut(open.slot) {
             reg.s.last_more = more;
@@ -85,6 +88,9 @@ impl Model {
         l.dispatched += 1;
         l.run.record(length);
         l.queue.record(queue);
+        if run.spent.is_known() {
+            l.spent.add(&run.spent);
+        }
         if let Some(notice) = run.notice {
             l.notice_lo.record(notice.lo);
             l.notice_hi.record(notice.hi);
@@ -94,6 +100,9 @@ impl Model {
             reg.dispatched += 1;
             reg.run_ns = reg.run_ns.saturating_add(length);
             reg.run.record(length);
+            if run.spent.is_known() {
+                reg.spent.add(&run.spent);
+            }
             reg.queue.record(queue);
             if let Some(notice) = run.notice {
                 reg.notice_lo.record(notice.lo);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Histogram;
 use super::facts::{Fidelity, Id, Range, Word};
+use super::spent::Spent;
 use crate::record::event::FdKind;
 
 /// EPOLLIN, as epoll_ctl(2) numbers it.
@@ -120,6 +121,8 @@ pub struct Registration {
     pub run: Histogram,
     /// What follows its last run up to the next wait, where handlers are inferred; empty where they are marked.
     pub tail: Histogram,
+    /// How its thread spent those of its runs of which something is known.
+    pub spent: Spent,
     /// The most runs of others between its becoming ready (at the latest) and its start.
     pub bypassed_max: u32,
     /// What its runs made others wait, at least.

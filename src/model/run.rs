@@ -89,6 +89,8 @@ impl Model {
             bytes_out: 0,
             ios: 0,
             in_call: 0,
+            spent: Default::default(),
+            blocked_in: None,
             drained: false,
             bypassed: 0,
         };

@@ -5,7 +5,7 @@ use super::loops::{OpenRun, Phase};
 use super::process::Seat;
 use super::states::At;
 use super::{Model, NONE};
-use crate::record::event::{Event, Kind};
+use crate::record::event::{Event, Kind, Op};
 
 /// A call the program named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +147,8 @@ impl Model {
         let Some(t) = self.threads.get_mut(thread as usize) else {
             return;
         };
-        if let Some((_, _, since)) = t.work.call.take() {
+        if let Some((fd, name, since)) = t.work.call.take() {
+            self.slept_in(thread, since, at.t, (Some(Op::Named), name, fd));
             self.in_call(thread, at.t.saturating_sub(since));
         }
         if let Some(seat) = self.busy_seat(thread)

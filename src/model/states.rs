@@ -116,6 +116,7 @@ impl Model {
             queue: Histogram::default(),
             run: Histogram::default(),
             tail: Histogram::default(),
+            spent: Default::default(),
             bypassed_max: 0,
             caused_lo: 0,
             caused_hi: 0,

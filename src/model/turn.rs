@@ -3,6 +3,7 @@
 use super::facts::{Fidelity, Part, Sink, Turn, Why};
 use super::loops::{ItemState, Phase};
 use super::process::Seat;
+use super::spent::Spent;
 use super::states::At;
 use super::{Model, NONE};
 
@@ -49,7 +50,10 @@ impl Model {
             task_ns: ts.parts.task_ns,
             tail_ns: ts.parts.tail_ns,
             longest: ts.parts.longest,
+            spent: Spent::default(),
         };
+        let spent = self.spent(turn.thread, turn.start, turn.end).0;
+        let turn = Turn { spent, ..turn };
         sink.turn(&turn);
         self.give_blame(seat, 0, false);
     }

@@ -4,7 +4,7 @@ use super::facts::{Id, Part, Sink};
 use super::loops::{Loop, LoopKind, Phase, TurnParts};
 use super::states::At;
 use super::{Model, NONE};
-use crate::record::event::{Event, flags};
+use crate::record::event::{Event, Op, flags};
 
 /// −EINTR
 const INTERRUPTED: i32 = -4;
@@ -112,6 +112,7 @@ impl Model {
         if let Some(since) = nested.and_then(|t| t.work.nested_poll.take())
             && Self::is_polling(e)
         {
+            self.slept_in(thread, since, at.t, (Some(Op::Wait), 0, -1));
             self.in_call(thread, at.t.saturating_sub(since));
             return;
         }
@@ -131,6 +132,10 @@ impl Model {
         l.count_return(n);
         let Some(ts) = l.threads.get_mut(seat.at as usize) else {
             return;
+        };
+        let entered = match ts.phase {
+            Phase::Waiting { since, .. } => since,
+            _ => at.t,
         };
         if matches!(ts.phase, Phase::Waiting { .. }) {
             l.unfinished -= l.unfinished.min(1);
@@ -158,6 +163,11 @@ impl Model {
         ts.inferred = infers && !ts.marks;
         ts.next_item = 0;
         ts.parts = TurnParts::default();
+        if let Some(t) = self.threads.get_mut(thread as usize) {
+            let alone = t.work.seats.len() == 1 && t.work.open.is_empty();
+            t.work.cpu.woke(entered, at.t, alone);
+        }
+        let Some(ts) = self.seat(seat) else { return };
         let stranded = !was_waiting && (!ts.batch.is_empty() || ts.run.is_some());
         if stranded {
             self.abandon(seat, at, sink);

@@ -1,15 +1,16 @@
 //! From a recording to a [`Summary`]: one pass of the model over every event, with one listener for the longest wait.
 //! Step: trace → model → **view**.
 
-use super::places::{self, Longest};
+use super::places::{self, Kept, Longest};
 use super::summary::{
-    Behind, Bounds, Fd, Loop, Process, Recording, Setup, Summary, Tasks, Timers, Times, Worst,
+    Behind, Bounds, Fd, LongRun, Loop, Process, Recording, Setup, Slept, Summary, Tasks, Timers,
+    Times, Worst,
 };
 use crate::findings::{self, Findings, Thresholds};
 use crate::model::{
     self, Fidelity, Id, Model, Part, Registration, Run, SameSocket, Segment, Sink, Word,
 };
-use crate::record::event::Space;
+use crate::record::event::{Op, Space};
 use crate::text::names::{Ending, descriptor};
 use crate::trace::{Error, Events, Reader};
 use std::collections::{HashMap, VecDeque};
@@ -270,9 +271,10 @@ fn summarise(
     };
     let place = |r: &Registration| places.get(&r.id).cloned().unwrap_or_default();
     let same = SameSocket::of(&model.regs().collect::<Vec<_>>());
-    let fds = model
-        .regs()
-        .map(|r| an_fd(model, r, same.name(r), place(r)));
+    let fds = model.regs().map(|r| Fd {
+        longest: ear.places.of(r.id).map(|kept| a_run(model, kept)),
+        ..an_fd(model, r, same.name(r), place(r))
+    });
     let mut fds: Vec<Fd> = fds.collect();
     fds.sort_by(|a, b| {
         let place = |f: &Fd| (f.loop_id, f.fd, f.generation, f.registered_ns);
@@ -379,6 +381,7 @@ fn a_loop(model: &Model, l: &model::Loop) -> Loop {
         notice: bounds(&l.notice_lo, &l.notice_hi),
         queue: times(&l.queue, l.has_handlers()),
         run: times(&l.run, l.has_handlers()),
+        spent: l.spent.is_known().then_some(l.spent),
         timers: (!l.timers.is_unused()).then(|| Timers {
             arms: l.timers.arms,
             cancelled: l.timers.cancelled,
@@ -429,6 +432,26 @@ fn an_fd(model: &Model, r: &Registration, name: &str, longest_at: String) -> Fd 
         run: times(&r.run, handlers),
         tail: times(&r.tail, false),
         caused: handlers.then_some((r.caused_lo, r.caused_hi)),
+        spent: r.spent.is_known().then_some(r.spent),
+        longest: None,
+    }
+}
+
+/// A longest run and why it was long.
+fn a_run(model: &Model, kept: &Kept) -> LongRun {
+    let process = (model.threads().get(kept.thread as usize)).map_or(0, |t| t.process);
+    LongRun {
+        ns: kept.ns,
+        at: kept.start,
+        spent: kept.spent.is_known().then_some(kept.spent),
+        blocked_in: kept.blocked_in.map(|b| Slept {
+            call: match b.op {
+                Some(Op::Named) => model.name(process, Space::Call, b.name).to_owned(),
+                op => op.map_or("a call", Op::name).to_owned(),
+            },
+            fd: Some(b.fd).filter(|fd| *fd >= 0),
+            ns: b.ns,
+        }),
     }
 }
 

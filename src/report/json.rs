@@ -4,6 +4,7 @@
 use super::findings;
 use super::summary::{Bounds, Fd, Loop, Summary, Times};
 use crate::json::{Json, Put};
+use crate::model::Spent;
 use crate::text::names::Ending;
 use crate::text::{names, wallclock};
 
@@ -144,6 +145,7 @@ fn a_loop(j: &mut Json, l: &Loop) {
         j.field("iteration_ns", l.iteration)
             .field("notice_ns", l.notice);
         j.field("queue_ns", l.queue).field("run_ns", l.run);
+        j.field("spent_ns", l.spent);
         j.field("name", (!l.name.is_empty()).then_some(l.name.as_str()));
         match &l.timers {
             Some(t) => j.object("timers", |j| {
@@ -201,7 +203,35 @@ fn an_fd(j: &mut Json, f: &Fd) {
         });
         j.field("handler", known(&f.handler))
             .field("longest_run_at", known(&f.longest_at));
+        j.field("spent_ns", f.spent);
+        match &f.longest {
+            Some(run) => j.object("longest_run", |j| {
+                j.field("at_ns", run.at).field("ns", run.ns);
+                j.field("spent_ns", run.spent);
+                match &run.blocked_in {
+                    Some(b) => j.object("blocked_in", |j| {
+                        j.field("call", &b.call).field("fd", b.fd).field("ns", b.ns);
+                    }),
+                    None => j.field("blocked_in", None::<u64>),
+                };
+            }),
+            None => j.field("longest_run", None::<u64>),
+        };
     });
+}
+
+impl Put for Spent {
+    fn put(&self, json: &mut Json) {
+        json.braces(|j| {
+            j.field("on_cpu", self.on_cpu)
+                .field("blocked", self.blocked)
+                .field("preempted", self.preempted)
+                .field("page_fault", self.fault)
+                .field("waiting", self.waiting)
+                .field("unknown", self.unknown);
+            j.field("faults", self.faults);
+        });
+    }
 }
 
 impl Put for Times {

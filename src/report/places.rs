@@ -1,6 +1,6 @@
 //! Where in the program the longest runs began: the code to look at. Step: trace → model → **view**.
 
-use crate::model::{Id, Model, Registration, Run};
+use crate::model::{BlockedIn, Id, Model, Registration, Run, Spent};
 use crate::record::event::Space;
 use crate::symbols::{ATTACHMENT, Module, Place, Sites, module_called, parse_site};
 use crate::trace::{Error, Reader};
@@ -12,16 +12,40 @@ const MOST: usize = 64;
 /// Registrations followed before those that have ended are let go of.
 const FOLLOWED: usize = 16_384;
 
+/// What is kept of a longest run.
+#[derive(Clone, Copy)]
+pub(super) struct Kept {
+    pub ns: u64,
+    pub start: u64,
+    pub thread: Id,
+    pub spent: Spent,
+    pub blocked_in: Option<BlockedIn>,
+    site: u16,
+}
+
 /// The longest run of each registration.
 #[derive(Default)]
-pub(super) struct Longest(HashMap<Id, (u64, u16), foldhash::fast::FixedState>);
+pub(super) struct Longest(HashMap<Id, Kept, foldhash::fast::FixedState>);
 
 impl Longest {
     pub fn note(&mut self, run: &Run) {
-        let longest = self.0.entry(run.reg).or_default();
-        if run.run() >= longest.0 {
-            *longest = (run.run(), run.site);
+        let kept = Kept {
+            ns: run.run(),
+            start: run.start,
+            thread: run.thread,
+            spent: run.spent,
+            blocked_in: run.blocked_in,
+            site: run.site,
+        };
+        let longest = self.0.entry(run.reg).or_insert(kept);
+        if kept.ns >= longest.ns {
+            *longest = kept;
         }
+    }
+
+    /// The longest run of a registration.
+    pub fn of(&self, reg: Id) -> Option<&Kept> {
+        self.0.get(&reg)
     }
 
     /// Memory stays constant however long the recording is.
@@ -42,8 +66,8 @@ pub(super) fn told(
     let mut regs: Vec<&Registration> = model.regs().filter(|r| r.dispatched > 0).collect();
     regs.sort_by_key(|r| (Reverse((r.caused_hi, r.run_ns)), r.id));
     let site = |r: &Registration| {
-        let (_, site) = longest.0.get(&r.id)?;
-        let name = model.name(r.process, Space::Site, u32::from(*site));
+        let site = longest.of(r.id)?.site;
+        let name = model.name(r.process, Space::Site, u32::from(site));
         (!name.is_empty()).then_some(name)
     };
     let all: Vec<(&Registration, &str)> = (regs.into_iter().take(MOST))

@@ -1,7 +1,7 @@
 //! A report's content, before it becomes JSON or text: plain figures, no layout. Step: model → **view**.
 
 use crate::findings;
-use crate::model::Histogram;
+use crate::model::{Histogram, Spent};
 use crate::text::names::Ending;
 
 /// Count, sum, quantiles and maximum of a set of times, in nanoseconds.
@@ -172,6 +172,8 @@ pub struct Loop {
     pub queue: Option<Times>,
     /// Handler start to end.
     pub run: Option<Times>,
+    /// How its threads spent those of these runs of which something is known.
+    pub spent: Option<Spent>,
     /// Its timers, where it told of any.
     pub timers: Option<Timers>,
     /// Its tasks, where it told of any.
@@ -264,6 +266,34 @@ pub struct Fd {
     pub tail: Option<Times>,
     /// The waiting others did while it ran.
     pub caused: Option<(u64, u64)>,
+    /// How its thread spent those of its runs of which something is known.
+    pub spent: Option<Spent>,
+    /// Its longest run, where that is known.
+    pub longest: Option<LongRun>,
+}
+
+/// The longest run of a registration, and why it was long.
+#[derive(Clone, Debug, Default)]
+pub struct LongRun {
+    /// How long.
+    pub ns: u64,
+    /// When it began.
+    pub at: u64,
+    /// How its thread spent it, if anything is known of that.
+    pub spent: Option<Spent>,
+    /// The call it slept in longest.
+    pub blocked_in: Option<Slept>,
+}
+
+/// A call that a thread slept in.
+#[derive(Clone, Debug, Default)]
+pub struct Slept {
+    /// Its name.
+    pub call: String,
+    /// Its descriptor, if it has one.
+    pub fd: Option<i32>,
+    /// How long it slept there.
+    pub ns: u64,
 }
 
 /// What a capture could not do.

@@ -1,6 +1,8 @@
 //! How the report writes numbers, names and file names: aligned, at most so wide, nothing hidden in them.
 //! Step: model → **view**.
 
+use super::summary::LongRun;
+use crate::model::Spent;
 use crate::text::visible;
 use crate::when::Duration;
 
@@ -27,6 +29,40 @@ pub(crate) fn reads_alike(lo: u64, hi: u64) -> bool {
 /// Where a run began, if that is known.
 pub(crate) fn began(at: &str) -> Option<String> {
     (!at.is_empty()).then(|| format!("its longest run began at {}", visible(at)))
+}
+
+/// How run time was spent, the largest part first; nothing that is less than a thousandth.
+pub(crate) fn composition(spent: &Spent) -> String {
+    let total = spent.total().max(1);
+    let mut parts: Vec<(&str, u64)> = spent.parts().to_vec();
+    parts.retain(|(_, ns)| *ns > total / 1000);
+    parts.sort_by_key(|(_, ns)| std::cmp::Reverse(*ns));
+    let told = parts.iter().map(|(word, ns)| {
+        let guess = if *word == Spent::WAITING { "~" } else { "" };
+        format!("{guess}{word} {}", percent(*ns as f64 / total as f64))
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
+/// Why a run was long, the largest part first: `its longest run: 50.2 ms, blocked 50.1 ms (nanosleep), on CPU 0.1 ms`.
+pub(crate) fn why_long(run: &LongRun) -> Option<String> {
+    let spent = run.spent.as_ref()?;
+    let mut parts: Vec<(&str, u64)> = spent.parts().to_vec();
+    parts.retain(|(_, ns)| *ns > run.ns / 100);
+    parts.sort_by_key(|(_, ns)| std::cmp::Reverse(*ns));
+    let mut told = format!("its longest run: {}", Duration(run.ns));
+    for (word, ns) in parts {
+        let guess = if word == Spent::WAITING { "~" } else { "" };
+        told.push_str(&format!(", {guess}{word} {}", Duration(ns)));
+        if let ("blocked", Some(b)) = (word, &run.blocked_in) {
+            let on = b.fd.map_or_else(String::new, |fd| format!(" on fd {fd}"));
+            told.push_str(&format!(" ({}{on})", visible(&b.call)));
+        }
+    }
+    if spent.faults > 0 {
+        told.push_str(&format!(", {} page faults", grouped(spent.faults)));
+    }
+    Some(told)
 }
 
 /// A descriptor's name as tables have room for it: of a connection only the far end, of that no loopback host; of one

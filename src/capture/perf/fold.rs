@@ -2,7 +2,7 @@
 //!
 //! Each ring is in order by itself; a pass tells what is stamped before its own reading of the clock, so that nothing that
 //! comes later belongs before it. Page faults are many and short: those of a thread that follow one another closely, with
-//! nothing between them, are told together.
+//! nothing between them, are told together. The first after a sleep is told alone, because it may say what the sleep was.
 #![forbid(unsafe_code)]
 
 use super::record::{Record, Said};
@@ -10,7 +10,8 @@ use super::ring::Ring;
 use crate::record::clock::Converter;
 use crate::record::event::{Cause, Kind, Off};
 use crate::record::wire::Rec;
-use std::collections::HashMap;
+use crate::trace::merge::Merge;
+use std::collections::{HashMap, HashSet};
 
 /// Page faults of one thread within so many nanoseconds are told as one event.
 const TOGETHER: u64 = 100_000;
@@ -36,9 +37,17 @@ impl Kernel {
         self.rings.first().map_or(0, Ring::size)
     }
 
+    /// Gives the merge, in order, what is stamped before `reading` (ticks), of the threads that have pushed something by now.
+    /// Answers how full the fullest ring was, in 1/256.
+    pub fn drain(&mut self, reading: u64, merge: &mut Merge) -> u64 {
+        // Copied, a few numbers: the merge is told meanwhile.
+        let clock = merge.converter().clone();
+        self.pass(reading, &clock, |who, rec| merge.kernel(who, rec))
+    }
+
     /// Tells `each`, in order, what is stamped before `reading` (ticks), and of whom: `tid | pid << 32`. Answers how full the
     /// fullest ring was, in 1/256.
-    pub fn pass(
+    fn pass(
         &mut self,
         reading: u64,
         clock: &Converter,
@@ -116,6 +125,7 @@ impl Held {
         let later = self.records.split_off(ready);
         let mut out = Vec::with_capacity(ready);
         let mut open: HashMap<u64, Faults> = HashMap::new();
+        let mut slept: HashSet<u64> = HashSet::new();
         for one in std::mem::replace(&mut self.records, later) {
             let Record { time, who, said } = one.record;
             if let Said::Fault(address) = said {
@@ -130,8 +140,16 @@ impl Held {
                     count: joined.map_or(1, |f| f.count + 1),
                     address,
                 };
-                open.insert(who, faults);
+                match slept.remove(&who) {
+                    true => out.push((Some(who), faults.told(clock))),
+                    false => _ = open.insert(who, faults),
+                }
                 continue;
+            }
+            match said {
+                Said::Out { preempted: false } => _ = slept.insert(who),
+                Said::Out { preempted: true } => _ = slept.remove(&who),
+                _ => {}
             }
             if let Some(faults) = open.remove(&who) {
                 out.push((Some(who), faults.told(clock)));
@@ -261,20 +279,22 @@ mod tests {
             (0, 30, 1, OUT),
             (0, 40, 1, Said::In),
             fault(41),
-            fault(41 + TOGETHER),
+            fault(42),
+            fault(42 + TOGETHER),
         ];
         let out = told(&mut empty(), &records, u64::MAX);
         let faults: Vec<_> = (out.iter())
             .filter(|(_, rec)| rec.kind == Kind::Fault)
             .map(|(who, rec)| (who.unwrap(), rec.ticks, rec.x, rec.arg, rec.y.unwrap()))
             .collect();
-        let late = 41 + TOGETHER;
+        let late = 42 + TOGETHER;
         assert_eq!(
             faults,
             [
                 (1, 20, 2, 20 * 0x1000, 10),
                 (2, 25, 1, 7, 0),
                 (1, 41, 1, 41 * 0x1000, 0),
+                (1, 42, 1, 42 * 0x1000, 0),
                 (1, late, 1, late * 0x1000, 0)
             ]
         );

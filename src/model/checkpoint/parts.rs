@@ -1,6 +1,7 @@
 //! How each part of the model is written: every struct of it, field by field. Step: **model**.
 
 use crate::model::codec::{Codec, Cursor, codec, codec_enum, put};
+use crate::model::cpu::{Cpu, Off, Span, Why};
 use crate::model::data::DataMap;
 use crate::model::facts::{Fidelity, Part, Range, Run, Word};
 use crate::model::loops::{
@@ -10,6 +11,7 @@ use crate::model::process::{InCall, Process, Seat, Thread, Work};
 use crate::model::registration::{Drain, Kernel, Link};
 use crate::model::roles::{Role, RoleKind};
 use crate::model::side::Call;
+use crate::model::spent::{BlockedIn, Spent};
 use crate::model::{Config, Map};
 use crate::record::event::Op;
 
@@ -35,6 +37,18 @@ codec_enum!(Phase {
     6 => Ended,
     7 => Elsewhere { since },
 });
+codec!(BlockedIn { op, name, fd, ns });
+codec!(Off { since, why });
+codec!(Span { from, to, off, why });
+codec!(Cpu {
+    off,
+    spans,
+    switched,
+    seen,
+    told,
+    faults
+});
+codec_enum!(Why { 0 => Unknown, 1 => Preempted, 2 => Slept, 3 => Call(op, name, fd), 4 => Fault });
 codec!(Config { keep_closed });
 codec!(Seat { loop_id, at });
 codec!(InCall {
@@ -124,6 +138,8 @@ codec!(Run {
     bytes_out,
     ios,
     in_call,
+    spent,
+    blocked_in,
     drained,
     bypassed,
 });
@@ -150,6 +166,34 @@ impl Codec for Op {
     }
     fn get(c: &mut Cursor<'_>) -> Option<Self> {
         Op::from_code(u16::get(c)?)
+    }
+}
+
+/// Most are of a recording without switch records.
+impl Codec for Spent {
+    fn put(&self, out: &mut Vec<u8>) {
+        let none = *self == Spent::default();
+        none.put(out);
+        if !none {
+            let of = self;
+            let parts = [of.on_cpu, of.blocked, of.preempted, of.fault, of.waiting];
+            (parts, of.unknown, of.faults).put(out);
+        }
+    }
+    fn get(c: &mut Cursor<'_>) -> Option<Self> {
+        if bool::get(c)? {
+            return Some(Spent::default());
+        }
+        let ([on_cpu, blocked, preempted, fault, waiting], unknown, faults) = Codec::get(c)?;
+        Some(Spent {
+            on_cpu,
+            blocked,
+            preempted,
+            fault,
+            waiting,
+            unknown,
+            faults,
+        })
     }
 }
 
@@ -182,7 +226,7 @@ macro_rules! codec_some {
     };
 }
 
-codec_some!(Work { open, last, seats, ctl, close, dup, nested_poll, call, timers, clock } else { cached: None });
+codec_some!(Work { open, last, seats, ctl, close, dup, nested_poll, call, timers, cpu, clock } else { cached: None });
 codec!(Thread {
     id,
     number,
@@ -219,7 +263,7 @@ codec_some!(ThreadState {
 } else { room: None });
 codec_some!(Loop {
     id, process, kind, epfds, name, threads, since, ended, waits, wakeups, timeouts, interrupted, failed,
-    unfinished, ready, max_batch, saturated, ctl, nested_polls, wait_ns, busy_ns, run_ns, timer_ns, task_ns, tail_ns, handed, turns,
+    unfinished, ready, max_batch, saturated, ctl, nested_polls, wait_ns, busy_ns, run_ns, timer_ns, task_ns, tail_ns, spent, handed, turns,
     dispatched, skipped, iteration, notice_lo, notice_hi, queue, run, timers, tasks, caused, caused_clipped, procs, marked, inferred,
     room_exit, believed, doubtful, known, known_live, dirty, turns_begun, head, runs_total, fair, window,
 } else { seats: Map::default(), data: DataMap::default() });

@@ -47,6 +47,7 @@ columns!(Registration {
         handed,
         bytes_in,
         bytes_out,
+        spent,
         bypassed_max,
         unread,
         unread_fidelity,

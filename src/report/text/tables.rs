@@ -2,7 +2,9 @@
 
 use super::page::Page;
 use crate::report::summary::{Bounds, Fd, Loop, Summary, Times};
-use crate::report::words::{began, brief, cell, grouped, percent, program, reads_alike, short};
+use crate::report::words::{
+    began, brief, cell, composition, grouped, percent, program, reads_alike, short, why_long,
+};
 use crate::text::visible;
 use crate::when::Duration;
 use std::fmt::Write;
@@ -81,6 +83,9 @@ impl Page {
         let guess = s.guess(l.id);
         self.times(&format!("queue {guess}"), l.queue);
         self.times(&format!("run {guess}"), l.run);
+        if let Some(spent) = &l.spent {
+            self.wrapped("  ", &format!("of run: {}", composition(spent)));
+        }
         if let Some(t) = &l.timers {
             self.times("late", Some(t.late));
             self.line(&format!(
@@ -197,6 +202,11 @@ impl Page {
             began(&f.longest_at)
                 .iter()
                 .for_each(|told| self.wrapped("         ", told));
+            if let Some(run) = &f.longest
+                && let Some(told) = why_long(run)
+            {
+                self.wrapped("         ", &told);
+            }
         }
     }
 }

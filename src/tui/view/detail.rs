@@ -1,7 +1,7 @@
 //! One event in full: when it became ready, was told, ran, was done; and the worst waits in view. Step: model → **view**.
 
-use super::blame;
 use super::moment::{self, Stage};
+use super::{blame, spent};
 use crate::model::{Fidelity, Run, Word};
 use crate::tui::app::App;
 use crate::tui::app::known::mark_of;
@@ -54,8 +54,13 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) -> usize {
         let mut fit = whole.filter(|told| text::width(told) + 2 <= w);
         lines = fit.next().into_iter().chain(lines).take(1).collect();
     }
+    // Where one line is left, who ran before says more than how this one was spent.
+    let spent = match stage {
+        Stage::Done if pen.height() > 4 => spent::of_run(app, &run),
+        _ => None,
+    };
     let mut y = 3;
-    for line in lines {
+    for line in spent.into_iter().chain(lines) {
         let wrapped = text::wrap(&line, w - 2);
         // Half a sentence says nothing, but for the first, which has its most important part in front.
         if y > 3 && y + wrapped.len() > pen.height() {

@@ -1,6 +1,6 @@
 //! Screen 5, one fd: what it is, where its time went, how it came to its state. Step: model → **view**.
 
-use super::{blame, detail, fairness, kernel, moment, states};
+use super::{blame, detail, fairness, kernel, moment, spent, states};
 use crate::model::{Expiry, Fidelity, Histogram, Registration, Timerfd, Transition, Why, Word};
 use crate::text::names::mask;
 use crate::tui::app::App;
@@ -245,6 +245,7 @@ fn facts(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
     let fits = whole.into_iter().find(|t| text::width(t) < w);
     pen.put(1, 2, &fits.unwrap_or(moved), theme::plain());
     times(pen, app, reg, 3);
+    spent_beside(pen, app, reg, 5);
     if w >= 100 {
         let caused = crate::model::Range {
             lo: reg.caused_lo,
@@ -275,6 +276,19 @@ fn often(what: &str, n: u64) -> String {
         0 => format!("never {what}"),
         1 => format!("{what} once"),
         n => format!("{what} {} times", count(n)),
+    }
+}
+
+/// How its runs were spent, beside the line that says how long they were.
+fn spent_beside(pen: &mut Pen<'_>, app: &App, reg: &Registration, y: usize) {
+    let Some(told) = spent::of_fd(reg) else {
+        return;
+    };
+    let before = text::width(&line(&reg.run, None, app.mark())) + "run    ".len() + 4;
+    let x = before.max(pen.width() / 2);
+    let room = pen.width().saturating_sub(x + 1);
+    if room >= 20 {
+        pen.put(x, y, &text::cut(&told, room), theme::plain());
     }
 }
 

@@ -26,6 +26,7 @@ pub mod palette;
 pub mod popup;
 pub mod program;
 pub mod ruler;
+pub mod spent;
 pub mod states;
 pub mod story;
 pub mod strip;

@@ -113,6 +113,8 @@ fn under_way(app: &App) -> Option<(Run, Stage)> {
         bytes_out: 0,
         ios: 0,
         in_call: 0,
+        spent: Default::default(),
+        blocked_in: None,
         asleep: 0,
         drained: false,
         bypassed: 0,

@@ -1,0 +1,61 @@
+//! The kernel's switch records and page faults find their thread; calls that end explain its sleeps. Step: **model**.
+
+use super::Model;
+use super::cpu::Why;
+use super::facts::Id;
+use super::spent::{BlockedIn, Spent};
+use super::states::At;
+use crate::record::event::{Event, Kind, Off, Op};
+
+impl Model {
+    /// A switch record or page faults.
+    pub(super) fn switched(&mut self, thread: Id, e: &Event, at: At) {
+        let Some(t) = self.threads.get_mut(thread as usize) else {
+            return;
+        };
+        // Nobody asks how one spends its time that is on no loop.
+        let keep = !t.work.seats.is_empty();
+        let cpu = &mut t.work.cpu;
+        match e.kind {
+            Kind::SwitchOut => cpu.out(at.t, e.aux == Off::Preempted.code(), keep),
+            Kind::SwitchIn => cpu.back(at.t, keep),
+            Kind::Fault => {
+                let count = u64::try_from(e.x).unwrap_or(0);
+                cpu.fault(at.t.saturating_sub(e.y), at.t, count, keep);
+            }
+            _ => {}
+        }
+    }
+
+    /// Switch records are missing from this instant on.
+    pub(super) fn switches_lost(&mut self, since: u64) {
+        for t in self.threads.iter_mut().filter(|t| t.ended.is_none()) {
+            let keep = !t.work.seats.is_empty();
+            t.work.cpu.unknown(since, keep);
+        }
+    }
+
+    /// A call has returned: what the thread slept since `entry` it slept in there.
+    #[inline]
+    pub(super) fn slept_in(
+        &mut self,
+        thread: Id,
+        entry: u64,
+        exit: u64,
+        call: (Option<Op>, u32, i32),
+    ) {
+        if let Some(t) = self.threads.get_mut(thread as usize) {
+            let (op, name, fd) = call;
+            t.work.cpu.call(entry, exit, Why::Call(op, name, fd));
+        }
+    }
+
+    /// How the thread spent a stretch of the turn it is in.
+    #[inline]
+    pub(super) fn spent(&self, thread: Id, from: u64, to: u64) -> (Spent, Option<BlockedIn>) {
+        match self.threads.get(thread as usize) {
+            Some(t) => t.work.cpu.spent(from, to),
+            None => (Spent::default(), None),
+        }
+    }
+}

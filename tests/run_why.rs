@@ -1,0 +1,188 @@
+//! Why a run was long: five handlers that take their time for five reasons are told apart, run by run, as an ordinary user at
+//! perf_event_paranoid 2; the kernel's own books of the thread (schedstat) say how much of it was what.
+#![cfg(feature = "cli")]
+
+mod common;
+#[path = "common/preload.rs"]
+mod preload;
+
+use loopscope::model::{Model, Run, Sink, Spent};
+use loopscope::record::event::{Kind, Op, Space};
+use preload::{compiled, events};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+const ROUNDS: usize = 10;
+const MS: u64 = 1_000_000;
+
+/// What the program says of one of its handler runs.
+struct Said {
+    reason: String,
+    fd: i32,
+    wall: u64,
+    cpu: u64,
+    delay: u64,
+}
+
+impl Said {
+    fn of(line: &str) -> Said {
+        let mut words = line.split(' ');
+        let mut next = || words.next().unwrap_or_else(|| panic!("{line}"));
+        Said {
+            reason: next().to_owned(),
+            fd: next().parse().unwrap(),
+            wall: next().parse().unwrap(),
+            cpu: next().parse().unwrap(),
+            delay: next().parse().unwrap(),
+        }
+    }
+
+    /// Asleep, by the kernel's books.
+    fn asleep(&self) -> u64 {
+        self.wall.saturating_sub(self.cpu + self.delay)
+    }
+}
+
+#[derive(Default)]
+struct Runs(Vec<Run>);
+
+impl Sink for Runs {
+    fn run(&mut self, run: &Run) {
+        assert_eq!(run.spent.total(), run.run());
+        self.0.push(*run);
+    }
+}
+
+/// Records the program as an ordinary user; what it said.
+fn recorded(dir: &Path, file: &Path) -> Vec<Said> {
+    let program = compiled(dir, "why", &[]);
+    let tool = dir.join("loopscope");
+    std::fs::copy(env!("CARGO_BIN_EXE_loopscope"), &tool).unwrap();
+    // SAFETY: takes nothing, returns an integer.
+    let root = unsafe { libc::geteuid() } == 0;
+    let mut command = match root {
+        true => {
+            let everybody = std::fs::Permissions::from_mode(0o777);
+            std::fs::set_permissions(dir, everybody).unwrap();
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+            command.arg(&tool);
+            command
+        }
+        false => Command::new(&tool),
+    };
+    command.args(["record", "-o"]).arg(file).arg("--");
+    command.arg(&program).arg(dir.join("cold"));
+    command
+        .arg(ROUNDS.to_string())
+        .env("TMPDIR", dir)
+        .env_remove("XDG_RUNTIME_DIR");
+    let output = command.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    said.lines().map(Said::of).collect()
+}
+
+#[test]
+fn five_reasons_are_told_apart_ten_times_out_of_ten() {
+    // /tmp may be memory: nothing is ever cold there.
+    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+    let file = dir.path().join("why.lscope");
+    let said = recorded(dir.path(), &file);
+    assert_eq!(said.len(), ROUNDS * 5);
+    let all = events(&file);
+    let setup = all.iter().filter(|s| s.event.kind == Kind::Setup);
+    let mut told = setup.map(|s| String::from_utf8_lossy(&s.text));
+    let refused = told.find(|told| told.starts_with("switch records"));
+    let (mut model, mut runs) = (Model::default(), Runs::default());
+    for (number, seen) in all.iter().enumerate() {
+        model.apply(number as u64, &seen.event, &seen.text, &mut runs);
+    }
+    if let Some(told) = refused {
+        // Nothing is claimed to be known then, and it is said why.
+        assert!(runs.0.iter().all(|run| !run.spent.is_known()));
+        eprintln!("not told apart on this machine: {told}");
+        return;
+    }
+    for said in ["computes", "sleeps", "faults", "locks", "preempted"]
+        .map(|reason| said.iter().filter(move |s| s.reason == reason))
+    {
+        let said: Vec<&Said> = said.collect();
+        let fd = said.first().unwrap().fd;
+        let of_fd = |run: &&Run| model.reg(run.reg).is_some_and(|r| r.fd == fd);
+        let runs: Vec<&Run> = runs.0.iter().filter(of_fd).collect();
+        assert_eq!((runs.len(), said.len()), (ROUNDS, ROUNDS));
+        for (run, said) in runs.iter().zip(&said) {
+            judge(run, said, &model);
+        }
+        if said[0].reason == "faults" {
+            let asleep: u64 = said.iter().map(|s| s.asleep()).sum();
+            assert!(asleep > MS, "it never slept: is /var/tmp on a disk?");
+        }
+    }
+}
+
+/// The parts are what the reason says, and as large as the kernel's books say.
+fn judge(run: &Run, said: &Said, model: &Model) {
+    let spent = &run.spent;
+    let Spent {
+        on_cpu,
+        blocked,
+        preempted,
+        fault,
+        waiting,
+        unknown,
+        ..
+    } = *spent;
+    let why = format!(
+        "{}: {spent:?}, the clock {}, on CPU {}, waiting for one {}",
+        said.reason, said.wall, said.cpu, said.delay
+    );
+    assert_eq!(unknown, 0, "{why}");
+    // What the books do not count: time in an interrupt, and that from the wakeup to the CPU, which is part of a sleep here.
+    let near =
+        |a: u64, b: u64| a.abs_diff(b) <= a.max(b) / 10 + 2 * MS + said.delay_of_sleep(spent);
+    assert!(
+        near(on_cpu + preempted + blocked + fault + waiting, said.wall),
+        "{why}"
+    );
+    assert!(near(on_cpu, said.cpu), "{why}");
+    let others = |mine: u64| (blocked + fault + waiting).saturating_sub(mine);
+    match &*said.reason {
+        "computes" => {
+            assert!(on_cpu >= 45 * MS && others(0) <= 5 * MS, "{why}");
+            assert!(near(preempted, said.delay), "{why}");
+        }
+        "sleeps" => {
+            let call = run.blocked_in.unwrap();
+            let process = model.process_of_thread(1);
+            assert_eq!(call.op, Some(Op::Named), "{why}");
+            assert_eq!(model.name(process, Space::Call, call.name), "nanosleep");
+            assert!(blocked >= 50 * MS && others(blocked) <= MS, "{why}");
+        }
+        "faults" => {
+            // Where the hypervisor takes the CPU away between a sleep and the end of its fault, the two look unrelated.
+            assert!(fault >= said.asleep() / 2, "{why}");
+            assert!(others(fault) <= fault / 2 + MS, "{why}");
+            assert!(spent.faults > 0, "{why}");
+        }
+        "locks" => assert!(waiting >= 45 * MS && others(waiting) <= MS, "{why}"),
+        "preempted" => {
+            assert!(preempted >= 25 * MS && others(0) <= 5 * MS, "{why}");
+            assert!(near(preempted, said.delay), "{why}");
+        }
+        other => panic!("{other}"),
+    }
+}
+
+impl Said {
+    /// A sleeper that has been woken waits for its CPU: the books have that with the waiting, the switch records with the sleep.
+    fn delay_of_sleep(&self, spent: &Spent) -> u64 {
+        match spent.blocked + spent.fault + spent.waiting {
+            0 => 0,
+            _ => self.delay.saturating_sub(spent.preempted),
+        }
+    }
+}
