@@ -79,10 +79,10 @@ def handlers(events):
             leave(depth_of(seat), t)
             marks.add(seat)
             turn.pop(seat, 0)
-        elif kind == "lost":
-            e["all"] = e["cause"] not in ("ring-full", "torn", "rejected", "newer")
-            for of in [of for of in open_runs if e["all"] or of == thread and e["cause"] != "newer"]: open_runs[of].clear()
-            for of in [of for of in turn if e["all"] or of[1] == thread and e["cause"] != "newer"]: turn.pop(of)
+        elif kind == "lost" and e["cause"] not in ("newer", "switches"):  # those are of no event of the program
+            e["all"] = e["cause"] not in ("ring-full", "torn", "rejected")
+            for of in [of for of in open_runs if e["all"] or of == thread]: open_runs[of].clear()
+            for of in [of for of in turn if e["all"] or of[1] == thread]: turn.pop(of)
         elif kind == "thread-end":
             leave(0, t)
             for of in [of for of in since if of[1] == thread]:

@@ -37,7 +37,7 @@ for e in handlers(map(json.loads, open(sys.argv[1]))):
     seat, key = (e.get("loop"), thread), (e.get("loop"), e.get("fd"), e.get("generation"))
     if seat[0] is not None and kind in ("wait-enter", "run-begin", "run-end"): end(thread, seat, t)
     loops_of[e.get("process")].add(seat[0])
-    if kind == "lost" and e["cause"] != "newer":  # nobody knows what its thread was in the middle of, nor what is registered
+    if kind == "lost" and "all" in e:  # nobody knows what its thread was in the middle of, nor what is registered
         for at in [at for at in batch if e["all"] or at[1] == thread]:
             for item in batch[at]: item["state"] = "served" if "waited" in item else "lost"
             over(at, True)

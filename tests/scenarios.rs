@@ -21,7 +21,7 @@ use loopscope::model::{
     Segment, Sink, Transition, Turn, Word,
 };
 use loopscope::record::event::{
-    Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, NO_INDEX, Op, Space, Wait, flags,
+    Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, NO_INDEX, Off, Op, Space, Wait, flags,
 };
 
 #[derive(Default)]
@@ -472,6 +472,16 @@ impl Play {
                 )
                 .code();
                 e.arg = k.need("n") as u64;
+            }
+            "off" => {
+                e.kind = Kind::SwitchOut;
+                e.aux = coded(Off::ALL, Off::name, k.text("why").unwrap_or("blocked")).code();
+            }
+            "on" => e.kind = Kind::SwitchIn,
+            "fault" => {
+                e.kind = Kind::Fault;
+                e.x = k.number("n").unwrap_or(1) as i32;
+                e.y = k.number("since").unwrap_or(0) as u64;
             }
             _ => panic!("unknown verb {verb}"),
         }

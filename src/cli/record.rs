@@ -381,11 +381,15 @@ pub(super) fn tell(outcome: &Recorded, path: &Path, next: &str) {
         0 => String::new(),
         n => format!(", {} lost", grouped(n)),
     };
+    let switches = match outcome.counts.switches_lost() {
+        0 => String::new(),
+        n => format!(" ({} of the kernel's switch records are lost)", grouped(n)),
+    };
     let name = path.display().to_string();
     // Nobody is left to tell when stderr fails.
     let _ = writeln!(
         std::io::stderr(),
-        "recorded {} events{lost} in {}\nnext: loopscope {next} {}",
+        "recorded {} events{lost}{switches} in {}\nnext: loopscope {next} {}",
         grouped(outcome.counts.events),
         visible(&name),
         quoted(&name),

@@ -40,7 +40,12 @@ pub(super) struct Blame {
 fn holds_up(code: Code) -> bool {
     matches!(
         code,
-        Code::BlockingHandler | Code::LongHandler | Code::GreedyHandler | Code::FdLeftBlocking
+        Code::BlockingHandler
+            | Code::ComputingHandler
+            | Code::PageFaultStall
+            | Code::LongHandler
+            | Code::GreedyHandler
+            | Code::FdLeftBlocking
     )
 }
 
@@ -146,8 +151,18 @@ impl Blame {
             .map(|e| (e.worst.loop_id, e.worst.cause))
             .collect();
         book.take_back(|e| {
-            e.worst.code == Code::LongHandler && greedy.contains(&(e.worst.loop_id, e.worst.cause))
+            let long = matches!(e.worst.code, Code::LongHandler | Code::ComputingHandler);
+            long && greedy.contains(&(e.worst.loop_id, e.worst.cause))
         });
+        // Computing for a little longer than one should matters to those who waited for it.
+        let little = (book.entries_mut()).filter(|e| {
+            e.worst.code == Code::ComputingHandler && e.worst.worst < limits.computing_error
+        });
+        for entry in little {
+            if entry.victims().map_or(0, |v| v.count) < limits.long_times {
+                entry.worst.severity = Severity::Info;
+            }
+        }
         // A starvation on a loop where something is known to starve others is its effect.
         let starving: Vec<Option<Id>> = self.starved.iter().map(|key| key.1).collect();
         let merged = |e: &Entry, codes: &[Code], loops: &[Option<Id>]| {
@@ -155,20 +170,23 @@ impl Blame {
         };
         book.take_back(|e| merged(e, &[Code::Starvation], &starving));
         // Timers that fire late on a loop that something held up are late for that.
-        let held: Vec<Key> = (book.entries())
+        // What is worth knowing only does not explain what matters.
+        let held: Vec<(Key, Severity)> = (book.entries())
             .filter(|e| holds_up(e.worst.code) && e.worst.confidence != Confidence::Maybe)
-            .map(key_of)
+            .map(|e| (key_of(e), e.worst.severity.min(Severity::Warning)))
             .collect();
-        let loops: Vec<Option<Id>> = held.iter().map(|key| key.1).collect();
         let mut late: Vec<Option<Id>> = Vec::new();
         book.take_back(|e| {
-            let effect = merged(e, &[Code::LateTimer, Code::LongIteration], &loops);
+            let matters = e.worst.severity.min(Severity::Warning);
+            let effect = matches!(e.worst.code, Code::LateTimer | Code::LongIteration)
+                && (held.iter()).any(|(key, much)| key.1 == e.worst.loop_id && *much >= matters);
             if effect && e.worst.code == Code::LateTimer {
                 late.push(e.worst.loop_id);
             }
             effect
         });
         self.late = (held.into_iter())
+            .map(|(key, _)| key)
             .filter(|key| late.contains(&key.1))
             .collect();
         let crowded: Vec<Option<Id>> = (book.entries())

@@ -31,6 +31,12 @@ macro_rules! codes {
 codes! {
     /// A turn held a call that sleeps.
     BlockingHandler "blocking-handler" "The loop stood still inside a call",
+    /// A handler had the CPU for long.
+    ComputingHandler "computing-handler" "A handler computed for long",
+    /// A handler slept in page faults.
+    PageFaultStall "page-fault-stall" "A handler waited for memory",
+    /// Others had the CPU that a handler needed.
+    PreemptedHandler "preempted-handler" "A handler was kept from its CPU",
     /// A handler ran long; nobody knows why.
     LongHandler "long-handler" "A handler ran long",
     /// Many short runs made one long turn.

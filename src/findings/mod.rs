@@ -206,7 +206,9 @@ impl Findings {
         let ends = matches!(e.kind, Kind::ThreadEnd | Kind::ProcessEnd | Kind::Exec);
         self.told(model, at, ends);
         match e.kind {
-            Kind::Lost if Loss::from_code(e.aux) != Some(Loss::Newer) => self.lost(),
+            // Switch records are of no event of the program: how runs were spent turns unknown by itself.
+            Kind::Lost if matches!(Loss::from_code(e.aux), Some(Loss::Newer | Loss::Switches)) => {}
+            Kind::Lost => self.lost(),
             Kind::Setup => self.blind |= hides_calls(model, text),
             _ => self.event(model, at, number, e, before),
         }
@@ -352,7 +354,13 @@ impl Findings {
 fn needs_handlers(code: Code) -> bool {
     matches!(
         code,
-        Code::LongHandler | Code::Starvation | Code::GreedyHandler | Code::StaleEvent
+        Code::ComputingHandler
+            | Code::PageFaultStall
+            | Code::PreemptedHandler
+            | Code::LongHandler
+            | Code::Starvation
+            | Code::GreedyHandler
+            | Code::StaleEvent
     )
 }
 

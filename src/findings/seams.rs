@@ -9,6 +9,8 @@ use crate::record::event::{Ctl, Event, FdKind, Kind, Op, Wait, flags};
 
 /// The name id of a poll or select made inside a turn: no program's own.
 pub(super) const POLLED: u32 = u32::MAX;
+/// That of a sleep in no call: a lock, most often.
+pub(super) const LOCKED: u32 = u32::MAX - 1;
 /// −EAGAIN
 const AGAIN: i32 = -11;
 

@@ -51,11 +51,21 @@ thresholds! {
     blocking_error: Time = 50 * MS,
     /// blocking-handler: fewer times that nobody was seen to wait for are info
     blocking_times: Count = 3,
+    /// computing-handler: so much time on its CPU in one run is a warning where others waited for it
+    computing_warning: Time = 10 * MS,
+    /// computing-handler: so much, an error
+    computing_error: Time = 50 * MS,
+    /// page-fault-stall: asleep in page faults for so long in one run
+    fault_stall: Time = 5 * MS,
+    /// page-fault-stall: or for so much of a run that is long enough to be pre-empted, per cent
+    fault_share: Count = 30,
+    /// preempted-handler: a run this long, for half of which others had its CPU
+    preempted_run: Time = 10 * MS,
     /// long-handler: a run this long
     long_run: Time = 50 * MS,
-    /// long-handler, long-iteration: so many times make a warning of it
+    /// computing-handler, page-fault-stall, long-handler, long-iteration: so many times make a warning of it
     long_times: Count = 3,
-    /// long-handler: one run this long is a warning by itself
+    /// computing-handler, long-handler: one run this long matters by itself
     long_run_once: Time = 250 * MS,
     /// long-iteration: a turn this long without a long run
     long_turn: Time = 100 * MS,
@@ -127,6 +137,8 @@ thresholds! {
     off_for: Time = 5 * S,
     /// late-timer: this late behind the loop's own work
     late: Time = 5 * MS,
+    /// late-timer: this late after the time-out that a loop without marked timers had asked for
+    late_asked: Time = 20 * MS,
     /// late-timer: so many times
     late_times: Count = 3,
     /// batch-full: the share of waits of a second that fill the batch, per cent

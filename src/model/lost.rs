@@ -13,7 +13,7 @@ impl Model {
             // A kind newer than this version says nothing this version could have missed.
             Some(Cause::Newer) => {}
             // Of no event of the program.
-            Some(Cause::Switches) => self.switches_lost(at.t.saturating_sub(e.y)),
+            Some(Cause::Switches) => self.lose_switches(at.t.saturating_sub(e.y)),
             Some(Cause::RingFull | Cause::Torn | Cause::Rejected) => {
                 self.losses += 1;
                 self.doubt_spans();
@@ -28,7 +28,7 @@ impl Model {
                 }
             }
             _ => {
-                self.switches_lost(at.t.saturating_sub(e.y));
+                self.lose_switches(at.t.saturating_sub(e.y));
                 self.losses += 1;
                 self.doubt_spans();
                 self.doubt_timerfds();

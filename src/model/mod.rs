@@ -307,7 +307,7 @@ impl Model {
 
     /// Events known to be missing, all causes.
     pub fn lost(&self) -> u64 {
-        self.lost_by_cause.iter().sum()
+        self.lost_by_cause().map(|(_, n)| n).sum()
     }
 
     /// Events known to be missing, by cause; causes without any are left out.
@@ -315,7 +315,12 @@ impl Model {
         Cause::ALL
             .iter()
             .map(|cause| (*cause, self.lost_by_cause[usize::from(cause.code()) & 15]))
-            .filter(|(_, n)| *n > 0)
+            .filter(|(cause, n)| *n > 0 && *cause != Cause::Switches)
+    }
+
+    /// Switch records and page faults that are missing: of no event of the program, so they count apart.
+    pub fn switches_lost(&self) -> u64 {
+        self.lost_by_cause[usize::from(Cause::Switches.code()) & 15]
     }
 
     /// Events that arrived after their place in the order had been written.

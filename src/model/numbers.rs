@@ -5,6 +5,7 @@ use super::facts::Id;
 use super::loops::{Item, Phase, ThreadState};
 use super::process::Seat;
 use super::registration::Registration;
+use super::spent::Spent;
 use super::{Model, NONE};
 use crate::record::event::FdKind;
 
@@ -139,6 +140,11 @@ impl Model {
             reg,
             inferred: place.inferred && !place.marks,
         })
+    }
+
+    /// How a thread has spent a stretch of the turn it is in, or has just ended.
+    pub fn spent_in_turn(&self, thread: Id, from: u64, to: u64) -> Spent {
+        self.spent(thread, from, to).0
     }
 
     /// Losses of events so far.

@@ -28,7 +28,7 @@ impl Model {
     }
 
     /// Switch records are missing from this instant on.
-    pub(super) fn switches_lost(&mut self, since: u64) {
+    pub(super) fn lose_switches(&mut self, since: u64) {
         for t in self.threads.iter_mut().filter(|t| t.ended.is_none()) {
             let keep = !t.work.seats.is_empty();
             t.work.cpu.unknown(since, keep);

@@ -251,6 +251,7 @@ fn summarise(
             .lost_by_cause()
             .map(|(cause, n)| (cause.name(), n))
             .collect(),
+        switches_lost: model.switches_lost(),
         late: model.late(),
         complete: reader.complete(),
         kernel_ready: match (ear.known, ear.measured) {

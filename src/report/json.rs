@@ -88,6 +88,7 @@ fn recording(j: &mut Json, s: &Summary) {
                 j.field(cause, *n);
             }
         });
+        j.field("switches_lost", r.switches_lost);
         j.field("late", r.late).field("complete", r.complete);
         j.field("kernel_ready", known(&r.kernel_ready))
             .field("handlers", known(&r.handlers));

@@ -88,6 +88,8 @@ pub struct Recording {
     pub lost: u64,
     /// Why they are missing.
     pub lost_by_cause: Vec<(&'static str, u64)>,
+    /// How many of the kernel's switch records are missing.
+    pub switches_lost: u64,
     /// How many came too late for their place in the order.
     pub late: u64,
     /// The file ends as its writer meant it to, and nothing in it is damaged.

@@ -156,6 +156,12 @@ impl Page {
         if r.lost > 0 || r.late > 0 {
             notes.push("where events are lost or late, states and times they may have touched are unknown and not counted".to_owned());
         }
+        if r.switches_lost > 0 {
+            notes.push(format!(
+                "{} of the kernel's switch records are lost: how runs were spent is unknown where they are missing",
+                grouped(r.switches_lost)
+            ));
+        }
         if r.kernel_ready == "bounded" {
             notes.push("<= times are upper bounds: it became ready at some instant after the last proof that it was not".to_owned());
         }

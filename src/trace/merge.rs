@@ -65,9 +65,14 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Records lost for any cause.
+    /// Records of the program that are lost, for any cause.
     pub fn lost(&self) -> u64 {
-        self.lost.iter().sum()
+        self.lost.iter().sum::<u64>() - self.switches_lost()
+    }
+
+    /// Of what the kernel tells of threads and their CPUs: no event of the program is missing with them.
+    pub fn switches_lost(&self) -> u64 {
+        self.lost[Cause::Switches as usize]
     }
     fn lose(&mut self, cause: u16, n: u64) {
         if let Some(count) = self.lost.get_mut(cause as usize) {

@@ -47,5 +47,27 @@ def client(work, *args):
     threading.Thread(target=run, daemon=True).start()
 
 
+def crowd(server, n, work):
+    """So many connections, held by a process of its own that no handler keeps from sending; their ends here."""
+    if os.fork() == 0:
+        try:
+            work([connect(server) for _ in range(n)])
+        finally:
+            os._exit(0)
+    ends = {}
+    for _ in range(n):
+        select.select([server], [], [])
+        c = taken(server)
+        ends[c.fileno()] = c
+    return ends
+
+
+def compute(s):
+    """Has the CPU for so many seconds."""
+    until = time.thread_time() + s
+    while time.thread_time() < until:
+        pass
+
+
 def leave():
     os._exit(0)

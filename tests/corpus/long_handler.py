@@ -1,9 +1,10 @@
 # code: long-handler
-# bug: python/cpython#101946; one request in ten computes for 80 ms
+# bug: elastic/elasticsearch#113433; each answer computes, asks a helper and computes again, so no part of it takes half of the time
 from lab import *
 
 server, ep = listener(), select.epoll()
 ep.register(server, select.EPOLLIN)
+lock = threading.Lock()
 
 
 def ask():
@@ -11,11 +12,11 @@ def ask():
     while True:
         s.sendall(b"?")
         s.recv(1)
-        time.sleep(0.03)
+        time.sleep(0.2)
 
 
 client(ask)
-conns, n = {}, 0
+conns = {}
 while seconds() < 4:
     for fd, _ in ep.poll(0.5):
         if fd == server.fileno():
@@ -23,10 +24,10 @@ while seconds() < 4:
             conns[c.fileno()] = c
             ep.register(c, select.EPOLLIN)
         elif conns[fd].recv(10):
-            n += 1
-            if n % 10 == 0 and not fixed:
-                until = seconds() + 0.08
-                while seconds() < until:
-                    pass
+            if not fixed:
+                for _ in range(5):
+                    compute(0.008)
+                    with lock:
+                        time.sleep(0.009)
             conns[fd].send(b"!")
 leave()

@@ -27,7 +27,7 @@ static const size_t size = 200 << 20;
 static int cold, books;
 static pid_t neighbour;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static atomic_int held, wanted;
+static atomic_int held, wanted, served;
 
 static long long now(clockid_t clock) {
     struct timespec t;
@@ -52,8 +52,9 @@ static void *holder(void *unused) {
         atomic_store(&held, 0);
         atomic_store(&wanted, 0);
         pthread_mutex_unlock(&mutex);
-        /* The other one is woken by the unlock, and shall have it. */
-        usleep(20000);
+        /* The other one is woken by the unlock, and shall have it, however long that takes. */
+        while (!atomic_exchange(&served, 0))
+            usleep(500);
     }
     return unused;
 }
@@ -75,6 +76,7 @@ static void handle(int reason) {
         atomic_store(&wanted, 1);
         pthread_mutex_lock(&mutex);
         pthread_mutex_unlock(&mutex);
+        atomic_store(&served, 1);
         break;
     case PREEMPTED: compute(); break;
     }

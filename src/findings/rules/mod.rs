@@ -7,6 +7,7 @@ mod leak;
 mod registering;
 mod serving;
 mod slow;
+mod spent;
 mod spinning;
 mod streams;
 mod timing;
@@ -19,8 +20,11 @@ use super::facts::Rule;
 pub fn all() -> Vec<Box<dyn Rule>> {
     vec![
         Box::new(slow::BlockingHandler::default()),
+        Box::new(spent::ComputingHandler),
+        Box::new(spent::PageFaultStall),
+        Box::new(spent::PreemptedHandler),
         Box::new(slow::LongHandler::default()),
-        Box::new(slow::LongIteration),
+        Box::new(slow::LongIteration::default()),
         Box::new(serving::Starvation),
         Box::new(serving::GreedyHandler::default()),
         Box::new(streams::FdLeftBlocking),
@@ -45,7 +49,7 @@ pub fn all() -> Vec<Box<dyn Rule>> {
         Box::new(leak::FdLeak::default()),
         Box::new(edge::OneshotNotRearmed::default()),
         Box::new(timing::PeriodicTimerfdUnread::default()),
-        Box::new(timing::LateTimer),
+        Box::new(timing::LateTimer::default()),
         Box::new(herd::SpuriousWakeup::default()),
         Box::new(waits::BatchFull::default()),
         Box::new(registering::RegistrationChurn::default()),

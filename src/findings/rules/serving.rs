@@ -38,6 +38,11 @@ impl Rule for Starvation {
         let sure = waited.lo >= limits.starved;
         seen.worst = if sure { waited.lo } else { waited.hi };
         seen.confidence = if sure { of_run(run) } else { Confidence::Maybe };
+        // Without others on the loop's CPU it had not waited for so long.
+        let queue = cx.model.spent_in_turn(run.thread, run.wakeup, run.start);
+        if waited.lo.saturating_sub(queue.preempted) < limits.starved {
+            seen.severity = Severity::Info;
+        }
         seen.detail = Detail {
             a: u64::from(run.bypassed),
             b: u64::from(run.index),

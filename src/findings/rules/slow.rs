@@ -1,16 +1,17 @@
 //! What held the loop up: a call that sleeps, a long run, a long turn. Step: model → **view**.
 //!
 //! Without switch records nobody knows why a run was long: a call that sleeps is told by its own records, anything else
-//! is "long". Records of where a thread was taken off its CPU turn a long run into a computing or a pre-empted one; they
-//! come in through `LongHandler::run`.
+//! is "long". Records of where a thread was taken off its CPU tell the reasons apart (see [`super::spent`]), and what
+//! is left of "long" are runs with many of them.
 
 use super::super::book::{Cause, Detail, Entry, called};
 use super::super::facts::{Called, Cx, Hook, Rule, Waited, Words, of_run};
-use super::super::seams::POLLED;
+use super::super::seams::{LOCKED, POLLED};
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
+use super::spent::{handler, has_a_reason};
 use super::times;
-use crate::model::{Id, LoopKind, Map, Model, Run, Turn};
+use crate::model::{Fidelity, Id, LoopKind, Map, Model, Run, Turn};
 use crate::record::event::Space;
 use crate::text::visible;
 
@@ -35,7 +36,39 @@ impl Rule for BlockingHandler {
     }
 
     fn hooks(&self) -> &'static [Hook] {
-        &[Hook::Call, Hook::Enter, Hook::Ending]
+        &[Hook::Call, Hook::Run, Hook::Enter, Hook::Ending]
+    }
+
+    fn run(&mut self, cx: &mut Cx<'_>, run: &Run) {
+        let (limits, waited) = (cx.limits, run.spent.waiting);
+        if waited < limits.blocking_warning {
+            return;
+        }
+        let Some(reg) = cx.model.reg(run.reg) else {
+            return;
+        };
+        let mut seen = cx.about(Code::BlockingHandler, reg);
+        seen.loop_id = Some(run.loop_id);
+        seen.thread = Some(run.thread);
+        seen.cause = Cause::Call(LOCKED, reg.role);
+        (seen.at, seen.event, seen.worst) = (run.start, run.event, waited);
+        // Nothing said what it slept for. A thread of several that share a loop may have been done and waited for work.
+        let l = cx.model.loops().get(run.loop_id as usize);
+        seen.confidence = match l.is_some_and(|l| l.threads.len() == 1) {
+            true => Confidence::Inferred,
+            false => Confidence::Maybe,
+        };
+        seen.severity = match waited >= limits.blocking_error {
+            true => Severity::Warning,
+            false => Severity::Info,
+        };
+        seen.detail = Detail {
+            a: u64::from(LOCKED),
+            b: u64::from(run.site),
+            c: u64::from(u32::MAX) | u64::from(run.fidelity != Fidelity::Measured) << 32,
+        };
+        cx.book.held_up(&seen, run.start, run.end);
+        cx.note(seen);
     }
 
     fn enter(&mut self, _cx: &mut Cx<'_>, wait: &Waited) {
@@ -103,6 +136,7 @@ impl Rule for BlockingHandler {
         let goes_on = w.detail.a >> 32 != 0;
         let call = match name {
             POLLED => "poll".to_owned(),
+            LOCKED => "no call that is recorded, most often for a lock,".to_owned(),
             name => visible(model.name(w.process, Space::Call, name)).into_owned(),
         };
         let call = if call.is_empty() {
@@ -131,6 +165,11 @@ impl Rule for BlockingHandler {
             (true, _) => {
                 format!("{who} is in {call}{on}{place} since {length} and has not come back.")
             }
+            (_, n) if name == LOCKED => format!(
+                "{who} slept in {call} {}, for {length} at worst; its first call was made{}.",
+                times(n),
+                place.trim_start_matches(", called")
+            ),
             (_, 1) => format!("{who} was in {call}{on} for {length}{place}."),
             (_, n) => format!(
                 "{who} was in {call}{on} {}{place}, for {length} at worst.",
@@ -138,6 +177,10 @@ impl Rule for BlockingHandler {
             ),
         };
         let advice = match call.as_str() {
+            _ if name == LOCKED => {
+                "Hold the lock for shorter where others hold it, or do what needs it in a thread: while the loop waits for a \
+                 lock, every connection waits."
+            }
             "poll" => {
                 "Do not wait for one descriptor inside a handler: add it to the loop and go on when it is reported."
             }
@@ -198,7 +241,10 @@ impl Rule for LongHandler {
             return;
         }
         // A machine that stops calls that cannot sleep stops handlers as well.
-        let long = |code| matches!(code, Code::LongHandler | Code::LongIteration);
+        let long = |code| {
+            use Code::{ComputingHandler, LongHandler, LongIteration};
+            matches!(code, LongHandler | LongIteration | ComputingHandler)
+        };
         for entry in cx.book.entries_mut().filter(|e| long(e.worst.code)) {
             let held_up = self.held_up.get(&entry.worst.process).copied().unwrap_or(0);
             if held_up.saturating_mul(4) > entry.worst.times {
@@ -232,6 +278,10 @@ impl Rule for LongHandler {
         if length < cx.limits.long_run {
             return;
         }
+        let known = run.spent.unknown < length / 2;
+        if known && has_a_reason(run) {
+            return;
+        }
         // Most of it in a call that is told of by itself?
         let in_calls = self.told.get(&run.thread).map_or(0, |(from, to)| {
             to.min(&run.end).saturating_sub(*from.max(&run.start))
@@ -253,7 +303,7 @@ impl Rule for LongHandler {
         seen.detail = Detail {
             a: u64::from(run.ios),
             b: run.bytes_in.saturating_add(run.bytes_out),
-            c: u64::from(run.handler),
+            c: u64::from(run.handler) | u64::from(known) << 62,
         };
         let before = cx
             .book
@@ -270,26 +320,15 @@ impl Rule for LongHandler {
 
     fn words(&self, model: &Model, entry: &Entry) -> Words {
         let w = &entry.worst;
-        let process = w
-            .reg
-            .and_then(|id| model.reg(id))
-            .map(|r| r.handler_process);
-        let handler = model.name(
-            process.unwrap_or(w.process),
-            Space::Handler,
-            w.detail.c as u32,
-        );
-        let handler = match handler.is_empty() {
-            true => String::new(),
-            false => format!(" ({})", visible(handler)),
-        };
+        let handler = handler(model, entry, w.detail.c);
         let seems = if w.confidence == Confidence::Measured {
             "ran"
         } else {
             "seems to have run"
         };
-        let machine = match w.detail.c >> 63 {
+        let machine = match w.detail.c >> 62 {
             0 => "what it did is not recorded",
+            1 => "it computed, slept and waited, none of them for most of the time",
             _ => "calls that cannot sleep took as long, so the machine was busy with others",
         };
         let summary = format!(
@@ -306,15 +345,18 @@ impl Rule for LongHandler {
         );
         Words {
             summary,
-            advice: "Cut the work into pieces that give the loop a turn in between, or hand it to a thread; switch records \
-                     would tell whether it computed, waited, or was kept from running."
+            advice: "Cut the work into pieces that give the loop a turn in between, or hand it to a thread."
                 .to_owned(),
         }
     }
 }
 
 /// A turn that is long though none of its runs is.
-pub struct LongIteration;
+#[derive(Default)]
+pub struct LongIteration {
+    /// The longest run of the turn that each thread is in, without the time in which others had its CPU.
+    longest: Map<Id, u64>,
+}
 
 impl Rule for LongIteration {
     fn code(&self) -> Code {
@@ -322,13 +364,26 @@ impl Rule for LongIteration {
     }
 
     fn hooks(&self) -> &'static [Hook] {
-        &[Hook::Turn]
+        &[Hook::Run, Hook::Turn]
+    }
+
+    fn lost(&mut self) {
+        self.longest.clear();
+    }
+
+    fn run(&mut self, _cx: &mut Cx<'_>, run: &Run) {
+        if self.longest.len() < MOST || self.longest.contains_key(&run.thread) {
+            let longest = self.longest.entry(run.thread).or_default();
+            *longest = run.run().saturating_sub(run.spent.preempted).max(*longest);
+        }
     }
 
     fn turn(&mut self, cx: &mut Cx<'_>, turn: &Turn) {
-        let length = turn.end.saturating_sub(turn.start);
+        // While others had its CPU the loop stood still through no fault of its own.
+        let own = self.longest.remove(&turn.thread);
+        let length = (turn.end.saturating_sub(turn.start)).saturating_sub(turn.spent.preempted);
         let limits = cx.limits;
-        let longest = turn.longest.map_or(0, |(_, ns)| ns);
+        let longest = own.or(turn.longest.map(|(_, ns)| ns)).unwrap_or(0);
         if length < limits.long_turn || longest >= limits.long_run {
             return;
         }

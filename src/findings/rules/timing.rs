@@ -1,7 +1,7 @@
 //! Timers: expiries nobody reads, and timers that fire late because the loop was busy. Step: model → **view**.
 
 use super::super::book::{Detail, Entry};
-use super::super::facts::{Changed, Cx, Done, Hook, Report, Rule, Words};
+use super::super::facts::{Changed, Cx, Done, Hook, Report, Rule, Waited, Words};
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
 use super::times;
@@ -143,8 +143,50 @@ impl Rule for PeriodicTimerfdUnread {
     }
 }
 
+/// When a thread that waits wants to be up again, by the time-out it asked for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wanted {
+    /// The last time-outs, the latest first.
+    asked: [i64; 3],
+    /// Then something is due; `None` where nothing is, or the wait lasted until then.
+    due: Option<u64>,
+    /// The wait has returned before.
+    early: bool,
+}
+
 /// Timers that fire late because the loop was at something else.
-pub struct LateTimer;
+#[derive(Default)]
+pub struct LateTimer {
+    wanted: Map<Id, Wanted>,
+}
+
+impl LateTimer {
+    /// The loop waits again, and only now: what was due meanwhile is late.
+    fn missed(cx: &mut Cx<'_>, wait: &Waited, due: u64) {
+        let l = cx.model.loops().get(wait.loop_id as usize);
+        // A program that tells of its timers is judged by them; of several threads another may have served the timer.
+        if l.is_none_or(|l| !l.timers.is_unused() || l.threads.len() > 1) || cx.starts(wait.process)
+        {
+            return;
+        }
+        let late = wait.t.saturating_sub(due);
+        let mut seen = cx.about_loop(Code::LateTimer, wait.loop_id);
+        seen.process = wait.process;
+        seen.thread = Some(wait.thread);
+        seen.at = due;
+        seen.event = wait.event;
+        seen.worst = late;
+        seen.detail.c = 1;
+        let before = (cx.book).times(seen.code, seen.loop_id, seen.process, seen.cause);
+        let spent = cx.model.spent_in_turn(wait.thread, due, wait.t);
+        let own = late.saturating_sub(spent.preempted) >= cx.limits.late_asked;
+        seen.severity = match own && before + 1 >= cx.limits.late_times {
+            true => Severity::Warning,
+            false => Severity::Info,
+        };
+        cx.note(seen);
+    }
+}
 
 impl Rule for LateTimer {
     fn code(&self) -> Code {
@@ -152,7 +194,42 @@ impl Rule for LateTimer {
     }
 
     fn hooks(&self) -> &'static [Hook] {
-        &[Hook::Fired]
+        &[Hook::Fired, Hook::Enter, Hook::Waited, Hook::Ending]
+    }
+
+    fn lost(&mut self) {
+        self.wanted.clear();
+    }
+
+    fn ending(&mut self, _cx: &mut Cx<'_>, _process: Id, thread: Option<Id>) {
+        if let Some(thread) = thread {
+            self.wanted.remove(&thread);
+        }
+    }
+
+    fn enter(&mut self, cx: &mut Cx<'_>, wait: &Waited) {
+        if self.wanted.len() >= MOST && !self.wanted.contains_key(&wait.thread) {
+            return;
+        }
+        let w = self.wanted.entry(wait.thread).or_default();
+        let missed = w.due.take().filter(|_| w.early);
+        // A time-out that is always the same is a habit, one that changes is computed from when something is due.
+        let computed =
+            wait.timeout > 0 && !w.asked.contains(&wait.timeout) && !w.asked.contains(&0);
+        w.due = (computed).then(|| wait.t.saturating_add(wait.timeout.unsigned_abs()));
+        w.early = false;
+        if wait.timeout != 0 {
+            w.asked = [wait.timeout, w.asked[0], w.asked[1]];
+        }
+        if let Some(due) = missed.filter(|due| wait.t >= due.saturating_add(cx.limits.late_asked)) {
+            Self::missed(cx, wait, due);
+        }
+    }
+
+    fn waited(&mut self, _cx: &mut Cx<'_>, wait: &Waited) {
+        if let Some(w) = self.wanted.get_mut(&wait.thread) {
+            w.early = wait.n > 0 && w.due.is_some_and(|due| wait.t < due);
+        }
     }
 
     fn fired(&mut self, cx: &mut Cx<'_>, fired: &Fired) {
@@ -181,7 +258,10 @@ impl Rule for LateTimer {
         let before = cx
             .book
             .times(Code::LateTimer, seen.loop_id, seen.process, seen.cause);
-        seen.severity = match before + 1 >= cx.limits.late_times {
+        // Late because others had the loop's CPU: the machine's doing.
+        let spent = cx.model.spent_in_turn(fired.thread, due, fired.start);
+        let own = late.saturating_sub(spent.preempted) >= cx.limits.late;
+        seen.severity = match own && before + 1 >= cx.limits.late_times {
             true => Severity::Warning,
             false => Severity::Info,
         };
@@ -195,13 +275,22 @@ impl Rule for LateTimer {
             true => "a timer".to_owned(),
             false => format!("timer {}", crate::text::visible(name)),
         };
-        Words {
-            summary: format!(
+        let summary = match w.detail.c {
+            0 => format!(
                 "timers fired late {}, {name} by {} at worst (turn {}): they were due while the loop was serving.",
                 times(w.times),
                 told(w.worst),
                 w.detail.b
             ),
+            _ => format!(
+                "{} the time-out that the loop had asked for ran out while it was serving, and it waited again only {} after \
+                 that at worst: what was due then came late.",
+                times(w.times),
+                told(w.worst)
+            ),
+        };
+        Words {
+            summary,
             advice: "Shorten what the loop does in one turn: a budget for each handler, fewer events a wait, long work in a \
                      thread."
                 .to_owned(),

@@ -1,0 +1,229 @@
+//! Why a run was long, where the kernel's switch records say it: it computed, it slept in page faults, or others had its CPU.
+//! What it slept for otherwise is a blocking-handler's affair. Step: model → **view**.
+
+use super::super::book::{Detail, Entry, Seen};
+use super::super::facts::{Cx, Hook, Rule, Words, of_run};
+use super::super::thresholds::told;
+use super::super::{Code, Confidence, Severity};
+use super::times;
+use crate::model::{Model, Registration, Run};
+use crate::record::event::Space;
+use crate::text::visible;
+
+/// One part takes half of the run: that is why it was long, and a finding of that name tells it.
+pub(super) fn has_a_reason(run: &Run) -> bool {
+    let s = &run.spent;
+    let parts = [s.on_cpu, s.blocked, s.preempted, s.fault, s.waiting];
+    parts.iter().any(|part| part.saturating_mul(2) >= run.run())
+}
+
+/// What is noted of a run, before it is known how much it matters.
+fn seen(cx: &Cx<'_>, code: Code, run: &Run, reg: &Registration, worst: u64) -> Seen {
+    let mut seen = cx.about(code, reg);
+    seen.loop_id = Some(run.loop_id);
+    seen.thread = Some(run.thread);
+    seen.at = run.start;
+    seen.event = run.event;
+    seen.worst = worst;
+    seen.confidence = match run.spent.unknown {
+        0 => of_run(run),
+        _ => Confidence::Inferred,
+    };
+    seen
+}
+
+/// The handler's name in brackets, where the program says it.
+pub(super) fn handler(model: &Model, entry: &Entry, name: u64) -> String {
+    let w = &entry.worst;
+    let reg = w.reg.and_then(|id| model.reg(id));
+    let process = reg.map_or(w.process, |r| r.handler_process);
+    match model.name(process, Space::Handler, name as u32) {
+        "" => String::new(),
+        name => format!(" ({})", visible(name)),
+    }
+}
+
+/// `the handler (parse) of ann (fd 5)`, or who seems to be served.
+fn who(model: &Model, entry: &Entry, name: u64) -> String {
+    let seems = match entry.worst.confidence {
+        Confidence::Measured => "of",
+        _ => "that seems to serve",
+    };
+    let handler = handler(model, entry, name);
+    format!("the handler{handler} {seems} {}", entry.who())
+}
+
+/// A run that had the CPU nearly all the time.
+pub struct ComputingHandler;
+
+impl Rule for ComputingHandler {
+    fn code(&self) -> Code {
+        Code::ComputingHandler
+    }
+
+    fn hooks(&self) -> &'static [Hook] {
+        &[Hook::Run]
+    }
+
+    fn run(&mut self, cx: &mut Cx<'_>, run: &Run) {
+        let (limits, computed) = (cx.limits, run.spent.on_cpu);
+        if computed < limits.computing_warning || computed < run.run() / 2 {
+            return;
+        }
+        let Some(reg) = cx.model.reg(run.reg) else {
+            return;
+        };
+        let mut seen = seen(cx, Code::ComputingHandler, run, reg, computed);
+        seen.detail = Detail {
+            a: u64::from(run.ios),
+            b: run.bytes_in.saturating_add(run.bytes_out),
+            c: u64::from(run.handler),
+        };
+        let before = (cx.book).times(seen.code, seen.loop_id, seen.process, seen.cause);
+        let often = before + 1 >= limits.long_times || computed >= limits.long_run_once;
+        seen.severity = match (often, computed >= limits.computing_error) {
+            (false, _) => Severity::Info,
+            (true, false) => Severity::Warning,
+            (true, true) => Severity::Error,
+        };
+        cx.book.held_up(&seen, run.start, run.end);
+        cx.note(seen);
+    }
+
+    fn words(&self, model: &Model, entry: &Entry) -> Words {
+        let w = &entry.worst;
+        let machine = match w.detail.c >> 63 {
+            0 => "",
+            _ => {
+                "; calls that cannot sleep took as long, so the machine itself stood still at times"
+            }
+        };
+        Words {
+            summary: format!(
+                "{} computed for long {}, {} on the CPU at worst, {}{machine}.",
+                who(model, entry, w.detail.c),
+                times(w.times),
+                told(w.worst),
+                match w.detail.a {
+                    0 => "without a call".to_owned(),
+                    1 => format!("with one call that moved {} bytes", w.detail.b),
+                    n => format!("with {n} calls that moved {} bytes", w.detail.b),
+                }
+            ),
+            advice: "Cut the work into pieces that give the loop a turn in between, or hand it to a thread.".to_owned(),
+        }
+    }
+}
+
+/// A run that slept in page faults.
+pub struct PageFaultStall;
+
+/// Sleeping in faults for less is never told, whatever its share.
+const LEAST_FAULT: u64 = 1_000_000;
+
+impl Rule for PageFaultStall {
+    fn code(&self) -> Code {
+        Code::PageFaultStall
+    }
+
+    fn hooks(&self) -> &'static [Hook] {
+        &[Hook::Run]
+    }
+
+    fn run(&mut self, cx: &mut Cx<'_>, run: &Run) {
+        let (limits, fault, length) = (cx.limits, run.spent.fault, run.run());
+        let share = length >= limits.preempted_run
+            && fault.saturating_mul(100) >= length.saturating_mul(limits.fault_share);
+        if fault < LEAST_FAULT || !(fault >= limits.fault_stall || share) {
+            return;
+        }
+        let Some(reg) = cx.model.reg(run.reg) else {
+            return;
+        };
+        // What a program touches first comes from the disk, whoever wrote it.
+        if cx.starts(reg.process) {
+            return;
+        }
+        let mut seen = seen(cx, Code::PageFaultStall, run, reg, fault);
+        seen.detail = Detail {
+            a: run.spent.faults,
+            b: length,
+            c: u64::from(run.handler),
+        };
+        let before = (cx.book).times(seen.code, seen.loop_id, seen.process, seen.cause);
+        let often = before + 1 >= limits.long_times || fault >= limits.blocking_error;
+        seen.severity = match often {
+            true => Severity::Warning,
+            false => Severity::Info,
+        };
+        cx.book.held_up(&seen, run.start, run.end);
+        cx.note(seen);
+    }
+
+    fn words(&self, model: &Model, entry: &Entry) -> Words {
+        let w = &entry.worst;
+        Words {
+            summary: format!(
+                "{} slept in page faults {}, {} of a run of {} at worst, in which it met {} faults.",
+                who(model, entry, w.detail.c),
+                times(w.times),
+                told(w.worst),
+                told(w.detail.b),
+                w.detail.a
+            ),
+            advice: "Bring what handlers touch into memory before: read the file in a thread, MAP_POPULATE, madvise \
+                     WILLNEED, mlock; if the machine swaps, it needs more memory."
+                .to_owned(),
+        }
+    }
+}
+
+/// A run during which others had the CPU for most of the time.
+pub struct PreemptedHandler;
+
+impl Rule for PreemptedHandler {
+    fn code(&self) -> Code {
+        Code::PreemptedHandler
+    }
+
+    fn hooks(&self) -> &'static [Hook] {
+        &[Hook::Run]
+    }
+
+    fn run(&mut self, cx: &mut Cx<'_>, run: &Run) {
+        let preempted = run.spent.preempted;
+        if run.run() < cx.limits.preempted_run || preempted < run.run() / 2 {
+            return;
+        }
+        let Some(reg) = cx.model.reg(run.reg) else {
+            return;
+        };
+        let mut seen = seen(cx, Code::PreemptedHandler, run, reg, preempted);
+        // The machine does that, whoever's turn it is.
+        seen.cause = super::super::book::Cause::Loop;
+        seen.severity = Severity::Info;
+        seen.detail = Detail {
+            a: run.run(),
+            b: run.spent.on_cpu,
+            c: u64::from(run.handler),
+        };
+        cx.note(seen);
+    }
+
+    fn words(&self, model: &Model, entry: &Entry) -> Words {
+        let w = &entry.worst;
+        Words {
+            summary: format!(
+                "{} could have run and others had its CPU {}, for {} of a run of {} at worst; it had the CPU for {} of that.",
+                who(model, entry, w.detail.c),
+                times(w.times),
+                told(w.worst),
+                told(w.detail.a),
+                told(w.detail.b)
+            ),
+            advice: "Nothing in the program is wrong: give it a CPU of its own, a higher priority or a larger quota, or move \
+                     what runs beside it."
+                .to_owned(),
+        }
+    }
+}
