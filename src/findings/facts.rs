@@ -41,11 +41,13 @@ pub enum Hook {
     Unread,
     /// A thread or a process is about to end.
     Ending,
+    /// A thread that waits was woken, found nothing and sleeps on.
+    Roused,
 }
 
 impl Hook {
     /// How many there are.
-    pub const COUNT: usize = Hook::Ending as usize + 1;
+    pub const COUNT: usize = Hook::Roused as usize + 1;
 }
 
 /// A registration is reported in a ready batch.
@@ -386,6 +388,9 @@ pub trait Rule: Send {
     fn tick(&mut self, _cx: &mut Cx<'_>) {}
     /// A thread of a process is about to end, or the process: the last moment at which the model knows what it has open.
     fn ending(&mut self, _cx: &mut Cx<'_>, _process: Id, _thread: Option<Id>) {}
+    /// A thread inside a wait had the CPU for a moment and sleeps on: something woke it, and it was gone. Only the kernel's
+    /// switch records show it.
+    fn roused(&mut self, _cx: &mut Cx<'_>, _thread: Id, _loop_id: Id) {}
     /// Bytes were seen to wait.
     fn unread(&mut self, _cx: &mut Cx<'_>, _unread: &Unread<'_>) {}
     /// Events are missing here: what the rule has been counting is not known any more.

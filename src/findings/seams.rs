@@ -4,8 +4,8 @@
 use super::facts::{Called, Changed, Cx, Done, Hook, Life, Report, Unread, Waited};
 use super::track::{Last, Story, Told};
 use super::{Findings, process_of, tell};
-use crate::model::{Busy, Id, Map, Model, Registration};
-use crate::record::event::{Ctl, Event, FdKind, Kind, Op, Wait, flags};
+use crate::model::{Busy, Id, Map, Model, Phase, Registration};
+use crate::record::event::{Ctl, Event, FdKind, Kind, Off, Op, Wait, flags};
 
 /// The name id of a poll or select made inside a turn: no program's own.
 pub(super) const POLLED: u32 = u32::MAX;
@@ -50,12 +50,15 @@ pub(super) struct Before {
 pub(super) struct Seams {
     calls: Map<Id, Begun>,
     asked: Map<Id, Asked>,
+    /// Threads inside a wait that sleep there (false), or were woken (true).
+    asleep: Map<Id, bool>,
 }
 
 impl Seams {
     pub(super) fn forget(&mut self) {
         self.calls.clear();
         self.asked.clear();
+        self.asleep.clear();
     }
 
     /// Looks at what an event is about to change.
@@ -163,6 +166,7 @@ impl Findings {
             Kind::ThreadEnd => {
                 self.call_over(model, at, thread, process, true);
                 self.seams.asked.remove(&thread);
+                self.seams.asleep.remove(&thread);
             }
             Kind::FdOpen => self.opened(model, at, process, e, was),
             Kind::FdCloseBegin if was.open.is_some() => {
@@ -203,6 +207,7 @@ impl Findings {
                     }
                 }
             }
+            Kind::SwitchOut | Kind::SwitchIn => self.switched(model, at, thread, e),
             Kind::Exec => tell!(self, model, at, Life, life, process, Life::Exec),
             Kind::Unread => self.seen_unread(model, at, process, e),
             _ => {}
@@ -320,6 +325,7 @@ impl Findings {
             return;
         }
         self.seams.calls.remove(&thread);
+        self.seams.asleep.remove(&thread);
         let wait = Waited {
             t: at.0,
             event: at.1,
@@ -362,6 +368,26 @@ impl Findings {
             n: e.x,
         };
         tell!(self, model, at, Waited, waited, &wait);
+    }
+
+    fn switched(&mut self, model: &Model, at: At, thread: Id, e: &Event) {
+        let waits = model.waited_on(thread).filter(
+            |(_, place)| matches!(place.phase, Phase::Waiting { since, .. } if since <= at.0),
+        );
+        let Some((loop_id, _)) = waits else {
+            self.seams.asleep.remove(&thread);
+            return;
+        };
+        if e.kind == Kind::SwitchIn {
+            self.seams
+                .asleep
+                .entry(thread)
+                .and_modify(|woken| *woken = true);
+        } else if e.aux == Off::Blocked.code()
+            && self.seams.asleep.insert(thread, false) == Some(true)
+        {
+            tell!(self, model, at, Roused, roused, thread, loop_id);
+        }
     }
 
     fn call_over(&mut self, model: &Model, at: At, thread: Id, process: Id, goes_on: bool) {

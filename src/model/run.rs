@@ -58,7 +58,15 @@ impl Model {
                 .iter()
                 .position(waiting)
                 .map(|i| i + start);
-            after.or_else(|| ts.batch[..start].iter().position(waiting))
+            let any = after.or_else(|| ts.batch[..start].iter().position(waiting));
+            // The number may mean something else by now than what the kernel told of.
+            any.or_else(|| {
+                let was = |i: &super::Item| {
+                    i.state == ItemState::Stale
+                        && self.regs.get(i.slot).is_some_and(|r| Some(r.fd) == named)
+                };
+                ts.batch.iter().position(was)
+            })
         };
         ts.marks = true;
         let mut slot;

@@ -38,7 +38,7 @@ int main(int argc, char **argv) {
     epoll_ctl(ep, EPOLL_CTL_ADD, ends[0], &e);
     for (int turn = 0; turn < 20; turn++) {
         char byte = 0;
-        usleep(50000);
+        epoll_wait(ep, &e, 1, 50);
         if (write(ends[1], &byte, 1) != 1 || epoll_wait(ep, &e, 1, 1000) != 1) return 1;
         if (read(ends[0], &byte, 1) != 1) return 1;
         compute(fixed ? 500000 : 9000000);

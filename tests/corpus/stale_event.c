@@ -22,8 +22,9 @@ int main(int argc, char **argv) {
         struct epoll_event e[2] = {{EPOLLIN, {&first}}, {EPOLLIN, {&second}}};
         epoll_ctl(ep, EPOLL_CTL_ADD, a[0], &e[0]);
         epoll_ctl(ep, EPOLL_CTL_ADD, b[0], &e[1]);
+        struct epoll_event nothing;
+        epoll_wait(ep, &nothing, 1, 50);
         if (write(a[1], &byte, 1) != 1 || write(b[1], &byte, 1) != 1) return 1;
-        usleep(50000);
         int n = epoll_wait(ep, e, 2, 1000);
         for (int i = 0; i < n; i++) {
             struct end *end = e[i].data.ptr;

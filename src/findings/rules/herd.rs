@@ -33,6 +33,8 @@ fn answers(cx: &Cx<'_>, done: &Done<'_>) -> bool {
 struct Herd {
     woken: u64,
     wasted: u64,
+    /// Of these, wakeups that ended inside the wait.
+    inside: u64,
     threads: Vec<Id>,
     /// Who took something last, and when.
     took: Option<(Id, u64)>,
@@ -71,7 +73,7 @@ impl ThunderingHerd {
             seen.detail = Detail {
                 a: herd.woken,
                 b: herd.threads.len() as u64,
-                c: u64::from(reg.is_exclusive()),
+                c: herd.inside,
             };
             cx.note(seen);
         }
@@ -87,12 +89,31 @@ impl Rule for ThunderingHerd {
     }
 
     fn hooks(&self) -> &'static [Hook] {
-        &[Hook::Done, Hook::Tick, Hook::Ending]
+        &[Hook::Done, Hook::Roused, Hook::Tick, Hook::Ending]
     }
 
     fn ending(&mut self, cx: &mut Cx<'_>, process: Id, thread: Option<Id>) {
         if thread.is_none() {
             self.judge(cx, Some(process));
+        }
+    }
+
+    fn roused(&mut self, cx: &mut Cx<'_>, thread: Id, loop_id: Id) {
+        // What its loop waits for as well, and another thread has just taken.
+        let (model, now) = (cx.model, cx.now);
+        let taken = self.shared.iter_mut().filter(|(desc, herd)| {
+            let by_another = herd
+                .took
+                .is_some_and(|(by, at)| by != thread && now.saturating_sub(at) <= TOGETHER);
+            by_another && model.registrations(**desc).any(|r| r.loop_id == loop_id)
+        });
+        if let Some((_, herd)) = taken.max_by_key(|(desc, herd)| (herd.took.map(|t| t.1), **desc)) {
+            herd.woken += 1;
+            herd.wasted += 1;
+            herd.inside += 1;
+            if herd.threads.len() < MOST_THREADS && !herd.threads.contains(&thread) {
+                herd.threads.push(thread);
+            }
         }
     }
 
@@ -150,12 +171,15 @@ impl Rule for ThunderingHerd {
         let w = &entry.worst;
         Words {
             summary: format!(
-                "{} threads wait for {}: at least {} of {} times one was woken for it, another had taken it before. Wakeups \
-                 that end inside the kernel are not counted.",
+                "{} threads wait for {}: at least {} of {} times one was woken for it, another had taken it before{}.",
                 w.detail.b,
                 entry.who(),
                 w.times,
-                w.detail.a
+                w.detail.a,
+                match w.detail.c {
+                    0 => ". Wakeups that end inside the kernel are not counted".to_owned(),
+                    n => format!("; {n} of them slept on inside the kernel's wait"),
+                }
             ),
             advice: "Register it with EPOLLEXCLUSIVE in each thread's own epoll, give each thread a listener of its own \
                      (SO_REUSEPORT), or use EPOLLET or EPOLLONESHOT on one shared epoll."

@@ -314,12 +314,9 @@ impl Rule for ExecInheritedEpoll {
                     }
                 }
             }
-            Life::Seen { fd } => {
-                for heir in self
-                    .heirs
-                    .iter_mut()
-                    .filter(|h| (h.process, h.fd) == (process, fd))
-                {
+            // A look at its descriptors: it would have told that this one is gone.
+            Life::Seen { .. } => {
+                for heir in self.heirs.iter_mut().filter(|h| h.process == process) {
                     heir.seen = true;
                 }
             }
