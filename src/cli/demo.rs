@@ -4,6 +4,7 @@
 use super::error::{Exit, Failure, Outcome};
 use super::output::{Output, is_stream, stdout_is_tty};
 use super::record;
+use super::reproduction::{self, How};
 use super::run::unnamed;
 use super::seen::see;
 use super::watch::{Watch, first_size, watch};
@@ -13,6 +14,7 @@ use crate::capture::pty::Size;
 use crate::capture::session::{Plan, Target};
 use crate::demos::{self, Claim, Demo, Seen};
 use crate::export::svg;
+use crate::findings::Code;
 use crate::json::Json;
 use crate::report::{self, text};
 use crate::trace::{self, Reader};
@@ -30,7 +32,7 @@ use std::time::Duration;
 /// Each demo is a small server with one bug; --fixed runs it repaired, under the same load.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Which demo; without a name they are listed
+    /// Which demo, or the code of a finding for a small reproduction of a real bug; without a name they are listed
     name: Option<String>,
     /// List the demos
     #[arg(long, conflicts_with_all = ["name", "fixed", "recorded", "no_ui", "output"])]
@@ -87,11 +89,31 @@ pub(super) fn run(args: Args) -> Outcome {
     let Some(name) = &args.name else {
         return list(args.json);
     };
-    let demo = demos::find(name).ok_or_else(|| unknown(name))?;
     let headless_asked = args.no_ui || !stdout_is_tty() || !std::io::stdin().is_terminal();
     if !args.recorded {
         record::must_be_a_file(args.output.as_deref())?;
     }
+    // A name that is both is the demo's.
+    let demo = match (demos::find(name), reproduction::find(name)) {
+        (Some(demo), _) => demo,
+        (None, Some(_)) if args.recorded => {
+            let failure = Failure::usage(format!("no recording of {name} ships with this build"));
+            return Err(failure
+                .hint("without --recorded it is run on this machine")
+                .into());
+        }
+        (None, Some(one)) => {
+            let how = How {
+                fixed: args.fixed,
+                headless: headless_asked,
+                output: args.output.as_deref(),
+                force: args.force,
+                ascii: args.ascii,
+            };
+            return reproduction::run(one, &how);
+        }
+        (None, None) => return Err(unknown(name).into()),
+    };
     match (args.recorded, headless_asked) {
         (true, _) => recorded(demo, &args, headless_asked),
         (false, true) => headless(demo, &args),
@@ -135,8 +157,15 @@ pub(super) fn run_program(args: ProgramArgs) -> Outcome {
 
 fn unknown(name: &str) -> Failure {
     let names: Vec<&str> = demos::ALL.iter().map(|d| d.name).collect();
-    Failure::usage(format!("there is no demo \"{name}\""))
-        .hint(format!("the demos are {}", names.join(", ")))
+    Failure::usage(format!("there is no demo \"{name}\"")).hint(format!(
+        "the demos are {}; every code that `loopscope explain` lists has a reproduction",
+        names.join(", ")
+    ))
+}
+
+/// Those that no demo shows already.
+fn reproductions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    reproduction::all().filter(|(code, _)| demos::find(code).is_none())
 }
 
 fn list(json: bool) -> Outcome {
@@ -152,12 +181,27 @@ fn list(json: bool) -> Outcome {
                     });
                 }
             });
+            j.line().array("reproductions", |j| {
+                for (code, bug) in reproductions() {
+                    j.line().braces(|j| {
+                        j.field("name", code).field("bug", bug);
+                    });
+                }
+            });
         });
         out.text(&format!("{}\n", json.as_str()))?;
     } else {
-        let width = demos::ALL.iter().map(|d| d.name.len()).max().unwrap_or(0);
+        let width = (demos::ALL.iter().map(|d| d.name.len()))
+            .chain(reproductions().map(|(code, _)| code.len()))
+            .max()
+            .unwrap_or(0);
         for demo in demos::ALL {
             out.text(&format!("{:width$}  {}\n", demo.name, demo.title))?;
+        }
+        out.text("\nreproductions of real bugs, each by the finding it makes fire:\n")?;
+        for (code, _) in reproductions() {
+            let title = code.parse::<Code>().map_or("", Code::title);
+            out.text(&format!("{code:width$}  {title}\n"))?;
         }
         out.text("\nnext: loopscope demo NAME, then loopscope demo NAME --fixed\n")?;
     }
@@ -326,7 +370,7 @@ fn start(
     Ok(live)
 }
 
-fn finish(live: Live, file: Option<&Path>) -> anyhow::Result<Ended> {
+pub(super) fn finish(live: Live, file: Option<&Path>) -> anyhow::Result<Ended> {
     let ended = live.join().map_err(record::explain)?;
     let exit = record::exit_of(&ended, "the demo", file)?;
     if exit != Exit::OK {
@@ -344,7 +388,7 @@ fn title(demo: &Demo, fixed: bool) -> String {
     format!("{} {}", demo.name, if fixed { "fixed" } else { "broken" })
 }
 
-fn options(force: bool) -> trace::Options {
+pub(super) fn options(force: bool) -> trace::Options {
     trace::Options {
         force,
         ..trace::Options::default()
@@ -371,7 +415,7 @@ fn unnamed_file(bytes: &[u8]) -> anyhow::Result<File> {
     Ok(file)
 }
 
-fn tell_next(path: &Path) {
+pub(super) fn tell_next(path: &Path) {
     // Nobody is left to tell when stderr fails.
     let _ = writeln!(
         std::io::stderr(),

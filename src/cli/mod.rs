@@ -27,6 +27,7 @@ mod quiz;
 mod record;
 mod replay;
 mod report;
+mod reproduction;
 mod run;
 mod save;
 mod seen;
