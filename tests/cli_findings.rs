@@ -163,3 +163,158 @@ fn a_recording_is_checked_as_it_ends() {
     run(&["record", "-o", "-", "--fail-on", "warning", "--", "true"]).fails(2, "-o");
     run(&["record", "--fail-on", "nothing", "--", "true"]).exits(2);
 }
+
+#[test]
+fn a_limit_is_passed_kept_or_cannot_be_judged() {
+    let limits = |name: &str, limit: &str| report(name, &["--json", "--fail-if", limit]);
+    let passed = limits("greedy-fd", "p99(wait) > 1ms").exits(1);
+    let json: Value = serde_json::from_str(&passed.stdout).unwrap();
+    let judged = &json["limits"][0];
+    assert_eq!(judged["verdict"], "passed");
+    assert!(judged["figure"].as_u64().unwrap() > 1_000_000);
+    limits("greedy-fd-fixed", "max(run) > 10s").exits(0);
+    limits("greedy-fd", "count(run) < 1").exits(0);
+    // Both: one that is passed is enough.
+    report(
+        "greedy-fd",
+        &["--fail-on", "hangup-spin", "--fail-if", "count(run) > 1"],
+    )
+    .exits(1);
+    let wrong = report("greedy-fd", &["--fail-if", "p98(wait) > 1ms"]).exits(2);
+    assert!(wrong.stderr.contains("p99"), "{}", wrong.stderr);
+    // Of a recording in which nothing was served there is no figure.
+    let place = Place::new();
+    let file = place.arg("quiet.lscope");
+    let quiet = "import select; select.epoll().poll(0.01)";
+    let args = [
+        "record",
+        "-o",
+        &file,
+        "--fail-if",
+        "max(run) > 1s",
+        "--",
+        "python3",
+        "-c",
+        quiet,
+    ];
+    let ended = run(&args).exits(3);
+    assert!(ended.stderr.contains("inconclusive"), "{}", ended.stderr);
+}
+
+#[test]
+fn known_findings_do_not_fail_and_gone_ones_leave_the_list() {
+    let place = Place::new();
+    let list = report("greedy-fd", &["--format", "baseline"])
+        .exits(0)
+        .stdout;
+    assert!(list.starts_with("greedy-handler "), "{list}");
+    let known = place.file("known", format!("# since the first release\n{list}"));
+    report("greedy-fd", &["--fail-on", "warning", "--baseline", &known]).exits(0);
+    report(
+        "blocking-handler",
+        &["--fail-on", "warning", "--baseline", &known],
+    )
+    .exits(1);
+    let gone = report(
+        "greedy-fd-fixed",
+        &["--fail-on", "warning", "--baseline", &known],
+    )
+    .exits(1);
+    let command = gone.stderr.split("from the list: ").nth(1).unwrap();
+    let shrunk = std::process::Command::new("sh")
+        .args(["-c", command])
+        .status()
+        .unwrap();
+    assert!(shrunk.success());
+    assert_eq!(
+        std::fs::read_to_string(&known).unwrap(),
+        "# since the first release\n"
+    );
+    report(
+        "greedy-fd-fixed",
+        &["--fail-on", "warning", "--baseline", &known],
+    )
+    .exits(0);
+    let none = report(
+        "greedy-fd",
+        &["--fail-on", "warning", "--baseline", "/no/such"],
+    )
+    .exits(2);
+    assert!(none.stderr.contains("--format baseline"), "{}", none.stderr);
+}
+
+#[test]
+fn other_programs_can_show_the_findings() {
+    let of = |format: &str| report("greedy-fd", &["--format", format]).exits(0).stdout;
+    assert_eq!(of("json"), report("greedy-fd", &["--json"]).exits(0).stdout);
+    assert_eq!(of("text"), report("greedy-fd", &[]).exits(0).stdout);
+    let sarif: Value = serde_json::from_str(&of("sarif")).unwrap();
+    assert_eq!(sarif["version"], "2.1.0");
+    let run = &sarif["runs"][0];
+    assert_eq!(run["results"][0]["ruleId"], "greedy-handler");
+    assert_eq!(run["results"][0]["level"], "warning");
+    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+    assert!(
+        rules
+            .iter()
+            .all(|r| !r["help"]["text"].as_str().unwrap().is_empty())
+    );
+    let xml = of("junit");
+    assert!(
+        xml.contains("failures=\"1\"") && xml.contains("<failure type=\"warning\""),
+        "{xml}"
+    );
+    let cases = xml.matches("<testcase ").count();
+    assert!(
+        cases > 20 && xml.contains(&format!("tests=\"{cases}\"")),
+        "{xml}"
+    );
+    let md = of("md");
+    assert!(
+        md.starts_with("**")
+            && md.contains("### ")
+            && md.contains("| flood |") | md.contains("flood"),
+        "{md}"
+    );
+    assert!(md.len() < 16_000);
+}
+
+#[test]
+fn a_code_has_a_reproduction_that_runs_here() {
+    let demo = |name: &str, more: &[&str]| run(&[&["demo", name, "--no-ui"], more].concat());
+    for (name, says) in [
+        ("registration-failed", "is found in the broken"),
+        ("data-names-other-fd", "is found in the broken"),
+    ] {
+        let broken = demo(name, &[]).exits(0);
+        assert!(broken.stdout.contains(says), "{}", broken.stdout);
+    }
+    let fixed = demo("data-names-other-fd", &["--fixed"]).exits(0);
+    assert!(
+        fixed.stdout.contains("is not found in the repaired"),
+        "{}",
+        fixed.stdout
+    );
+    // A name that is both is the demo's.
+    assert!(
+        run(&["demo", "--list"])
+            .exits(0)
+            .stdout
+            .contains("registration-failed")
+    );
+    let place = Place::new();
+    for (name, needs) in [
+        ("registration-failed", "python3"),
+        ("timer-spin", "C compiler"),
+    ] {
+        let mut bare = loopscope();
+        let ended = bare
+            .args(["demo", name, "--no-ui"])
+            .env("PATH", place.path(""))
+            .output()
+            .unwrap();
+        let ended = Ended::of(ended).fails(125, "is not installed");
+        assert!(ended.stderr.contains(needs), "{}", ended.stderr);
+    }
+    run(&["demo", "registration-failed", "--recorded"]).exits(2);
+}

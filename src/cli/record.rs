@@ -1,7 +1,7 @@
 //! `loopscope record -- CMD…`: launches a program and records it, without a UI. Step: event → ring → **trace**.
 
 use super::error::{Exit, Failure, Outcome};
-use super::findings::{self, FailOn};
+use super::findings::{self, Checks};
 use super::flight::Flight;
 use super::output::{Output, is_stream, stdout_is_tty};
 use super::signals;
@@ -12,7 +12,6 @@ use crate::capture::launch::{self, Streams};
 use crate::capture::live::{self, Live};
 use crate::capture::rendezvous::Refused;
 use crate::capture::session::{self, Plan, Target};
-use crate::findings::Thresholds;
 use crate::record::handshake::Status;
 use crate::report::words::grouped;
 use crate::text::visit::{self, quoted};
@@ -46,9 +45,8 @@ pub struct Args {
     duration: Option<Duration>,
     #[command(flatten)]
     flight: Flight,
-    /// Exit with 1 if one of these was found (codes, or `warning`, `error` and worse), with 3 if nobody can tell
-    #[arg(long, value_name = "CODE,…", value_delimiter = ',')]
-    fail_on: Vec<FailOn>,
+    #[command(flatten)]
+    checks: Checks,
     /// What it takes to be a finding, as `loopscope explain thresholds` prints it
     #[arg(long, value_name = "FILE", requires = "fail_on")]
     thresholds: Option<PathBuf>,
@@ -99,11 +97,9 @@ pub(super) fn run(args: Args) -> Outcome {
             .hint("redirect stdout, or give a file name to -o")
             .into());
     }
+    let checks = !args.checks.is_empty();
     let needs = [
-        (
-            !args.fail_on.is_empty(),
-            "--fail-on needs a recording that it can read",
-        ),
+        (checks, "a check needs a recording that it can read"),
         (
             args.flight.trigger.is_some(),
             "--trigger needs a name for what it saves",
@@ -112,17 +108,15 @@ pub(super) fn run(args: Args) -> Outcome {
     if let Some((_, why)) = needs.iter().find(|(asked, _)| *asked && stream.is_some()) {
         return Err(Failure::usage(*why).hint("give a file name to -o").into());
     }
-    if args.flight.only_saves() && !args.fail_on.is_empty() {
+    if args.flight.only_saves() && checks {
         return Err(Failure::usage(
-            "--fail-on needs the recording, of which --ring with --trigger keeps parts only",
+            "a check needs the recording, of which --ring with --trigger keeps parts only",
         )
         .hint("check the parts: loopscope report FILE-1.lscope --fail-on CODE")
         .into());
     }
-    let limits = match &args.thresholds {
-        Some(file) => findings::read(file)?,
-        None => Thresholds::default(),
-    };
+    let limits = findings::limits(args.thresholds.as_deref())?;
+    let check = args.checks.read()?;
     let options = trace::Options {
         force: args.force,
         max_size: args.flight.ring.or(args.max_size),
@@ -177,12 +171,13 @@ pub(super) fn run(args: Args) -> Outcome {
         tell(&ended.outcome, &path, "replay");
     }
     // A program that failed is what there is to tell first.
-    if exit != Exit::OK || args.fail_on.is_empty() {
+    if exit != Exit::OK || !checks {
         return Ok(exit);
     }
-    let summary = super::report::summarise(&path, &limits)?;
-    let verdict = findings::judge(&summary, &args.fail_on)?;
-    findings::tell(&summary, &args.fail_on, &mut std::io::stderr());
+    let summary = super::report::summarise(&path, &limits, check.limits())?;
+    let verdict = check.judge(&summary)?;
+    check.tell(&summary, &mut std::io::stderr());
+    check.tell_gone(&summary, &mut std::io::stderr());
     Ok(verdict)
 }
 

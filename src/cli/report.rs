@@ -1,6 +1,6 @@
 //! `loopscope report F`: who waited, behind whom and why, as text or JSON. Step: model → **view**.
 
-use super::findings::{self, FailOn};
+use super::findings::{self, Checks};
 use super::open::{open, warn};
 use super::output::Output;
 use super::progress::Progress;
@@ -14,15 +14,23 @@ use std::path::{Path, PathBuf};
 pub struct Args {
     /// The recording
     file: PathBuf,
-    /// Print JSON (schema 1) instead of text
-    #[arg(long)]
+    /// Print JSON (schema 1): the same as --format json
+    #[arg(long, conflicts_with = "format")]
     json: bool,
+    /// What to print: text, json, md (for an issue), junit, sarif, baseline (the list for --baseline)
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    format: Format,
     /// List this many descriptors [default: 10 in text, all in JSON]
     #[arg(long, value_name = "N")]
     top: Option<usize>,
-    /// Exit with 1 if one of these was found (codes, or `warning`, `error` and worse), with 3 if nobody can tell
-    #[arg(long, value_name = "CODE,…", value_delimiter = ',')]
-    fail_on: Vec<FailOn>,
+    #[command(flatten)]
+    checks: Checks,
     /// What it takes to be a finding, as `loopscope explain thresholds` prints it
     #[arg(long, value_name = "FILE")]
     thresholds: Option<PathBuf>,
@@ -31,27 +39,50 @@ pub struct Args {
 /// Rows of a table in the text report when nobody says.
 pub(super) const TOP: usize = 10;
 
+/// What a report looks like.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Format {
+    #[default]
+    Text,
+    Json,
+    Md,
+    Junit,
+    Sarif,
+    Baseline,
+}
+
 pub(super) fn run(args: Args) -> Outcome {
-    let limits = match &args.thresholds {
-        Some(file) => findings::read(file)?,
-        None => Thresholds::default(),
+    let limits = findings::limits(args.thresholds.as_deref())?;
+    let check = args.checks.read()?;
+    let mut summary = summarise(&args.file, &limits, check.limits())?;
+    let verdict = check.judge(&summary)?;
+    let name = args.file.display().to_string();
+    let format = if args.json { Format::Json } else { args.format };
+    let text = match format {
+        Format::Text => {
+            print(&summary, &args.file, args.top.unwrap_or(TOP))?;
+            check.tell_gone(&summary, &mut std::io::stderr());
+            return Ok(verdict);
+        }
+        Format::Json => {
+            summary.fds.truncate(args.top.unwrap_or(usize::MAX));
+            report::to_json(&summary)
+        }
+        Format::Md => report::to_markdown(&summary, Some(&name)),
+        Format::Junit => report::to_junit(&summary),
+        Format::Sarif => report::to_sarif(&summary, &name),
+        Format::Baseline => report::to_baseline(&summary),
     };
-    let mut summary = summarise(&args.file, &limits)?;
-    let verdict = findings::judge(&summary, &args.fail_on)?;
-    if args.json {
-        summary.fds.truncate(args.top.unwrap_or(usize::MAX));
-        let mut out = Output::stdout();
-        out.text(&report::to_json(&summary))?;
-        out.finish()?;
-    } else {
-        print(&summary, &args.file, args.top.unwrap_or(TOP))?;
-    }
+    let mut out = Output::stdout();
+    out.text(&text)?;
+    out.finish()?;
+    check.tell_gone(&summary, &mut std::io::stderr());
     Ok(verdict)
 }
 
 /// The text report on stdout; also what the UI's commands print where there is no terminal.
 pub(super) fn print_text(file: &Path, top: usize) -> Outcome {
-    let summary = summarise(file, &Thresholds::default())?;
+    let summary = summarise(file, &Thresholds::default(), &[])?;
     print(&summary, file, top)?;
     Ok(Exit::OK)
 }
@@ -69,10 +100,15 @@ fn print(summary: &report::Summary, file: &Path, top: usize) -> anyhow::Result<(
     out.finish()
 }
 
-pub(super) fn summarise(file: &Path, limits: &Thresholds) -> anyhow::Result<report::Summary> {
+pub(super) fn summarise(
+    file: &Path,
+    limits: &Thresholds,
+    kept: &[report::Limit],
+) -> anyhow::Result<report::Summary> {
     let mut reader = open(file)?;
     let mut progress = Progress::new("reading");
-    let summary = report::fold(&mut reader, limits, &mut |done| progress.show(done))?;
+    let mut show = |done| progress.show(done);
+    let summary = report::fold_judged(&mut reader, limits, kept, &mut show)?;
     progress.clear();
     warn(&reader, file);
     Ok(summary)

@@ -90,6 +90,8 @@ pub struct Entry {
     pub worst: Seen,
     /// The descriptor's name at that time.
     pub name: String,
+    /// Its role the first time.
+    pub role: String,
     /// The first time.
     pub first: u64,
     /// The last.
@@ -141,8 +143,11 @@ impl Book {
                 return;
             }
             self.keep.extend(seen.reg);
+            let reg = seen.reg.and_then(|id| model.reg(id));
+            let role = reg.and_then(|r| model.roles().get(r.role as usize));
             let entry = Entry {
                 name: name_of(model, &seen),
+                role: role.map_or_else(String::new, |r| r.text.to_string()),
                 first: seen.at,
                 last: seen.at,
                 gaps: (0, 0, u64::MAX, 0),
@@ -338,6 +343,7 @@ impl Entry {
             process: w.process,
             thread: w.thread,
             reg: w.reg,
+            role: self.role.clone(),
             fd: w.fd,
             generation: w.generation,
             first_ns: self.first,

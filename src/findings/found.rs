@@ -95,6 +95,8 @@ pub struct Found {
     pub thread: Option<Id>,
     /// The registration of the worst time, where it is one's.
     pub reg: Option<Id>,
+    /// What it is about whatever its numbers: a listener, a peer's host, a handler, or the kind of descriptor; may be empty.
+    pub role: String,
     /// The descriptor of the worst time, −1 none.
     pub fd: i32,
     /// How many times that number had been opened.

@@ -1,6 +1,7 @@
 //! From a recording to a [`Summary`]: one pass of the model over every event, with one listener for the longest wait.
 //! Step: trace → model → **view**.
 
+use super::limit::{Limit, Measured};
 use super::places::{self, Kept, Longest};
 use super::summary::{
     Behind, Bounds, Fd, LongRun, Loop, Process, Recording, Setup, Slept, Summary, Tasks, Timers,
@@ -31,7 +32,20 @@ pub fn fold(
     limits: &Thresholds,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Summary, Error> {
-    fold_with(reader, limits, progress, &mut ())
+    fold_all(reader, limits, &[], progress, &mut ())
+}
+
+/// The same, and whether the recording keeps these limits.
+///
+/// # Errors
+/// As [`fold`].
+pub fn fold_judged(
+    reader: &mut Reader,
+    limits: &Thresholds,
+    kept: &[Limit],
+    progress: &mut dyn FnMut(f64),
+) -> Result<Summary, Error> {
+    fold_all(reader, limits, kept, progress, &mut ())
 }
 
 /// The same, while somebody else listens to the same pass.
@@ -44,9 +58,23 @@ pub fn fold_with<L: Listener>(
     progress: &mut dyn FnMut(f64),
     also: &mut L,
 ) -> Result<Summary, Error> {
+    fold_all(reader, limits, &[], progress, also)
+}
+
+fn fold_all<L: Listener>(
+    reader: &mut Reader,
+    limits: &Thresholds,
+    kept: &[Limit],
+    progress: &mut dyn FnMut(f64),
+    also: &mut L,
+) -> Result<Summary, Error> {
+    let mut measured = Measured::new(kept);
     let mut model = Model::default();
     let mut findings = Findings::new(limits.clone());
-    let mut ear = Ear::default();
+    let mut ear = Ear {
+        keep: !measured.is_empty(),
+        ..Ear::default()
+    };
     let mut worst = None;
     let mut found: Option<(Run, u64)> = None;
     let mut events = Events::default();
@@ -56,6 +84,9 @@ pub fn fold_with<L: Listener>(
         for (number, event, text) in events.iter() {
             let mut both = Both(&mut ear, also);
             findings.apply(&mut model, number, event, text, &mut both);
+            for run in ear.ended.drain(..) {
+                measured.run(&model, &run);
+            }
             if let Some(run) = ear.found.take() {
                 found = Some((run, number));
             }
@@ -77,6 +108,7 @@ pub fn fold_with<L: Listener>(
     let places = places::told(reader, &model, &ear.places)?;
     let mut summary = summarise(reader, &model, &ear, worst, &places);
     summary.findings = Some(found);
+    summary.limits = measured.judge();
     Ok(summary)
 }
 
@@ -116,6 +148,9 @@ struct Ear {
     longest: Option<u64>,
     found: Option<Run>,
     places: Longest,
+    /// Runs that the last event ended, where limits ask for them.
+    keep: bool,
+    ended: Vec<Run>,
     /// Runs whose instant of readiness is measured, and all of those where something is known of it.
     measured: u64,
     known: u64,
@@ -140,6 +175,9 @@ impl Sink for Ear {
         self.known += u64::from(run.notice.is_some());
         self.measured += u64::from(run.notice_fidelity == Fidelity::Measured);
         self.places.note(run);
+        if self.keep {
+            self.ended.push(*run);
+        }
         let wait = run.waited().hi;
         if self.longest.is_none_or(|longest| wait > longest) {
             self.longest = Some(wait);
@@ -298,6 +336,7 @@ fn summarise(
         setup: setup.chain(model.setup().iter().map(|s| told(s))).collect(),
         worst,
         findings: None,
+        limits: Vec::new(),
         problems: reader.problems().iter().map(ToString::to_string).collect(),
         quantile_error: (
             model::Histogram::fine().relative_error(),

@@ -55,6 +55,15 @@ pub fn to_json(s: &Summary) -> String {
                 j.line().field("findings", None::<u32>);
             }
         }
+        j.line().array("limits", |j| {
+            for judged in &s.limits {
+                j.braces(|j| {
+                    j.field("limit", &judged.limit.to_string());
+                    j.field("figure", judged.figure).field("own", judged.own);
+                    j.field("verdict", judged.verdict.name());
+                });
+            }
+        });
         j.line().array("problems", |j| {
             for problem in &s.problems {
                 j.element(problem);

@@ -1,15 +1,21 @@
 //! The report: one pass over a whole recording, told as text or as JSON. Step: trace → model → **view**.
 
+mod baseline;
 pub mod diff;
 mod findings;
 mod fold;
+mod formats;
 mod json;
+mod limit;
 mod places;
 pub mod summary;
 pub mod text;
 pub mod words;
 
-pub use fold::{Listener, fold, fold_with};
+pub use baseline::Baseline;
+pub use fold::{Listener, fold, fold_judged, fold_with};
+pub use formats::{to_baseline, to_junit, to_markdown, to_sarif};
 pub use json::to_json;
+pub use limit::{Judged, Limit, Verdict};
 pub use summary::Summary;
 pub use text::to_text;

@@ -1,5 +1,6 @@
 //! A report's content, before it becomes JSON or text: plain figures, no layout. Step: model → **view**.
 
+use super::limit::Judged;
 use crate::findings;
 use crate::model::{Histogram, Spent};
 use crate::text::names::Ending;
@@ -63,6 +64,8 @@ pub struct Summary {
     pub worst: Option<Worst>,
     /// What was found, and what was looked for; nothing where nobody looked.
     pub findings: Option<findings::Outcome>,
+    /// The limits that somebody set for it.
+    pub limits: Vec<Judged>,
     /// Damage the reader met, in words.
     pub problems: Vec<String>,
     /// How much too high quantiles may be, in per cent: of loops, of descriptors.

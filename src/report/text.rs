@@ -27,6 +27,11 @@ pub struct Options<'a> {
     pub file: Option<&'a str>,
 }
 
+/// The first sentence of a report in which nothing was found.
+pub(super) fn verdict_of(s: &Summary) -> String {
+    verdict(s)
+}
+
 /// The whole report, line feeds included.
 pub fn to_text(s: &Summary, options: &Options<'_>) -> String {
     let mut out = Page(String::new());
@@ -39,6 +44,9 @@ pub fn to_text(s: &Summary, options: &Options<'_>) -> String {
     out.header(s);
     if let Some(outcome) = &s.findings {
         out.findings(outcome, options);
+    }
+    for judged in &s.limits {
+        out.wrapped("", &format!("limit      {}", judged.told()));
     }
     for l in &s.loops {
         out.line("");
