@@ -9,6 +9,11 @@ use crate::model::{
 };
 use crate::record::event::{Ctl, Op};
 
+/// The name id of a poll or select made inside a turn: no program's own.
+pub const POLLED: u32 = u32::MAX;
+/// That of a sleep in no call: a lock, most often.
+pub const LOCKED: u32 = u32::MAX - 1;
+
 /// What a rule wants to hear of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

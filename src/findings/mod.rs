@@ -6,6 +6,7 @@
 //! memory is bounded, and lost events make a rule forget what it has counted. Step: model → **view**.
 #![forbid(unsafe_code)]
 
+mod asleep;
 mod blame;
 pub mod book;
 mod code;

@@ -1,16 +1,13 @@
 //! From one event to what rules hear of: looks up what it is about, before and after the model has folded it in.
 //! Step: model → **view**.
 
-use super::facts::{Called, Changed, Cx, Done, Hook, Life, Report, Unread, Waited};
+use super::asleep::Asleep;
+use super::facts::{Called, Changed, Cx, Done, Hook, Life, POLLED, Report, Unread, Waited};
 use super::track::{Last, Story, Told};
 use super::{Findings, process_of, tell};
-use crate::model::{Busy, Id, Map, Model, Phase, Registration};
-use crate::record::event::{Ctl, Event, FdKind, Kind, Off, Op, Wait, flags};
+use crate::model::{Busy, Id, Map, Model, Registration};
+use crate::record::event::{Ctl, Event, Kind, Op, Wait, flags};
 
-/// The name id of a poll or select made inside a turn: no program's own.
-pub(super) const POLLED: u32 = u32::MAX;
-/// That of a sleep in no call: a lock, most often.
-pub(super) const LOCKED: u32 = u32::MAX - 1;
 /// −EAGAIN
 const AGAIN: i32 = -11;
 
@@ -50,15 +47,14 @@ pub(super) struct Before {
 pub(super) struct Seams {
     calls: Map<Id, Begun>,
     asked: Map<Id, Asked>,
-    /// Threads inside a wait that sleep there (false), or were woken (true).
-    asleep: Map<Id, bool>,
+    asleep: Asleep,
 }
 
 impl Seams {
     pub(super) fn forget(&mut self) {
         self.calls.clear();
         self.asked.clear();
-        self.asleep.clear();
+        self.asleep.forget();
     }
 
     /// Looks at what an event is about to change.
@@ -166,7 +162,7 @@ impl Findings {
             Kind::ThreadEnd => {
                 self.call_over(model, at, thread, process, true);
                 self.seams.asked.remove(&thread);
-                self.seams.asleep.remove(&thread);
+                self.seams.asleep.ended(thread);
             }
             Kind::FdOpen => self.opened(model, at, process, e, was),
             Kind::FdCloseBegin if was.open.is_some() => {
@@ -207,7 +203,11 @@ impl Findings {
                     }
                 }
             }
-            Kind::SwitchOut | Kind::SwitchIn => self.switched(model, at, thread, e),
+            Kind::SwitchOut | Kind::SwitchIn => {
+                if let Some(loop_id) = self.seams.asleep.switched(model, thread, e) {
+                    tell!(self, model, at, Roused, roused, thread, loop_id);
+                }
+            }
             Kind::Exec => tell!(self, model, at, Life, life, process, Life::Exec),
             Kind::Unread => self.seen_unread(model, at, process, e),
             _ => {}
@@ -325,7 +325,7 @@ impl Findings {
             return;
         }
         self.seams.calls.remove(&thread);
-        self.seams.asleep.remove(&thread);
+        self.seams.asleep.ended(thread);
         let wait = Waited {
             t: at.0,
             event: at.1,
@@ -368,26 +368,6 @@ impl Findings {
             n: e.x,
         };
         tell!(self, model, at, Waited, waited, &wait);
-    }
-
-    fn switched(&mut self, model: &Model, at: At, thread: Id, e: &Event) {
-        let waits = model.waited_on(thread).filter(
-            |(_, place)| matches!(place.phase, Phase::Waiting { since, .. } if since <= at.0),
-        );
-        let Some((loop_id, _)) = waits else {
-            self.seams.asleep.remove(&thread);
-            return;
-        };
-        if e.kind == Kind::SwitchIn {
-            self.seams
-                .asleep
-                .entry(thread)
-                .and_modify(|woken| *woken = true);
-        } else if e.aux == Off::Blocked.code()
-            && self.seams.asleep.insert(thread, false) == Some(true)
-        {
-            tell!(self, model, at, Roused, roused, thread, loop_id);
-        }
     }
 
     fn call_over(&mut self, model: &Model, at: At, thread: Id, process: Id, goes_on: bool) {
@@ -515,9 +495,4 @@ fn polls(e: &Event) -> bool {
         Wait::from_code(e.aux),
         Some(Wait::Poll | Wait::Ppoll | Wait::Select | Wait::Pselect)
     )
-}
-
-/// What I/O on this may put to sleep until the other side does something.
-pub(super) fn streams(kind: FdKind) -> bool {
-    matches!(kind, FdKind::Tcp | FdKind::Unix | FdKind::Pipe)
 }

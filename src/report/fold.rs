@@ -2,12 +2,13 @@
 //! Step: trace → model → **view**.
 
 use super::limit::{Limit, Measured};
+use super::listen::{Both, Listener};
 use super::places::{self, Kept, Longest};
 use super::summary::{
     Behind, Bounds, Fd, LongRun, Loop, Process, Recording, Setup, Slept, Summary, Tasks, Timers,
     Times, Worst,
 };
-use crate::findings::{self, Findings, Thresholds};
+use crate::findings::{Findings, Thresholds};
 use crate::model::{
     self, Fidelity, Id, Model, Part, Registration, Run, SameSocket, Segment, Sink, Word,
 };
@@ -110,34 +111,6 @@ fn fold_all<L: Listener>(
     summary.findings = Some(found);
     summary.limits = measured.judge();
     Ok(summary)
-}
-
-/// Listens to a fold, and may ask the model for names: it forgets descriptors that have ended, but not within a page.
-pub trait Listener: Sink {
-    /// A page of events has been folded.
-    fn page(&mut self, _model: &Model) {}
-    /// All have; this was found.
-    fn end(&mut self, _model: &Model, _found: &findings::Outcome) {}
-}
-
-impl Listener for () {}
-
-/// Two that listen to one fold.
-struct Both<'a, A, B>(&'a mut A, &'a mut B);
-
-impl<A: Sink, B: Sink> Sink for Both<'_, A, B> {
-    fn run(&mut self, run: &Run) {
-        self.0.run(run);
-        self.1.run(run);
-    }
-    fn turn(&mut self, turn: &model::Turn) {
-        self.0.turn(turn);
-        self.1.turn(turn);
-    }
-    fn segment(&mut self, segment: &Segment) {
-        self.0.segment(segment);
-        self.1.segment(segment);
-    }
 }
 
 /// Listens to every run, for the longest wait and what ran before it.

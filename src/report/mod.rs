@@ -7,15 +7,17 @@ mod fold;
 mod formats;
 mod json;
 mod limit;
+mod listen;
 mod places;
 pub mod summary;
 pub mod text;
 pub mod words;
 
 pub use baseline::Baseline;
-pub use fold::{Listener, fold, fold_judged, fold_with};
+pub use fold::{fold, fold_judged, fold_with};
 pub use formats::{to_baseline, to_junit, to_markdown, to_sarif};
 pub use json::to_json;
 pub use limit::{Judged, Limit, Verdict};
+pub use listen::Listener;
 pub use summary::Summary;
 pub use text::to_text;

@@ -9,6 +9,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod found;
 mod truth;
 
 use common::{Place, loopscope, recompute};
@@ -28,6 +29,9 @@ fn source() -> PathBuf {
 
 /// Storms outrun a collector that was built without optimisation; the loss is told, and with it may go a check.
 const STORM: &str = "32_out_storm";
+
+/// Nothing is recorded of a program that waits nowhere.
+const WAITS_NOWHERE: &str = "38_wipeonfork";
 
 /// Records a program and folds the recording up to each of its checks.
 fn checks(name: &str, mut each: impl FnMut(&Truth, &Model)) -> Words {
@@ -97,6 +101,9 @@ fn tried(name: &str, mut each: impl FnMut(&Truth, &Model)) -> Option<Words> {
         // The figures, too: computed again from the events outside.
         let said = recompute(&place, file.to_str().unwrap());
         assert!(said.contains(" 0 differences"), "{said}");
+    }
+    if model.lost() == 0 && name != WAITS_NOWHERE {
+        found::check(name, &file);
     }
     match (truths.count(), model.lost()) {
         (0, _) => Some(words),

@@ -5,8 +5,7 @@
 //! is left of "long" are runs with many of them.
 
 use super::super::book::{Cause, Detail, Entry, called};
-use super::super::facts::{Called, Cx, Hook, Rule, Waited, Words, of_run};
-use super::super::seams::{LOCKED, POLLED};
+use super::super::facts::{Called, Cx, Hook, LOCKED, POLLED, Rule, Waited, Words, of_run};
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
 use super::spent::{handler, has_a_reason};

@@ -2,7 +2,6 @@
 
 use super::super::book::{Detail, Entry};
 use super::super::facts::{Changed, Cx, Done, Hook, Rule, Words};
-use super::super::seams::streams;
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
 use super::times;
@@ -297,4 +296,9 @@ impl Rule for ShortWriteDropped {
                 .to_owned(),
         }
     }
+}
+
+/// What I/O on this may put to sleep until the other side does something.
+fn streams(kind: FdKind) -> bool {
+    matches!(kind, FdKind::Tcp | FdKind::Unix | FdKind::Pipe)
 }

@@ -1,7 +1,8 @@
 //! What a recording looks like, by role and in slices of its time: the slices show by how much a figure varies when
 //! nothing changed. Step: trace → model → **view**.
 
-use super::super::fold::{Listener, fold_with};
+use super::super::fold::fold_with;
+use super::super::listen::Listener;
 use super::super::summary::Summary;
 use super::role::{Role, of_finding, of_loop, of_run};
 use crate::findings::{Code, Outcome, Severity, Thresholds};
