@@ -8,7 +8,7 @@ use super::record::{copy, parse_size};
 use crate::capture::control::Control;
 use crate::capture::live::Ended;
 use crate::capture::trigger::{self, Trigger, Window};
-use crate::query::Query;
+use crate::query::{Field, Query};
 use crate::report::words::grouped;
 use crate::text::visit::quoted;
 use crate::trace::Reader;
@@ -39,7 +39,16 @@ pub struct Flight {
 }
 
 fn parse_query(text: &str) -> Result<Query, String> {
-    text.parse().map_err(|e: crate::query::Error| e.to_string())
+    let query: Query = text
+        .parse()
+        .map_err(|e: crate::query::Error| e.to_string())?;
+    match query.uses(Field::Finding) {
+        true => Err(
+            "what is found is known when it is over; a trigger asks for figures, like 'run > 50ms'"
+                .to_owned(),
+        ),
+        false => Ok(query),
+    }
 }
 
 fn parse_time(text: &str) -> Result<u64, String> {

@@ -127,8 +127,13 @@ pub struct Found {
 pub const MOST_EVIDENCE: usize = 8;
 
 impl Found {
+    /// Its code, then those of its effects.
+    pub fn codes(&self) -> impl Iterator<Item = Code> {
+        std::iter::once(self.code).chain(self.effects.iter().copied())
+    }
+
     /// It is about this code, or has it for an effect.
     pub fn is(&self, code: Code) -> bool {
-        self.code == code || self.effects.contains(&code)
+        self.codes().any(|c| c == code)
     }
 }

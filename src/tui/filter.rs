@@ -1,8 +1,9 @@
 //! The filter a person has set: its text, its meaning, and the next run it means. Step: query → **view**.
 
 use super::player::{Folder, Player, Until};
+use crate::findings::{Code, Found};
 use crate::model::{Id, Model, Registration, Run, Sink};
-use crate::query::{Query, Row};
+use crate::query::{Field, Query, Row};
 use crate::trace::Error;
 
 /// A filter that was understood.
@@ -33,12 +34,20 @@ impl Filter {
         }
     }
 
-    /// Whether a run passes.
-    pub fn matches(&self, model: &Model, run: &Run) -> bool {
+    /// Whether a run passes; `found` is what was found in the recording so far.
+    pub fn matches(&self, model: &Model, run: &Run, found: &[Found]) -> bool {
+        let mut codes: Vec<&str> = Vec::new();
+        if self.query.uses(Field::Finding) {
+            // One that is about its registration, or shows this very run.
+            let named = found.iter().filter(|f| {
+                f.reg == Some(run.reg) || f.evidence.iter().any(|e| e.event == run.event)
+            });
+            codes.extend(named.flat_map(|f| f.codes()).map(Code::name));
+        }
         self.query.matches(&Row {
             run,
             model,
-            findings: &[],
+            findings: &codes,
         })
     }
 
@@ -46,7 +55,7 @@ impl Filter {
     pub fn matches_reg(&self, app: &super::App, reg: &Registration) -> bool {
         app.tail()
             .runs_of(reg.id)
-            .any(|run| self.matches(app.model(), run))
+            .any(|run| self.matches(app.model(), run, app.findings()))
     }
 
     /// The next (1) or previous (−1) matching run from the cursor: its event and its fd.
@@ -85,13 +94,14 @@ impl Filter {
         from: u64,
     ) -> Result<Option<(u64, Id)>, Error> {
         let mut ended = Ended(Vec::new());
+        let found = found_by(player);
         loop {
             let before = folder.next;
             let done = folder.run(player.reader_mut(), Until::event(u64::MAX), 64, &mut ended)?;
             let runs = std::mem::take(&mut ended.0);
             let mut hits = runs
                 .iter()
-                .filter(|r| r.event >= from && self.matches(&folder.model, r));
+                .filter(|r| r.event >= from && self.matches(&folder.model, r, &found));
             if let Some(run) = hits.next() {
                 return Ok(Some((run.event, run.reg)));
             }
@@ -109,12 +119,13 @@ impl Filter {
         until: u64,
     ) -> Result<Option<(u64, Id)>, Error> {
         let mut ended = Ended(Vec::new());
+        let found = found_by(player);
         let mut last = None;
         loop {
             // A run is told when it ends: up to one batch later.
             let done = folder.run(player.reader_mut(), Until::event(until), 64, &mut ended)?;
             for run in std::mem::take(&mut ended.0) {
-                if run.event < until && self.matches(&folder.model, &run) {
+                if run.event < until && self.matches(&folder.model, &run, &found) {
                     last = Some((run.event, run.reg));
                 }
             }
@@ -123,6 +134,11 @@ impl Filter {
             }
         }
     }
+}
+
+/// What the recording was found to hold; nothing while it is looked through.
+fn found_by(player: &Player) -> Vec<Found> {
+    player.found().map_or_else(Vec::new, |o| o.found.clone())
 }
 
 /// Runs as they end.
