@@ -70,6 +70,10 @@ pub fn draw(entries: &[Entry], chosen: usize, look: Look, buffer: &mut Buffer) {
         lines.push((Some(i), format!("  {}  {about}", text::left(&name, name_w))));
     }
     let rows = h.saturating_sub(7);
+    if lines.len() > rows {
+        // What is there to choose is worth more than blank lines between.
+        lines.retain(|l| l.0.is_some() || !l.1.is_empty());
+    }
     let at = lines.iter().position(|l| l.0 == Some(chosen)).unwrap_or(0);
     let first = at
         .saturating_sub(rows.saturating_sub(2))
@@ -81,6 +85,12 @@ pub fn draw(entries: &[Entry], chosen: usize, look: Look, buffer: &mut Buffer) {
             None => theme::strong(),
         };
         pen.put(1, 3 + y, &text::left(line, w - 2), style);
+    }
+    let below = lines.len().saturating_sub(first + rows);
+    if below > 0 {
+        let more = format!(" {below} more below ");
+        let x = w.saturating_sub(text::width(&more) + 2);
+        pen.put(x, 2 + rows, &more, theme::quiet());
     }
     let command = entries.get(chosen).map_or("", |e| e.command.as_str());
     let about = entries.get(chosen).map_or("", |e| e.about.as_str());
