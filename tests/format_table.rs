@@ -303,7 +303,14 @@ fn v1() -> Stream {
         out.push((edge, format!("text {i}").into_bytes()));
     }
     for (codes, space) in [
-        (Wait::ALL.iter().map(|c| c.code()).collect::<Vec<_>>(), 1u16),
+        (
+            Wait::ALL
+                .iter()
+                .map(|c| c.code())
+                .filter(|&c| c <= Wait::Pselect.code())
+                .collect::<Vec<_>>(),
+            1u16,
+        ),
         (Ctl::ALL.iter().map(|c| c.code()).collect(), 2),
         (
             Op::ALL

@@ -76,15 +76,11 @@
 //! ⁱ by a read or accept that is the wait itself.
 //! ʲ that the thread met on its CPU in user code, the first of them `y` before t, and where the last one was.
 //!
-//! SwitchOut, SwitchIn and Fault are the kernel's (perf_event_open), about the threads that push. They are told where the
-//! capture has them: nothing follows from there being none.
-//!
+//! SwitchOut, SwitchIn and Fault are the kernel's (perf_event_open), about threads that push; that there are none says nothing.
 //! FdSeen, FdGone, RegSeen, RegGone and Unread are the collector's: what /proc and sock_diag showed of a process where its own
 //! events said otherwise or nothing. They are told as of its main thread. Setup is what the capture could not do.
-//!
 //! Threads count from 1; 0 stands for events that are no thread's (Anchor, ProcessStart, ProcessEnd, Lost with cause
 //! no-slot). `t` never decreases in a recording: a late event has the instant at which it could be written.
-//!
 //! A wait's ready batch follows its `WaitExit` as `n` `Ready` events of the same thread and the same instant. For poll and
 //! select `fd` is −1, the data word is the descriptor's number, `maxevents` is the size of the array (poll) or the highest
 //! number plus one (select), and a descriptor that is in several sets may be told once or once a set. A read or accept that is

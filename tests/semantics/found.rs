@@ -163,7 +163,7 @@ pub fn check(name: &str, file: &Path) {
     for (code, _) in always {
         assert!(found.contains(code), "{name} ({why}): {code} was not found");
     }
-    let known = |code: &&&str| expected.iter().any(|(c, _)| c == **code);
+    let known = |code: &&&str| expected.iter().any(|(c, _)| *c == **code);
     let more: Vec<&&str> = found.iter().filter(|code| !known(code)).collect();
     assert!(more.is_empty(), "{name} ({why}): found as well: {more:?}");
 }
