@@ -316,10 +316,11 @@ impl Model {
         if e.x <= 0 {
             return;
         }
-        // The child may have told its story before its parent was told of it, or even have ended.
+        // The child may have told its story before its parent was told of it, or even have ended; by then its parent may
+        // be another one.
         let last = self.processes.iter_mut().rev().find(|p| p.pid == e.x);
         if let Some(child) = last.filter(|p| !p.silent)
-            && (child.end.is_none() || child.parent == Some(parent) && !child.forked)
+            && (child.end.is_none() || !child.forked)
         {
             child.forked = true;
             return;

@@ -240,6 +240,11 @@ mod tests {
         // The number again: another child, which tells nothing.
         told.forks(11);
         assert_eq!(told.all()[2..], [(11, false, None)]);
+        // One that was its grandparent's when it was first seen.
+        told.starts(2, 12, 1);
+        told.ends(2, 9);
+        told.forks(12);
+        assert_eq!(told.all()[3..], [(12, true, Some(9))]);
     }
 
     #[test]
