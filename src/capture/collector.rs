@@ -253,9 +253,12 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
     }
 
     fn watch(&mut self, pid: u32) {
-        self.alive
-            .entry(pid)
-            .or_insert_with(|| launch::pidfd_open(pid as i32).ok());
+        let drain = &mut self.drain;
+        self.alive.entry(pid).or_insert_with(|| {
+            // Its end is told once, and by us: whoever else notices it does not know how it ended.
+            drain.awaits(pid);
+            launch::pidfd_open(pid as i32).ok()
+        });
     }
 
     fn ended(&mut self, pid: u32, status: i32) {

@@ -132,7 +132,13 @@ impl Drain {
         self.process_arrived(pid, awaited, self.clock.now(), &modules::maps(pid));
     }
 
-    /// The same for one that came at this reading of the clock and has pushed nothing before.
+    /// A process that showed itself by what it pushes: its end will be told by [`Drain::process_ended`].
+    #[cfg(feature = "cli")] // only a session looks at processes
+    pub(super) fn awaits(&mut self, pid: u32) {
+        self.awaited.insert(pid);
+    }
+
+    /// [`Drain::process_joined`] for one that came at this reading of the clock and has pushed nothing before.
     pub(super) fn process_arrived(&mut self, pid: u32, awaited: bool, at: u64, maps: &[u8]) {
         if awaited {
             self.awaited.insert(pid);
