@@ -76,6 +76,8 @@ demos! {
     et_not_drained "et-not-drained" "edge-triggered, read once: bytes stay in the socket and no event ever comes",
     greedy_fd "greedy-fd" "one client's handler reads until there is nothing left; the others starve",
     blocking_handler "blocking-handler" "one handler sleeps, one waits for a slow disk; everybody waits with them",
+    ghost_events "ghost-events" "closed, but a copy lives: events for a client that is gone",
+    epollout_spin "epollout-spin" "asking for room to write all the time: the loop never sleeps",
 }
 
 /// The demo of this name.

@@ -138,6 +138,9 @@ pub mod findings;
 pub mod json;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
+pub mod lesson;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod model;
 #[cfg(feature = "cli")]
 #[doc(hidden)]

@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("text", &["record"]),
     ("json", &["text"]),
     ("when", &[]),
+    ("lesson", &["when"]),
     ("symbols", &[]),
     ("instrument", &["record", "trace", "capture"]),
     ("mio", &["record", "instrument"]),
@@ -43,7 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "tui",
         &[
             "record", "trace", "derive", "model", "query", "findings", "capture", "symbols",
-            "teach", "text", "json", "when",
+            "teach", "text", "json", "when", "lesson",
         ],
     ),
     ("demos", &["instrument", "mio"]),
@@ -69,6 +70,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "text",
             "json",
             "when",
+            "lesson",
         ],
     ),
 ];

@@ -7,7 +7,7 @@ use super::record;
 use super::reproduction::{self, How};
 use super::run::unnamed;
 use super::seen::see;
-use super::watch::{Watch, first_size, watch};
+use super::watch::{Watch, first_size, watched};
 use crate::capture::launch::Streams;
 use crate::capture::live::{Ended, Live};
 use crate::capture::pty::Size;
@@ -114,32 +114,99 @@ pub(super) fn run(args: Args) -> Outcome {
         }
         (None, None) => return Err(unknown(name).into()),
     };
-    match (args.recorded, headless_asked) {
-        (true, _) => recorded(demo, &args, headless_asked),
-        (false, true) => headless(demo, &args),
-        (false, false) => live(demo, &args),
+    if args.recorded && (headless_asked || args.output.is_some()) {
+        return recorded(demo, &args);
+    }
+    if headless_asked {
+        return headless(demo, &args);
+    }
+    let to = args.output.as_ref().map(|path| {
+        let options = options(args.force);
+        let path = path.clone();
+        (path.clone(), Target::File { path, options })
+    });
+    let how = Show {
+        recorded: args.recorded,
+        seed: args.seed,
+        ascii: args.ascii,
+        lecture: false,
+    };
+    show(demo, args.fixed, to, how).map(|(exit, _)| exit)
+}
+
+/// How demos are shown on the screen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Show {
+    /// What was recorded earlier, not a program that runs.
+    pub recorded: bool,
+    /// Where the load's random numbers start.
+    pub seed: u64,
+    /// Only ASCII.
+    pub ascii: bool,
+    /// One of several.
+    pub lecture: bool,
+}
+
+/// On the screen: this side, and with `r` the other one, until the person leaves.
+pub(super) fn show(
+    demo: &'static Demo,
+    mut fixed: bool,
+    mut target: Option<(PathBuf, Target)>,
+    how: Show,
+) -> anyhow::Result<(Exit, tui::Outcome)> {
+    loop {
+        let (exit, left) = match how.recorded {
+            true => replay(demo, fixed, how)?,
+            false => live(demo, fixed, target.take(), how)?,
+        };
+        if left != tui::Outcome::Left(tui::Leave::Other) {
+            return Ok((exit, left));
+        }
+        fixed = !fixed;
     }
 }
 
-/// On the screen, as it happens.
-fn live(demo: &'static Demo, args: &Args) -> Outcome {
-    let target = match &args.output {
-        Some(path) => Target::File {
-            path: path.clone(),
-            options: options(args.force),
-        },
-        None => unnamed(),
-    };
-    let live = start(demo, args, args.fixed, target, LIVE, first_size())?;
-    watch(
+/// As it happens.
+fn live(
+    demo: &'static Demo,
+    fixed: bool,
+    target: Option<(PathBuf, Target)>,
+    how: Show,
+) -> anyhow::Result<(Exit, tui::Outcome)> {
+    let (path, target) = target.map_or((None, unnamed()), |(path, to)| (Some(path), to));
+    let live = start(demo, how.seed, fixed, target, LIVE, first_size())?;
+    watched(
         live,
         Watch {
-            name: title(demo, args.fixed),
-            path: args.output.clone(),
+            name: title(demo, fixed),
+            path,
             program: "the demo".to_owned(),
-            ascii: args.ascii,
+            ascii: how.ascii,
+            demo: Some((demo.lesson, how.lecture)),
         },
     )
+}
+
+/// From the recording that ships.
+fn replay(demo: &'static Demo, fixed: bool, how: Show) -> anyhow::Result<(Exit, tui::Outcome)> {
+    let [broken, repaired] = demo.recorded;
+    let file = unnamed_file(if fixed { repaired } else { broken })?;
+    let options = tui::Options {
+        name: title(demo, fixed),
+        ascii: how.ascii,
+        picture: Some(svg::to_svg),
+        demo: true,
+        lesson: Some(demo.lesson),
+        lecture: how.lecture,
+        ..tui::Options::default()
+    };
+    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let source = tui::Source::Replay {
+        path,
+        follow: false,
+    };
+    let left = tui::run(&source, options)?.outcome;
+    Ok((super::replay::exit_of(left), left))
 }
 
 /// The demo's own process.
@@ -155,7 +222,7 @@ pub(super) fn run_program(args: ProgramArgs) -> Outcome {
     Ok(Exit::OK)
 }
 
-fn unknown(name: &str) -> Failure {
+pub(super) fn unknown(name: &str) -> Failure {
     let names: Vec<&str> = demos::ALL.iter().map(|d| d.name).collect();
     Failure::usage(format!("there is no demo \"{name}\"")).hint(format!(
         "the demos are {}; every code that `loopscope explain` lists has a reproduction",
@@ -219,13 +286,20 @@ fn headless(demo: &'static Demo, args: &Args) -> Outcome {
         None => unnamed(),
     };
     let asked = finish(
-        start(demo, args, args.fixed, target, HEADLESS, Size::default())?,
+        start(
+            demo,
+            args.seed,
+            args.fixed,
+            target,
+            HEADLESS,
+            Size::default(),
+        )?,
         args.output.as_deref(),
     )?;
     let other = finish(
         start(
             demo,
-            args,
+            args.seed,
             !args.fixed,
             unnamed(),
             HEADLESS,
@@ -289,8 +363,8 @@ fn verdicts(demo: &Demo, claims: &[Claim], other: Shown, fixed: bool) -> String 
     out
 }
 
-/// A recording that ships, on the screen, as a report, or copied to a file.
-fn recorded(demo: &'static Demo, args: &Args, headless: bool) -> Outcome {
+/// A recording that ships, as a report or copied to a file.
+fn recorded(demo: &'static Demo, args: &Args) -> Outcome {
     let [broken, fixed] = demo.recorded;
     let (mine, theirs) = match args.fixed {
         true => (fixed, broken),
@@ -306,20 +380,6 @@ fn recorded(demo: &'static Demo, args: &Args, headless: bool) -> Outcome {
         return Ok(Exit::OK);
     }
     let mine = unnamed_file(mine)?;
-    if !headless {
-        let options = tui::Options {
-            name: title(demo, args.fixed),
-            ascii: args.ascii,
-            picture: Some(svg::to_svg),
-            ..tui::Options::default()
-        };
-        let path = PathBuf::from(format!("/proc/self/fd/{}", mine.as_raw_fd()));
-        let source = tui::Source::Replay {
-            path,
-            follow: false,
-        };
-        return Ok(super::replay::exit_of(tui::run(&source, options)?.outcome));
-    }
     let mut mine = reader(mine, demo)?;
     let mut theirs = reader(unnamed_file(theirs)?, demo)?;
     judge(demo, args, &mut mine, &mut theirs)
@@ -328,7 +388,7 @@ fn recorded(demo: &'static Demo, args: &Args, headless: bool) -> Outcome {
 /// Launches the demo's process under a session.
 fn start(
     demo: &'static Demo,
-    args: &Args,
+    seed: u64,
     fixed: bool,
     target: Target,
     time: Duration,
@@ -340,7 +400,7 @@ fn start(
     if fixed {
         argv.push("--fixed".into());
     }
-    argv.extend(["--seed".into(), args.seed.to_string().into()]);
+    argv.extend(["--seed".into(), seed.to_string().into()]);
     argv.extend(["--ms".into(), time.as_millis().to_string().into()]);
     let mut command = vec![
         "loopscope".to_owned(),
@@ -350,7 +410,7 @@ fn start(
     if fixed {
         command.push("--fixed".to_owned());
     }
-    command.extend(["--seed".to_owned(), args.seed.to_string()]);
+    command.extend(["--seed".to_owned(), seed.to_string()]);
     let plan = Plan {
         target,
         command,

@@ -19,6 +19,7 @@ mod findings;
 mod flight;
 mod index;
 mod info;
+mod lecture;
 mod look;
 mod man;
 mod open;
@@ -57,6 +58,7 @@ const EXAMPLES: &str = "\
 Without a command: a list of the demos and of recent recordings to choose from.
 
   loopscope demo greedy-fd                one client starves the others, live
+  loopscope lecture one                   seven demos, step by step: a lecture
   loopscope run -- redis-server           watch a program; its terminal is screen 8
   loopscope record -o a.lscope -- CMD...  the same without a screen
   loopscope report a.lscope               who waited, behind whom and why
@@ -70,6 +72,7 @@ const EXIT_CODES: &str = "Exit codes: 0, or that of the launched program (128+N 
 #[derive(Subcommand, Debug)]
 enum Command {
     Demo(demo::Args),
+    Lecture(lecture::Args),
     Run(run::Args),
     Record(record::Args),
     Save(save::Args),
@@ -102,6 +105,7 @@ impl Command {
     fn run(self) -> Outcome {
         match self {
             Command::Demo(args) => demo::run(args),
+            Command::Lecture(args) => lecture::run(args),
             Command::Doctor(args) => doctor::run(args),
             Command::DemoProgram(args) => demo::run_program(args),
             Command::KeepPty => keep_pty(),

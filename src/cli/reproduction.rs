@@ -238,6 +238,7 @@ pub(super) fn run(one: Reproduction, how: &How<'_>) -> Outcome {
                 path: how.output.map(Path::to_owned),
                 program: "the reproduction".to_owned(),
                 ascii: how.ascii,
+                demo: None,
             },
         );
     }

@@ -79,6 +79,7 @@ pub(super) fn run(args: Args) -> Outcome {
             path: args.output,
             program,
             ascii: args.ascii,
+            demo: None,
         },
     )
 }

@@ -24,16 +24,26 @@ pub(super) struct Watch {
     pub program: String,
     /// Only ASCII.
     pub ascii: bool,
+    /// It is a demo: its lesson, and whether it is one of a lecture.
+    pub demo: Option<(&'static str, bool)>,
 }
 
 /// Shows a live recording until the person leaves, then completes it and keeps it if asked.
 pub(super) fn watch(live: Live, watch: Watch) -> Outcome {
+    Ok(watched(live, watch)?.0)
+}
+
+/// The same, and how it was left.
+pub(super) fn watched(live: Live, watch: Watch) -> anyhow::Result<(Exit, tui::Outcome)> {
     let control = live.control().clone();
     let options = tui::Options {
         name: watch.name.clone(),
         view: View::default(),
         ascii: watch.ascii,
         picture: Some(svg::to_svg),
+        demo: watch.demo.is_some(),
+        lesson: watch.demo.map(|(lesson, _)| lesson),
+        lecture: watch.demo.is_some_and(|(_, lecture)| lecture),
         ..tui::Options::default()
     };
     let shown = tui::run(&Source::Live(control.clone()), options).map(|ended| ended.outcome);
@@ -62,11 +72,12 @@ pub(super) fn watch(live: Live, watch: Watch) -> Outcome {
     if let Some(path) = saved.or(watch.path) {
         tell(&ended.outcome, &path, "replay");
     }
-    Ok(match shown {
+    let code = match shown {
         tui::Outcome::Left(_) => exit,
         tui::Outcome::Signalled(signal) => Exit(128 + signal as u8),
         tui::Outcome::HungUp => Exit(128 + SIGHUP as u8),
-    })
+    };
+    Ok((code, shown))
 }
 
 /// The text report of a recording that may have no name.

@@ -133,6 +133,12 @@ pub enum Message {
     Row(i64),
     /// Pages down (up when negative).
     Page(i64),
+    /// The next (1) or previous (−1) step of the lesson.
+    Lesson(i64),
+    /// This choice of the open question, from 0.
+    Choose(usize),
+    /// The other side of a demo: repaired instead of broken.
+    Other,
     /// Open the chosen row.
     Open,
     /// One step back.
@@ -196,4 +202,8 @@ pub enum Leave {
     Cancel,
     /// Nothing to ask any more: go.
     Now,
+    /// To the other side of the demo.
+    Other,
+    /// To the next demo of the lecture.
+    Next,
 }

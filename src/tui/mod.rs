@@ -66,6 +66,12 @@ pub struct Options {
     pub filter: Option<String>,
     /// Only ASCII.
     pub ascii: bool,
+    /// A demo: `r` leads to its other side.
+    pub demo: bool,
+    /// Its lesson, Markdown; that of the recording when absent.
+    pub lesson: Option<&'static str>,
+    /// One of several of a lecture: after the last step comes the next demo.
+    pub lecture: bool,
     /// Makes a picture of a frame, for `Y`.
     pub picture: Option<fn(&Buffer) -> String>,
 }

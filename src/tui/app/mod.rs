@@ -7,6 +7,7 @@ mod findings;
 pub mod known;
 mod latency;
 mod later;
+pub mod lesson;
 mod line;
 mod places;
 mod prepare;
@@ -23,10 +24,13 @@ use super::message::{Ask, Leave, Message, Pace, View};
 use super::player::{Facts, Player, Row};
 use super::theme::Look;
 use super::{Options, keymap, live::Live, names::Names};
+use crate::lesson::Lesson;
 use crate::model::{Id, Loop, Model, Registration};
 use crate::trace::Error;
 use code::{Files, Source};
 use places::Places;
+pub use time::SPEEDS;
+use time::{REAL, SLOW};
 use tui_input::Input;
 
 /// What takes the keys.
@@ -67,27 +71,6 @@ pub enum Effect {
     /// Stop the process.
     Suspend,
 }
-
-/// Speeds as (recorded, shown): 1 s of recording takes `shown ÷ recorded` seconds.
-pub const SPEEDS: [(u64, u64); 13] = [
-    (1, 10_000),
-    (1, 3_000),
-    (1, 1_000),
-    (1, 300),
-    (1, 100),
-    (1, 30),
-    (1, 10),
-    (1, 3),
-    (1, 1),
-    (3, 1),
-    (10, 1),
-    (30, 1),
-    (100, 1),
-];
-/// 1:100.
-const SLOW: usize = 4;
-/// 1:1.
-const REAL: usize = 8;
 
 /// See the [module](self).
 pub struct App {
@@ -151,6 +134,8 @@ pub struct App {
     pub log_at: Option<u64>,
     /// Labels of the loop's fds.
     pub names: Names,
+    /// The lesson a demo attached.
+    pub lecture: Option<lesson::Lecture>,
     /// The source a demo attached: name and lines.
     pub source: Option<Source>,
     /// The recorded terminal at the cursor, when the child is not ours.
@@ -217,6 +202,7 @@ impl App {
             log: Vec::new(),
             log_at: None,
             names: Names::default(),
+            lecture: None,
             source: None,
             output: super::live::Output::default(),
             line: None,
@@ -233,6 +219,10 @@ impl App {
         for (name, bytes) in app.player.reader_mut().attachments()? {
             if name == crate::symbols::ATTACHMENT {
                 app.places.read(&bytes);
+            } else if name == "lesson.md" {
+                // One that cannot be read is a text, and no lesson to step through.
+                let text = String::from_utf8(bytes).unwrap_or_default();
+                app.lecture = Lesson::parse(&text).ok().map(lesson::Lecture::new);
             } else if name.ends_with(".rs")
                 && let Ok(text) = String::from_utf8(bytes)
             {
@@ -243,6 +233,9 @@ impl App {
                     changed: false,
                 });
             }
+        }
+        if let Some(text) = app.options.lesson {
+            app.lecture = Lesson::parse(text).ok().map(lesson::Lecture::new);
         }
         if app.following {
             app.player.follow()?;
@@ -375,6 +368,9 @@ impl App {
                 self.pane = (self.pane as i64 + i64::from(by)).rem_euclid(panes) as usize;
             }
             Message::Row(by) => self.row(by)?,
+            Message::Lesson(by) => self.lesson_step(by)?,
+            Message::Choose(choice) => self.lesson_answer(choice),
+            Message::Other => self.left_with = Some(Leave::Other),
             Message::Page(by) => self.row(by * i64::from(self.size.1.saturating_sub(8).max(1)))?,
             Message::Open if self.anchor.is_some() && self.view == View::Latency => {
                 self.latency_to_selected();

@@ -2,10 +2,30 @@
 
 use super::App;
 use crate::trace::Error;
-use crate::tui::app::SPEEDS;
 use crate::tui::message::{Pace, View};
 use crate::tui::player::Player;
 use crate::tui::widget::text;
+
+/// Speeds as (recorded, shown): 1 s of recording takes `shown ÷ recorded` seconds.
+pub const SPEEDS: [(u64, u64); 13] = [
+    (1, 10_000),
+    (1, 3_000),
+    (1, 1_000),
+    (1, 300),
+    (1, 100),
+    (1, 30),
+    (1, 10),
+    (1, 3),
+    (1, 1),
+    (3, 1),
+    (10, 1),
+    (30, 1),
+    (100, 1),
+];
+/// 1:100.
+pub(super) const SLOW: usize = 4;
+/// 1:1.
+pub(super) const REAL: usize = 8;
 
 impl App {
     /// A journey in time: stops play, follow and hold first.
@@ -125,7 +145,13 @@ impl App {
             }
             if self.player.ended() {
                 self.following = false;
+                if self.options.demo {
+                    self.say("Done.  r repaired / broken   g again   PgDn next step".to_owned());
+                }
             }
+        }
+        if self.lecture.as_ref().is_some_and(|l| l.waits) && (grown || self.player.ended()) {
+            self.go_to_step()?;
         }
         Ok(())
     }

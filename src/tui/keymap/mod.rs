@@ -23,18 +23,21 @@ pub enum Group {
     Why,
     /// Keeping something.
     Keep,
+    /// A demo and its lesson.
+    Demo,
     /// The recorded program.
     Program,
 }
 
 impl Group {
     /// All groups.
-    pub const ALL: [Group; 6] = [
+    pub const ALL: [Group; 7] = [
         Group::Time,
         Group::Look,
         Group::Timeline,
         Group::Why,
         Group::Keep,
+        Group::Demo,
         Group::Program,
     ];
 
@@ -46,6 +49,7 @@ impl Group {
             Group::Timeline => "TIMELINE",
             Group::Why => "WHY",
             Group::Keep => "KEEP",
+            Group::Demo => "DEMO, LECTURE",
             Group::Program => "PROGRAM (screen 8)",
         }
     }

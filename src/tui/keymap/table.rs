@@ -20,6 +20,12 @@ fn zooms(app: &App) -> bool {
 fn has_rows(app: &App) -> bool {
     app.view != View::Code
 }
+fn has_lesson(app: &App) -> bool {
+    app.lecture.is_some()
+}
+fn is_asked(app: &App) -> bool {
+    app.lecture.as_ref().is_some_and(|l| l.open() > 0)
+}
 fn has_filter(app: &App) -> bool {
     app.filter.is_some()
 }
@@ -44,6 +50,17 @@ fn sign(i: usize) -> i64 {
 
 /// The table.
 pub const ACTIONS: &[Action] = &[
+    // Before the screens, whose digits it takes while a question is open.
+    Action {
+        keys: "1 ... 4",
+        binds: &[ch('1'), ch('2'), ch('3'), ch('4')],
+        messages: Message::Choose,
+        short: "answer",
+        help: "answer the open question",
+        group: Group::Demo,
+        when: is_asked,
+        weight: |_| 98,
+    },
     Action {
         keys: "Space",
         binds: &[ch(' ')],
@@ -201,6 +218,26 @@ pub const ACTIONS: &[Action] = &[
         group: Group::Look,
         when: has_rows,
         weight: |app| if app.view == View::Loop { 45 } else { 88 },
+    },
+    Action {
+        keys: "PgUp PgDn",
+        binds: &[key(KeyCode::PageDown), key(KeyCode::PageUp)],
+        messages: |i| Message::Lesson(sign(i)),
+        short: "lesson",
+        help: "next / previous step of the lesson",
+        group: Group::Demo,
+        when: has_lesson,
+        weight: |_| 99,
+    },
+    Action {
+        keys: "r",
+        binds: &[ch('r')],
+        messages: |_| Message::Other,
+        short: "repaired",
+        help: "the demo's other side: repaired, or broken",
+        group: Group::Demo,
+        when: |app| app.options.demo,
+        weight: |_| 97,
     },
     Action {
         keys: "PgUp PgDn",

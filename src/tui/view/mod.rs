@@ -20,6 +20,7 @@ mod heights;
 pub mod kernel;
 pub mod lanes;
 pub mod latency;
+pub mod lesson;
 pub mod marks;
 pub mod moment;
 pub mod palette;
@@ -58,7 +59,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) {
         let (w, h) = (pen.width(), pen.height());
         header(&mut pen.part(0, 0, w, 1), app);
         tabs(&mut pen.part(0, 1, w, 1), app);
-        let mut body = pen.part(0, 2, w, h - 3);
+        let mut body = pen.part(0, 2, w, lesson::screen_rows(app, w, h - 3));
         match app.view {
             View::Loop => theatre::draw(&mut body, app),
             View::Timeline => timeline::draw(&mut body, app),
@@ -69,6 +70,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) {
             View::Events => events::draw(&mut body, app),
             View::Code => code::draw(&mut body, app),
         }
+        lesson::draw(&mut pen.part(0, 2, w, h - 3), app);
         footer(&mut pen.part(0, h - 1, w, 1), app);
         let mut body = pen.part(0, 2, w, h - 3);
         match app.mode {

@@ -74,7 +74,8 @@ fn others(pen: &mut Pen<'_>, app: &App, shown: &ThreadState) -> usize {
 
 fn batch(pen: &mut Pen<'_>, app: &App, thread: &ThreadState) {
     let (w, h) = (pen.width(), pen.height());
-    let full = thread.batch_len == thread.maxevents && thread.maxevents > 0;
+    let epoll = app.the_loop().is_none_or(|l| l.kind == LoopKind::Epoll);
+    let full = epoll && thread.batch_len == thread.maxevents && thread.maxevents > 0;
     let title = format!(
         "epoll_wait returned {}{}:",
         plural(u64::from(thread.batch_len), "event"),

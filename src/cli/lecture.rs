@@ -1,0 +1,150 @@
+//! `loopscope lecture LIST`: one demo after the other, each with its lesson. Step: event → … → **view**.
+
+use super::demo::{self, Show};
+use super::error::{Exit, Failure, Outcome};
+use super::output::{Output, stdout_is_tty};
+use crate::demos::{self, Demo};
+use crate::lesson::Lesson;
+use crate::tui::{self, Leave};
+use std::io::IsTerminal;
+use std::path::Path;
+
+/// Give a lecture: one demo after the other, step by step
+///
+/// PgDn goes to the next step, from the last one to the next demo; PgUp back; r shows the repaired program. Without a
+/// terminal the plan is printed.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// `one` (a lecture of forty minutes), names of demos with commas between them, or a TOML file with
+    /// `demos = ["NAME", ...]`
+    #[arg(value_name = "LIST", default_value = "one")]
+    list: String,
+    /// Show recordings made earlier instead of running the programs
+    #[arg(long)]
+    recorded: bool,
+    /// Another load: where its random numbers start
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Draw with ASCII only
+    #[arg(long)]
+    ascii: bool,
+}
+
+/// The lecture that is built in; docs/LECTURES.md has its timing.
+const ONE: [&str; 7] = [
+    "blocking-echo",
+    "busy-poll",
+    "scan-cost",
+    "level-vs-edge",
+    "et-not-drained",
+    "greedy-fd",
+    "blocking-handler",
+];
+
+/// Bytes of a list, at most.
+const MAX_LIST: u64 = 64 * 1024;
+
+pub(super) fn run(args: Args) -> Outcome {
+    let demos = demos_of(&args.list)?;
+    if !stdout_is_tty() || !std::io::stdin().is_terminal() {
+        return plan(&demos);
+    }
+    let how = Show {
+        recorded: args.recorded,
+        seed: args.seed,
+        ascii: args.ascii,
+        lecture: true,
+    };
+    let mut exit = Exit::OK;
+    for demo in demos {
+        let left;
+        (exit, left) = demo::show(demo, false, None, how)?;
+        if left != tui::Outcome::Left(Leave::Next) {
+            return Ok(exit);
+        }
+    }
+    Ok(exit)
+}
+
+/// The demos of a list, in its order.
+fn demos_of(list: &str) -> Result<Vec<&'static Demo>, Failure> {
+    let names: Vec<String> = if list == "one" {
+        ONE.map(str::to_owned).to_vec()
+    } else if Path::new(list).is_file() {
+        let size = std::fs::metadata(list).map_or(0, |m| m.len());
+        let text = match size <= MAX_LIST {
+            true => std::fs::read_to_string(list),
+            false => Err(std::io::Error::other("it is too large for a list")),
+        };
+        let text = text.map_err(|e| Failure::new(format!("cannot read {list}")).because(e))?;
+        names_in(&text).map_err(|why| Failure::usage(format!("{list}: {why}")))?
+    } else {
+        list.split(',').map(|name| name.trim().to_owned()).collect()
+    };
+    let found = names
+        .iter()
+        .map(|name| demos::find(name).ok_or_else(|| demo::unknown(name)));
+    found.collect()
+}
+
+/// The names in `demos = ["a", "b"]`, the one key of a lecture's TOML file.
+fn names_in(text: &str) -> Result<Vec<String>, String> {
+    let lines = text.lines().map(|l| l.split('#').next().unwrap_or(""));
+    let text: String = lines.collect::<Vec<_>>().join(" ");
+    let wanted = "it should say demos = [\"NAME\", ...]";
+    let list = (text.trim().strip_prefix("demos"))
+        .and_then(|rest| rest.trim_start().strip_prefix('='))
+        .and_then(|rest| rest.trim().strip_prefix('[')?.strip_suffix(']'))
+        .ok_or(wanted)?;
+    let mut names = Vec::new();
+    for part in list
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
+        let name = part.strip_prefix('"').and_then(|p| p.strip_suffix('"'));
+        names.push(name.ok_or(wanted)?.to_owned());
+    }
+    match names.is_empty() {
+        true => Err("the list is empty".to_owned()),
+        false => Ok(names),
+    }
+}
+
+/// What would be shown, step by step.
+fn plan(demos: &[&'static Demo]) -> Outcome {
+    let mut out = Output::stdout();
+    for demo in demos {
+        out.text(&format!("{}  {}\n", demo.name, demo.title))?;
+        let lesson = Lesson::parse(demo.lesson).unwrap_or_default();
+        for (at, step) in lesson.steps.iter().enumerate() {
+            let asked = if step.question.is_some() {
+                "  (question)"
+            } else {
+                ""
+            };
+            out.text(&format!("  {}  {}{asked}\n", at + 1, step.title))?;
+        }
+    }
+    out.text("\nnext: loopscope lecture in a terminal; PgDn goes on\n")?;
+    out.finish()?;
+    Ok(Exit::OK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read() {
+        let names =
+            names_in("# a course\ndemos = [\n  \"greedy-fd\", # first\n  \"busy-poll\",\n]\n");
+        assert_eq!(names.unwrap(), ["greedy-fd", "busy-poll"]);
+        for wrong in ["", "demos = []", "demos = [greedy-fd]", "names = [\"a\"]"] {
+            assert!(names_in(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(demos_of("one").unwrap().len(), ONE.len());
+        assert_eq!(demos_of("greedy-fd, busy-poll").unwrap().len(), 2);
+        assert!(demos_of("no-such-demo").is_err());
+    }
+}

@@ -1,0 +1,273 @@
+//! A demo's lesson as steps: until this moment, on this screen, this caption, this question, these notes. It travels with the
+//! recording, as `lesson.md`. Step: model → **view**, for every view.
+//!
+//! ```text
+//! # Title
+//! ## Steps
+//! ### Name of a step
+//! - until: `name == "bob" && wait > 100ms` + 20ms      a dispatch, and so much later
+//! - until: mark "poll" idle=1000                       or a mark with these fields
+//! - until: 400ms                                       or an instant; also start and end
+//! - screen: timeline
+//! - fd: bob
+//! > The caption.
+//! **A question?**
+//! 1. a choice
+//! 2. another
+//! Answer: 2. Why it is that one.
+//! Notes: for whoever speaks.
+//! ```
+//!
+//! Each step's moment is looked for behind the one of the step before it.
+#![forbid(unsafe_code)]
+
+use crate::when;
+
+/// Steps of a lesson, at most.
+const MAX_STEPS: usize = 64;
+/// Characters of a lesson, at most: it may come from a recording nobody vouches for.
+const MAX_TEXT: usize = 64 * 1024;
+/// Choices of a question: one for each key.
+const MAX_CHOICES: usize = 4;
+
+/// The moment a step stands at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// The first moment.
+    Start,
+    /// The last one.
+    End,
+    /// So many nanoseconds from the start.
+    Time(u64),
+    /// A mark of this name whose fields hold this text.
+    Mark(String, String),
+    /// The begin of the first dispatch that passes this filter, and so many nanoseconds later.
+    Run(String, u64),
+}
+
+/// What is asked before it is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Question {
+    /// The question.
+    pub text: String,
+    /// What may be answered.
+    pub choices: Vec<String>,
+    /// The right one, from 0.
+    pub right: usize,
+    /// Why.
+    pub why: String,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its name.
+    pub title: String,
+    /// Its moment.
+    pub until: Until,
+    /// The screen's name; the one that is shown stays when absent.
+    pub screen: Option<String>,
+    /// The descriptor to choose, by name.
+    pub fd: Option<String>,
+    /// What to see.
+    pub caption: String,
+    /// What to guess first.
+    pub question: Option<Question>,
+    /// For whoever speaks.
+    pub notes: String,
+}
+
+/// A lesson.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lesson {
+    /// Its title.
+    pub title: String,
+    /// Its steps, at least one.
+    pub steps: Vec<Step>,
+}
+
+/// Which part of a step a paragraph belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    None,
+    Caption,
+    Choice,
+    Why,
+    Notes,
+}
+
+impl Lesson {
+    /// Reads a lesson; an error says what is wrong with which step.
+    pub fn parse(text: &str) -> Result<Lesson, String> {
+        if text.len() > MAX_TEXT {
+            return Err("the lesson is too long".to_owned());
+        }
+        let title = text.lines().find_map(|l| l.strip_prefix("# "));
+        let steps = text.split_once("\n## Steps\n").map_or("", |(_, rest)| rest);
+        let steps = steps.split("\n## ").next().unwrap_or_default();
+        let mut lesson = Lesson {
+            title: title.unwrap_or_default().to_owned(),
+            steps: Vec::new(),
+        };
+        for part in steps.split("\n### ").skip(1).take(MAX_STEPS) {
+            let (title, body) = part.split_once('\n').unwrap_or((part, ""));
+            let step =
+                Step::parse(title, body).map_err(|why| format!("step \"{title}\": {why}"))?;
+            lesson.steps.push(step);
+        }
+        match lesson.steps.is_empty() {
+            true => Err("the lesson has no steps".to_owned()),
+            false => Ok(lesson),
+        }
+    }
+}
+
+impl Step {
+    fn parse(title: &str, body: &str) -> Result<Step, String> {
+        let mut until = None;
+        let mut step = Step {
+            title: title.to_owned(),
+            until: Until::Start,
+            screen: None,
+            fd: None,
+            caption: String::new(),
+            question: None,
+            notes: String::new(),
+        };
+        let mut part = Part::None;
+        for line in body.lines() {
+            let line = line.trim();
+            let question = step.question.as_mut();
+            if line.is_empty() {
+                part = Part::None;
+            } else if let Some(text) = line.strip_prefix("- until: ") {
+                until = Some(moment(text)?);
+            } else if let Some(text) = line.strip_prefix("- screen: ") {
+                step.screen = Some(text.to_owned());
+            } else if let Some(text) = line.strip_prefix("- fd: ") {
+                step.fd = Some(text.to_owned());
+            } else if let Some(text) = line.strip_prefix("> ") {
+                part = Part::Caption;
+                push(&mut step.caption, text);
+            } else if let Some(text) = line.strip_prefix("**").and_then(|t| t.strip_suffix("**")) {
+                step.question = Some(Question {
+                    text: text.to_owned(),
+                    ..Question::default()
+                });
+            } else if let Some(text) = line.strip_prefix("Notes: ") {
+                part = Part::Notes;
+                push(&mut step.notes, text);
+            } else if let (Some(text), Some(question)) = (line.strip_prefix("Answer: "), question) {
+                let (right, why) = text.split_once(". ").ok_or("the answer has no number")?;
+                let right = right.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+                question.right = right.ok_or("the answer has no number")?;
+                question.why = why.to_owned();
+                part = Part::Why;
+            } else if let (Some((_, text)), Some(question)) = (
+                line.split_once(". ")
+                    .filter(|(n, _)| n.parse::<u8>().is_ok()),
+                step.question
+                    .as_mut()
+                    .filter(|_| matches!(part, Part::None | Part::Choice)),
+            ) {
+                part = Part::Choice;
+                question.choices.push(text.to_owned());
+            } else {
+                match (part, step.question.as_mut()) {
+                    (Part::Caption, _) => push(&mut step.caption, line),
+                    (Part::Notes, _) => push(&mut step.notes, line),
+                    (Part::Why, Some(question)) => push(&mut question.why, line),
+                    (Part::Choice, Some(question)) => {
+                        if let Some(choice) = question.choices.last_mut() {
+                            push(choice, line);
+                        }
+                    }
+                    _ => return Err(format!("what is \"{line}\"?")),
+                }
+            }
+        }
+        step.until = until.ok_or("it says no moment (- until: …)")?;
+        if step.caption.is_empty() {
+            return Err("it has no caption (> …)".to_owned());
+        }
+        if let Some(question) = &step.question
+            && (question.right >= question.choices.len()
+                || !(2..=MAX_CHOICES).contains(&question.choices.len())
+                || question.why.is_empty())
+        {
+            return Err("its question needs two to four choices and an answer".to_owned());
+        }
+        Ok(step)
+    }
+}
+
+fn push(text: &mut String, more: &str) {
+    if !text.is_empty() {
+        text.push(' ');
+    }
+    text.push_str(more);
+}
+
+/// `start`, `400ms`, `mark "name" key=value`, or a filter in backticks with `+ 20ms` behind it.
+fn moment(text: &str) -> Result<Until, String> {
+    let time = |text: &str| when::duration(text.trim()).ok_or(format!("\"{text}\" is no duration"));
+    if let Some(rest) = text.strip_prefix('`') {
+        let (filter, after) = rest.split_once('`').ok_or("the filter has no end")?;
+        let after = match after.trim().strip_prefix('+') {
+            Some(after) => time(after)?,
+            None => 0,
+        };
+        return Ok(Until::Run(filter.to_owned(), after));
+    }
+    if let Some(rest) = text.strip_prefix("mark \"") {
+        let (name, fields) = rest.split_once('"').ok_or("the mark's name has no end")?;
+        return Ok(Until::Mark(name.to_owned(), fields.trim().to_owned()));
+    }
+    match text {
+        "start" => Ok(Until::Start),
+        "end" => Ok(Until::End),
+        other => Ok(Until::Time(time(other)?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "# Title\n\nText.\n\n## Steps\n\n### One\n\n- until: `fd == 3` + 20ms\n- screen: loop\n\n> A caption\n\
+        > of two lines.\n\n**What?**\n\n1. this\n2. that,\n   or so\n\nAnswer: 2. Because\nof it.\n\nNotes: Speak up.\n\n\
+        ### Two\n\n- until: mark \"poll\" idle=10\n- fd: bob\n\n> Another.\n\n## Questions\n\n1. Not a step?\n";
+
+    #[test]
+    fn a_lesson_is_read() {
+        let lesson = Lesson::parse(TEXT).unwrap();
+        assert_eq!((lesson.title.as_str(), lesson.steps.len()), ("Title", 2));
+        let [one, two] = &lesson.steps[..] else {
+            panic!()
+        };
+        assert_eq!(one.until, Until::Run("fd == 3".into(), 20_000_000));
+        assert_eq!(one.caption, "A caption of two lines.");
+        let question = one.question.as_ref().unwrap();
+        assert_eq!(question.choices, ["this", "that, or so"]);
+        assert_eq!(
+            (question.right, question.why.as_str()),
+            (1, "Because of it.")
+        );
+        assert_eq!(one.notes, "Speak up.");
+        assert_eq!(two.until, Until::Mark("poll".into(), "idle=10".into()));
+        assert_eq!(
+            (two.fd.as_deref(), two.screen.as_deref()),
+            (Some("bob"), None)
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        let wrong = |from: &str, to: &str| Lesson::parse(&TEXT.replace(from, to)).unwrap_err();
+        assert!(wrong("+ 20ms", "+ soon").contains("no duration"));
+        assert!(wrong("Answer: 2.", "Answer: 3.").contains("choices"));
+        assert!(wrong("> Another.", "Another.").contains("what is"));
+        assert!(wrong("- until: mark", "- screen: mark").contains("no moment"));
+        assert!(Lesson::parse("# Nothing\n").is_err());
+    }
+}

@@ -1,0 +1,244 @@
+//! The lesson of a demo's recording: from step to step, with a question to be answered before the answer is shown.
+//! Step: model → **view**.
+
+use super::App;
+use crate::lesson::{Lesson, Step, Until};
+use crate::model::{Mark, Model, Registration, Run, Sink};
+use crate::record::event::Space;
+use crate::trace::Error;
+use crate::tui::filter::Filter;
+use crate::tui::message::{Leave, View};
+use crate::tui::player::{self, Folder, Player};
+use crate::tui::view::marks;
+
+/// Where a step stands in the recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Behind this event.
+    Event(u64),
+    /// At this instant.
+    Time(u64),
+    /// At the end.
+    End,
+}
+
+/// A lesson under way.
+pub struct Lecture {
+    /// The lesson.
+    pub lesson: Lesson,
+    /// The step shown, none before the first.
+    pub at: Option<usize>,
+    /// What was chosen of the step's question.
+    pub chosen: Option<usize>,
+    /// The answer is shown.
+    pub revealed: bool,
+    /// The step's moment has not come yet.
+    pub waits: bool,
+    /// Where the steps shown so far stand, and the event behind which the next one is looked for.
+    places: Vec<(Place, u64)>,
+}
+
+impl Lecture {
+    /// Before its first step.
+    pub fn new(lesson: Lesson) -> Self {
+        Lecture {
+            lesson,
+            at: None,
+            chosen: None,
+            revealed: false,
+            waits: false,
+            places: Vec::new(),
+        }
+    }
+
+    /// The step shown.
+    pub fn step(&self) -> Option<&Step> {
+        self.lesson.steps.get(self.at?)
+    }
+
+    /// How many choices wait for one to be chosen; 0 when no question is open.
+    pub fn open(&self) -> usize {
+        let question = self.step().and_then(|step| step.question.as_ref());
+        match question {
+            Some(question) if !self.revealed && !self.waits => question.choices.len(),
+            _ => 0,
+        }
+    }
+}
+
+impl App {
+    /// PgDn and PgUp: the answer, the next step, the one before.
+    pub(super) fn lesson_step(&mut self, by: i64) -> Result<(), Error> {
+        let Some(lecture) = &mut self.lecture else {
+            return Ok(());
+        };
+        if by > 0 && lecture.open() > 0 {
+            lecture.revealed = true;
+            return Ok(());
+        }
+        let to = match (lecture.at, by > 0) {
+            (None, true) => 0,
+            (Some(at), true) => at + 1,
+            (Some(at), false) if at > 0 => at - 1,
+            _ => {
+                lecture.at = None;
+                lecture.waits = false;
+                return Ok(());
+            }
+        };
+        if to >= lecture.lesson.steps.len() {
+            match self.options.lecture {
+                true => self.left_with = Some(Leave::Next),
+                false => {
+                    self.say("Done.  r repaired / broken   g again   PgUp back   q quit".to_owned())
+                }
+            }
+            return Ok(());
+        }
+        lecture.at = Some(to);
+        lecture.chosen = None;
+        lecture.revealed = false;
+        self.go_to_step()
+    }
+
+    /// A choice of the open question.
+    pub(super) fn lesson_answer(&mut self, choice: usize) {
+        if let Some(lecture) = &mut self.lecture
+            && choice < lecture.open()
+        {
+            lecture.chosen = Some(choice);
+            lecture.revealed = true;
+        }
+    }
+
+    /// To the moment of the step shown, if it has come.
+    pub(super) fn go_to_step(&mut self) -> Result<(), Error> {
+        let Some(lecture) = &self.lecture else {
+            return Ok(());
+        };
+        let (Some(at), Some(step)) = (lecture.at, lecture.step().cloned()) else {
+            return Ok(());
+        };
+        let known = lecture.places.get(at).copied();
+        let before = at.checked_sub(1).and_then(|at| lecture.places.get(at));
+        let from = before.map_or(0, |(_, next)| *next);
+        let place = match known {
+            Some((place, _)) => Some(place),
+            None => find(&mut self.player, &step.until, from)?,
+        };
+        let ended = self.player.ended();
+        let Some(lecture) = &mut self.lecture else {
+            return Ok(());
+        };
+        lecture.waits = place.is_none() && !ended;
+        // A recording without this moment shows its end: the caption is there all the same.
+        let place = match place {
+            Some(place) => place,
+            None if ended => Place::End,
+            None => {
+                self.playing = false;
+                self.held = None;
+                if !self.following {
+                    self.following = true;
+                    self.player.follow()?;
+                }
+                return Ok(());
+            }
+        };
+        if let Some(view) = step.screen.as_deref().and_then(View::from_name) {
+            self.show(view);
+        }
+        self.travel(|player| match place {
+            Place::Event(event) => player.seek_event(event.saturating_add(1)),
+            Place::Time(t) => player.seek(t),
+            Place::End => player.seek_end(),
+        })?;
+        self.player.finish()?;
+        self.left = None;
+        let next = self.player.next();
+        if let Some(lecture) = &mut self.lecture
+            && lecture.places.len() == at
+        {
+            lecture.places.push((place, next));
+        }
+        let name = step.fd.as_deref();
+        let named = |reg: &&Registration| Some(&*reg.name) == name;
+        let all: Vec<_> = self.model().regs().filter(named).collect();
+        let chosen = all.iter().rev().find(|reg| reg.is_live()).or(all.last());
+        if let Some((id, loop_id)) = chosen.map(|reg| (reg.id, reg.loop_id)) {
+            (self.chosen, self.loop_id) = (Some(id), loop_id);
+        }
+        Ok(())
+    }
+}
+
+/// The first place at or behind event `from` that a step waits for; nothing while there is none.
+fn find(player: &mut Player, until: &Until, from: u64) -> Result<Option<Place>, Error> {
+    let end = player.reader().end();
+    match until {
+        Until::Start => return Ok(Some(Place::Event(player.reader().first()))),
+        Until::End => return Ok(player.ended().then_some(Place::End)),
+        Until::Time(t) => {
+            let there = player.duration() >= *t || player.ended();
+            return Ok(there.then_some(Place::Time(*t)));
+        }
+        Until::Mark(..) | Until::Run(..) => {}
+    }
+    let filter = match until {
+        Until::Run(text, _) => Filter::parse(text).ok(),
+        _ => None,
+    };
+    let mut folder = Folder::start();
+    let mut heard = Heard::default();
+    loop {
+        let before = folder.next;
+        let done = folder.run(
+            player.reader_mut(),
+            player::Until::event(end),
+            64,
+            &mut heard,
+        )?;
+        for run in std::mem::take(&mut heard.runs) {
+            if run.event >= from
+                && let (Some(filter), Until::Run(_, after)) = (&filter, until)
+                && filter.matches(&folder.model, &run)
+            {
+                return Ok(Some(match after {
+                    0 => Place::Event(run.event),
+                    _ => Place::Time(run.start.saturating_add(*after)),
+                }));
+            }
+        }
+        for (mark, fields) in std::mem::take(&mut heard.marks) {
+            if mark.event >= from && is_mark(&folder.model, &mark, &fields, until) {
+                return Ok(Some(Place::Event(mark.event)));
+            }
+        }
+        if done || folder.next == before {
+            return Ok(None);
+        }
+    }
+}
+
+fn is_mark(model: &Model, mark: &Mark, fields: &str, until: &Until) -> bool {
+    let Until::Mark(name, wanted) = until else {
+        return false;
+    };
+    model.name(mark.process, Space::Mark, mark.name) == name && fields.contains(wanted.as_str())
+}
+
+/// Runs and marks as they are told.
+#[derive(Default)]
+struct Heard {
+    runs: Vec<Run>,
+    marks: Vec<(Mark, String)>,
+}
+
+impl Sink for Heard {
+    fn run(&mut self, run: &Run) {
+        self.runs.push(*run);
+    }
+    fn mark(&mut self, mark: &Mark, fields: &[u8]) {
+        self.marks.push((*mark, marks::fields(fields)));
+    }
+}

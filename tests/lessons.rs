@@ -1,0 +1,129 @@
+//! Every demo's lesson: it can be read, its moments are in the recordings that ship, and its captions are whole on the
+//! smallest screen.
+#![cfg(feature = "cli")]
+
+use loopscope::demos::{self, Demo};
+use loopscope::lesson::Lesson;
+use loopscope::tui::{self, App, Leave, Look, Message, Options, Source, View};
+use ratatui::buffer::Buffer;
+use std::path::PathBuf;
+
+/// A demo's shipped recording of the broken program, as the UI shows it.
+fn app(demo: &'static Demo, lecture: bool) -> App {
+    let path = format!(
+        "{}/recordings/{}.lscope",
+        env!("CARGO_MANIFEST_DIR"),
+        demo.name
+    );
+    let source = Source::Replay {
+        path: PathBuf::from(path),
+        follow: false,
+    };
+    let options = Options {
+        demo: true,
+        lesson: Some(demo.lesson),
+        lecture,
+        ..Options::default()
+    };
+    let look = Look::detect(false, |_| None);
+    App::open(&source, options, look).unwrap().unwrap()
+}
+
+fn rows(buffer: &Buffer) -> Vec<String> {
+    let area = buffer.area;
+    let row = |y| (0..area.width).map(|x| buffer[(x, y)].symbol()).collect();
+    (0..area.height).map(row).collect()
+}
+
+/// The screen's words in their order, whatever the lines.
+fn words(rows: &[String]) -> String {
+    let all: Vec<&str> = rows.iter().flat_map(|row| row.split_whitespace()).collect();
+    all.join(" ")
+}
+
+#[test]
+fn every_lesson_can_be_read() {
+    for demo in demos::ALL {
+        let lesson =
+            Lesson::parse(demo.lesson).unwrap_or_else(|why| panic!("{}: {why}", demo.name));
+        assert!(lesson.steps.len() >= 3, "{}", demo.name);
+        let asks = lesson.steps.iter().filter(|s| s.question.is_some()).count();
+        assert!(asks >= 1, "{} asks nothing", demo.name);
+        for step in &lesson.steps {
+            let screen = step.screen.as_deref().map(View::from_name);
+            assert!(screen != Some(None), "{}: {:?}", demo.name, step.screen);
+        }
+    }
+}
+
+#[test]
+fn every_caption_is_whole_and_every_moment_is_there() {
+    for demo in demos::ALL {
+        let lesson = Lesson::parse(demo.lesson).unwrap();
+        for (width, height) in [(60, 16), (80, 24)] {
+            let mut app = app(demo, false);
+            let mut before = 0;
+            for (at, step) in lesson.steps.iter().enumerate() {
+                app.update(Message::Lesson(1)).unwrap();
+                let shown = rows(&tui::frame(&mut app, width, height).unwrap());
+                let screen = shown.join("\n");
+                let place = format!("{} {width}x{height}, step {}:\n{screen}", demo.name, at + 1);
+                assert!(words(&shown).contains(&step.caption), "no caption: {place}");
+                assert!(
+                    screen.contains(&format!("{} of {}: ", at + 1, lesson.steps.len())),
+                    "{place}"
+                );
+                // A moment that is not found shows the end.
+                let is_end = step.until == loopscope::lesson::Until::End;
+                assert!(is_end == app.player.at_end(), "no such moment: {place}");
+                assert!(app.player.next() >= before, "back in time: {place}");
+                before = app.player.next();
+                let Some(question) = &step.question else {
+                    continue;
+                };
+                for said in question.choices.iter().chain([&question.text]) {
+                    assert!(words(&shown).contains(said), "not asked: {said}: {place}");
+                }
+                assert!(
+                    !words(&shown).contains(&question.why),
+                    "told too soon: {place}"
+                );
+                app.update(Message::Choose(question.right)).unwrap();
+                let shown = rows(&tui::frame(&mut app, width, height).unwrap());
+                let told = words(&shown);
+                assert!(
+                    told.contains("Right: ") && told.contains(&question.why),
+                    "no answer: {place}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn steps_go_on_and_back_and_to_the_next_demo() {
+    let demo = demos::find("blocking-echo").unwrap();
+    let mut app = app(demo, true);
+    let lesson = Lesson::parse(demo.lesson).unwrap();
+    let at = |app: &App| app.lecture.as_ref().unwrap().at;
+    app.update(Message::Lesson(1)).unwrap();
+    let first = app.player.next();
+    app.update(Message::Lesson(1)).unwrap();
+    assert_eq!(at(&app), Some(1));
+    // A question is open: the first press shows its answer, a wrong one is told.
+    app.update(Message::Lesson(1)).unwrap();
+    assert_eq!(
+        (at(&app), app.lecture.as_ref().unwrap().revealed),
+        (Some(1), true)
+    );
+    app.update(Message::Lesson(-1)).unwrap();
+    assert_eq!((at(&app), app.player.next()), (Some(0), first));
+    app.update(Message::Lesson(-1)).unwrap();
+    assert_eq!(at(&app), None);
+    for _ in 0..2 * lesson.steps.len() {
+        if app.left_with.is_none() {
+            app.update(Message::Lesson(1)).unwrap();
+        }
+    }
+    assert_eq!(app.left_with, Some(Leave::Next));
+}
