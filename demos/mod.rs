@@ -41,13 +41,26 @@ pub struct Demo {
     pub run: fn(&Knobs) -> io::Result<()>,
     /// What a broken and a fixed run must show.
     pub claims: fn(broken: &Seen, fixed: &Seen) -> Vec<Claim>,
+    /// The same in C, in raw calls, for whoever wants to type it in.
+    pub c: Option<&'static str>,
     /// Recordings made earlier: of the broken and of the repaired program.
     pub recorded: [&'static [u8]; 2],
 }
 
-/// Makes a module and an entry of [`ALL`] of each line; the demo's files and its recordings are found by its name.
+/// The C twin of a demo that has one.
+macro_rules! twin {
+    ($module:ident) => {
+        None
+    };
+    ($module:ident c) => {
+        Some(include_str!(concat!(stringify!($module), ".c")))
+    };
+}
+
+/// Makes a module and an entry of [`ALL`] of each line; the demo's files and its recordings are found by its name. `c` at the end: it has
+/// a C twin.
 macro_rules! demos {
-    ($($module:ident $name:literal $title:literal,)*) => {
+    ($($module:ident $name:literal $title:literal $($c:ident)?,)*) => {
         $(pub mod $module;)*
 
         /// All demos, in the order of a lecture.
@@ -59,6 +72,7 @@ macro_rules! demos {
             file: concat!("demos/", stringify!($module), ".rs"),
             run: $module::run,
             claims: $module::claims,
+            c: twin!($module $($c)?),
             recorded: [
                 include_bytes!(concat!("../recordings/", $name, ".lscope")),
                 include_bytes!(concat!("../recordings/", $name, "-fixed.lscope")),
@@ -69,15 +83,15 @@ macro_rules! demos {
 
 // The one place a demo is listed.
 demos! {
-    blocking_echo "blocking-echo" "one thread, blocking reads: who comes second waits until the first has gone",
-    busy_poll "busy-poll" "receive from two: ask each again and again, or sleep until one has something",
-    scan_cost "scan-cost" "one busy descriptor among many idle ones: what a wakeup costs",
-    level_vs_edge "level-vs-edge" "the same bytes, told of once a state or once a change",
-    et_not_drained "et-not-drained" "edge-triggered, read once: bytes stay in the socket and no event ever comes",
-    greedy_fd "greedy-fd" "one client's handler reads until there is nothing left; the others starve",
-    blocking_handler "blocking-handler" "one handler sleeps, one waits for a slow disk; everybody waits with them",
-    ghost_events "ghost-events" "closed, but a copy lives: events for a client that is gone",
-    epollout_spin "epollout-spin" "asking for room to write all the time: the loop never sleeps",
+    blocking_echo "blocking-echo" "one thread, blocking reads: who comes second waits until the first has gone" c,
+    busy_poll "busy-poll" "receive from two: ask each again and again, or sleep until one has something" c,
+    scan_cost "scan-cost" "one busy descriptor among many idle ones: what a wakeup costs" c,
+    level_vs_edge "level-vs-edge" "the same bytes, told of once a state or once a change" c,
+    et_not_drained "et-not-drained" "edge-triggered, read once: bytes stay in the socket and no event ever comes" c,
+    greedy_fd "greedy-fd" "one client's handler reads until there is nothing left; the others starve" c,
+    blocking_handler "blocking-handler" "one handler sleeps, one waits for a slow disk; everybody waits with them" c,
+    ghost_events "ghost-events" "closed, but a copy lives: events for a client that is gone" c,
+    epollout_spin "epollout-spin" "asking for room to write all the time: the loop never sleeps" c,
 }
 
 /// The demo of this name.

@@ -52,6 +52,9 @@ pub struct Args {
     /// No UI: print the report and whether the demo's claim holds (exit code 1 if not)
     #[arg(long)]
     no_ui: bool,
+    /// Print the same in C: raw system calls, to be compiled and traced from outside
+    #[arg(long, conflicts_with_all = ["fixed", "recorded", "no_ui", "output"])]
+    c: bool,
     /// Keep the recording
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -89,6 +92,9 @@ pub(super) fn run(args: Args) -> Outcome {
     let Some(name) = &args.name else {
         return list(args.json);
     };
+    if args.c {
+        return print_twin(name);
+    }
     let headless_asked = args.no_ui || !stdout_is_tty() || !std::io::stdin().is_terminal();
     if !args.recorded {
         record::must_be_a_file(args.output.as_deref())?;
@@ -132,6 +138,19 @@ pub(super) fn run(args: Args) -> Outcome {
         lecture: false,
     };
     show(demo, args.fixed, to, how).map(|(exit, _)| exit)
+}
+
+/// The demo in C.
+fn print_twin(name: &str) -> Outcome {
+    let demo = demos::find(name).ok_or_else(|| unknown(name))?;
+    let twin = demo.c.ok_or_else(|| {
+        Failure::usage(format!("the demo {} has no C twin", demo.name))
+            .hint(format!("its program is {}", demo.file))
+    })?;
+    let mut out = Output::stdout();
+    out.text(twin)?;
+    out.finish()?;
+    Ok(Exit::OK)
 }
 
 /// How demos are shown on the screen.
