@@ -212,9 +212,9 @@ pub fn claims(broken: &Seen, fixed: &Seen) -> Vec<Claim> {
             continue;
         };
         claims.push(Claim::new(
-            format!("{name}'s median wait is at least 10 times the repaired server's"),
+            format!("{name}'s median wait is at least 4 times the repaired server's"),
             format!("{} against {}", ms(before), ms(after)),
-            before >= 10 * after,
+            before >= 4 * after,
         ));
     }
     claims

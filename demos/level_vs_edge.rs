@@ -106,7 +106,11 @@ pub fn claims(broken: &Seen, fixed: &Seen) -> Vec<Claim> {
         ),
         Claim::new(
             "all bytes arrive either way",
-            format!("{} and {}", broken.fd("ann").bytes_in, fixed.fd("ann").bytes_in),
+            format!(
+                "{} and {}",
+                broken.fd("ann").bytes_in,
+                fixed.fd("ann").bytes_in
+            ),
             broken.fd("ann").bytes_in == broken.fd("ann").supplied
                 && fixed.fd("ann").bytes_in == fixed.fd("ann").supplied,
         ),

@@ -73,13 +73,21 @@ pub fn run(knobs: &Knobs) -> io::Result<()> {
 /// Sends the messages of a phase and has each of them served.
 type Messages<'a> = dyn FnMut(&mut dyn FnMut() -> io::Result<()>) -> io::Result<()> + 'a;
 
-fn with_select(busy: &Traced<UnixStream>, idle: &[OwnedFd], messages: &mut Messages<'_>) -> io::Result<()> {
+fn with_select(
+    busy: &Traced<UnixStream>,
+    idle: &[OwnedFd],
+    messages: &mut Messages<'_>,
+) -> io::Result<()> {
     let mut all = FdSet::new();
     all.insert(busy)?;
     for fd in idle {
         if all.insert(fd).is_err() {
             // A set is 1,024 bits. In C the program would now write past its end, and nobody would say so.
-            mark!("select is refused", idle = idle.len() as u64, fd_setsize = 1024);
+            mark!(
+                "select is refused",
+                idle = idle.len() as u64,
+                fd_setsize = 1024
+            );
             return Ok(());
         }
     }
@@ -94,11 +102,19 @@ fn with_select(busy: &Traced<UnixStream>, idle: &[OwnedFd], messages: &mut Messa
         }
         Ok(())
     })?;
-    mark!("select took", idle = idle.len() as u64, us = took.us("select", idle));
+    mark!(
+        "select took",
+        idle = idle.len() as u64,
+        us = took.us("select", idle)
+    );
     Ok(())
 }
 
-fn with_poll(busy: &Traced<UnixStream>, idle: &[OwnedFd], messages: &mut Messages<'_>) -> io::Result<()> {
+fn with_poll(
+    busy: &Traced<UnixStream>,
+    idle: &[OwnedFd],
+    messages: &mut Messages<'_>,
+) -> io::Result<()> {
     // The busy one last: a program that stops at the first one ready has looked at everybody all the same.
     let mut list: Vec<PollFd> = (idle.iter().map(|fd| PollFd::new(fd, Interest::IN)))
         .chain([PollFd::new(busy, Interest::IN)])
@@ -108,16 +124,27 @@ fn with_poll(busy: &Traced<UnixStream>, idle: &[OwnedFd], messages: &mut Message
     messages(&mut || {
         took.by(|| poll(&mut list, None))?;
         // And after the kernel has looked at everybody, the program does.
-        match list.iter().any(|asked| asked.revents().intersects(Interest::IN)) {
+        match list
+            .iter()
+            .any(|asked| asked.revents().intersects(Interest::IN))
+        {
             true => serve(busy),
             false => Ok(()),
         }
     })?;
-    mark!("poll took", idle = idle.len() as u64, us = took.us("poll", idle));
+    mark!(
+        "poll took",
+        idle = idle.len() as u64,
+        us = took.us("poll", idle)
+    );
     Ok(())
 }
 
-fn with_epoll(busy: &Traced<UnixStream>, idle: &[OwnedFd], messages: &mut Messages<'_>) -> io::Result<()> {
+fn with_epoll(
+    busy: &Traced<UnixStream>,
+    idle: &[OwnedFd],
+    messages: &mut Messages<'_>,
+) -> io::Result<()> {
     let epoll = Epoll::new()?;
     loopscope::name_loop(&epoll, &format!("among {}", idle.len()));
     // Said once, not on every call.
@@ -135,7 +162,11 @@ fn with_epoll(busy: &Traced<UnixStream>, idle: &[OwnedFd], messages: &mut Messag
         }
         Ok(())
     })?;
-    mark!("epoll took", idle = idle.len() as u64, us = took.us("epoll", idle));
+    mark!(
+        "epoll took",
+        idle = idle.len() as u64,
+        us = took.us("epoll", idle)
+    );
     Ok(())
 }
 
@@ -178,7 +209,12 @@ pub fn claims(broken: &Seen, fixed: &Seen) -> Vec<Claim> {
             seen.mark_before(wait.t)
                 .is_some_and(|mark| mark.name == call && mark.fields == phase)
         });
-        median(waits.filter(|wait| wait.n > 0).map(|wait| wait.ns).collect())
+        median(
+            waits
+                .filter(|wait| wait.n > 0)
+                .map(|wait| wait.ns)
+                .collect(),
+        )
     };
     let us = |ns: u64| format!("{:.1} us", ns as f64 / 1e3);
     let mut claims = Vec::new();
@@ -202,7 +238,10 @@ pub fn claims(broken: &Seen, fixed: &Seen) -> Vec<Claim> {
         format!("{} against {}", us(many), us(polled)),
         many > 0 && 3 * many < polled,
     ));
-    let refused = broken.marks.iter().filter(|mark| mark.name == "select is refused");
+    let refused = broken
+        .marks
+        .iter()
+        .filter(|mark| mark.name == "select is refused");
     claims.push(Claim::new(
         "a select among 2,000 is refused: its set ends at 1,024",
         format!("{} times", refused.clone().count()),
