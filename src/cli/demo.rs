@@ -7,23 +7,20 @@ use super::record;
 use super::reproduction::{self, How};
 use super::run::unnamed;
 use super::seen::see;
-use super::watch::{Watch, first_size, watched};
+use super::stage::{Show, show};
 use crate::capture::launch::Streams;
 use crate::capture::live::{Ended, Live};
 use crate::capture::pty::Size;
 use crate::capture::session::{Plan, Target};
 use crate::demos::{self, Claim, Demo, Seen};
-use crate::export::svg;
 use crate::findings::Code;
 use crate::json::Json;
 use crate::report::{self, text};
 use crate::trace::{self, Reader};
-use crate::tui;
 use crate::when::Duration as Shown;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -79,7 +76,7 @@ pub struct ProgramArgs {
 }
 
 /// How long a demo's clients go on when somebody watches.
-const LIVE: Duration = Duration::from_secs(15);
+pub(super) const LIVE: Duration = Duration::from_secs(15);
 /// And when nobody does: twice, because a claim compares the broken program with the repaired one.
 const HEADLESS: Duration = Duration::from_millis(1800);
 /// A demo that is stuck is ended.
@@ -151,81 +148,6 @@ fn print_twin(name: &str) -> Outcome {
     out.text(twin)?;
     out.finish()?;
     Ok(Exit::OK)
-}
-
-/// How demos are shown on the screen.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Show {
-    /// What was recorded earlier, not a program that runs.
-    pub recorded: bool,
-    /// Where the load's random numbers start.
-    pub seed: u64,
-    /// Only ASCII.
-    pub ascii: bool,
-    /// One of several.
-    pub lecture: bool,
-}
-
-/// On the screen: this side, and with `r` the other one, until the person leaves.
-pub(super) fn show(
-    demo: &'static Demo,
-    mut fixed: bool,
-    mut target: Option<(PathBuf, Target)>,
-    how: Show,
-) -> anyhow::Result<(Exit, tui::Outcome)> {
-    loop {
-        let (exit, left) = match how.recorded {
-            true => replay(demo, fixed, how)?,
-            false => live(demo, fixed, target.take(), how)?,
-        };
-        if left != tui::Outcome::Left(tui::Leave::Other) {
-            return Ok((exit, left));
-        }
-        fixed = !fixed;
-    }
-}
-
-/// As it happens.
-fn live(
-    demo: &'static Demo,
-    fixed: bool,
-    target: Option<(PathBuf, Target)>,
-    how: Show,
-) -> anyhow::Result<(Exit, tui::Outcome)> {
-    let (path, target) = target.map_or((None, unnamed()), |(path, to)| (Some(path), to));
-    let live = start(demo, how.seed, fixed, target, LIVE, first_size())?;
-    watched(
-        live,
-        Watch {
-            name: title(demo, fixed),
-            path,
-            program: "the demo".to_owned(),
-            ascii: how.ascii,
-            demo: Some((demo.lesson, how.lecture)),
-        },
-    )
-}
-
-/// From the recording that ships.
-fn replay(demo: &'static Demo, fixed: bool, how: Show) -> anyhow::Result<(Exit, tui::Outcome)> {
-    let [broken, repaired] = demo.recorded;
-    let file = unnamed_file(if fixed { repaired } else { broken })?;
-    let options = tui::Options {
-        name: title(demo, fixed),
-        ascii: how.ascii,
-        picture: Some(svg::to_svg),
-        demo: true,
-        lesson: Some(demo.lesson),
-        lecture: how.lecture,
-        ..tui::Options::default()
-    };
-    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    let source = tui::Source::Replay {
-        path,
-        follow: false,
-    };
-    let left = tui::run(&source, options)?.outcome;
-    Ok((super::replay::exit_of(left), left))
 }
 
 /// The demo's own process.
@@ -405,7 +327,7 @@ fn recorded(demo: &'static Demo, args: &Args) -> Outcome {
 }
 
 /// Launches the demo's process under a session.
-fn start(
+pub(super) fn start(
     demo: &'static Demo,
     seed: u64,
     fixed: bool,
@@ -463,7 +385,7 @@ pub(super) fn finish(live: Live, file: Option<&Path>) -> anyhow::Result<Ended> {
     Ok(ended)
 }
 
-fn title(demo: &Demo, fixed: bool) -> String {
+pub(super) fn title(demo: &Demo, fixed: bool) -> String {
     format!("{} {}", demo.name, if fixed { "fixed" } else { "broken" })
 }
 
@@ -479,7 +401,7 @@ fn reader(file: File, demo: &Demo) -> anyhow::Result<Reader> {
 }
 
 /// A file without a name that holds these bytes.
-fn unnamed_file(bytes: &[u8]) -> anyhow::Result<File> {
+pub(super) fn unnamed_file(bytes: &[u8]) -> anyhow::Result<File> {
     let dir = std::env::temp_dir();
     let name = dir.join(format!(".loopscope-{}-{:p}", std::process::id(), bytes));
     let failed = |e| Failure::new(format!("cannot write to {}", dir.display())).because(e);

@@ -1,8 +1,9 @@
 //! `loopscope lecture LIST`: one demo after the other, each with its lesson. Step: event → … → **view**.
 
-use super::demo::{self, Show};
+use super::demo;
 use super::error::{Exit, Failure, Outcome};
 use super::output::{Output, stdout_is_tty};
+use super::stage::{Show, show};
 use crate::demos::{self, Demo};
 use crate::lesson::Lesson;
 use crate::tui::{self, Leave};
@@ -58,7 +59,7 @@ pub(super) fn run(args: Args) -> Outcome {
     let mut exit = Exit::OK;
     for demo in demos {
         let left;
-        (exit, left) = demo::show(demo, false, None, how)?;
+        (exit, left) = show(demo, false, None, how)?;
         if left != tui::Outcome::Left(Leave::Next) {
             return Ok(exit);
         }

@@ -34,6 +34,7 @@ mod save;
 mod seen;
 mod signals;
 mod snapshot;
+mod stage;
 mod start;
 mod watch;
 

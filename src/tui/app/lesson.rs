@@ -201,7 +201,7 @@ fn find(player: &mut Player, until: &Until, from: u64) -> Result<Option<Place>, 
         for run in std::mem::take(&mut heard.runs) {
             if run.event >= from
                 && let (Some(filter), Until::Run(_, after)) = (&filter, until)
-                && filter.matches(&folder.model, &run)
+                && filter.matches(&folder.model, &run, &[])
             {
                 return Ok(Some(match after {
                     0 => Place::Event(run.event),
