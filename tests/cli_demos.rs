@@ -81,9 +81,10 @@ fn demo(place: &Place, name: &str, fixed: bool) -> Value {
         let longest = Duration(fd["behind_ns"]["max"].as_u64().unwrap()).to_string();
         let [ready, runs] = ["ready", "dispatched"].map(|column| format!(" {} ", fd[column]));
         let tells = |row: &&&str| {
+            let row = row.replace(',', "");
             [&longest, &ready, &runs]
                 .iter()
-                .all(|told| row.contains(*told))
+                .all(|told| row.contains(&told.replace(',', "")))
         };
         // The screen has room for so many.
         if rows.len() < 20 {
