@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{CHECKPOINT, ENDED};
-use crate::model::{Base, Ended, Id, Model};
+use crate::model::{Base, Ended, Id, Model, both};
 use crate::trace::{Derived, Reader};
 
 /// The checkpoints of one recording; ended registrations that have been read are kept.
@@ -22,8 +22,8 @@ pub struct Store {
 
 /// Registrations all bases that are kept may hold together; each is about a kilobyte.
 const MOST_ROWS: usize = 20_000;
-/// Ended registrations are read ahead as far as their pages weigh no more bytes than this: some tens of milliseconds.
-const AHEAD: u64 = 2 << 20;
+/// Ended registrations are read ahead as far as their pages weigh no more bytes than this: a few milliseconds.
+const AHEAD: u64 = 128 << 10;
 /// A base has a base that has a base, and so on, at most so often.
 const DEEPEST: u32 = 8;
 
@@ -69,12 +69,22 @@ impl Store {
         (0..self.until(number)).rev().find_map(|index| {
             let derived = self.checkpoints[index].clone();
             let end = derived.events.end;
-            self.read_ended(reader, end);
+            let pages = self.missing_ended(reader, end);
             let bytes = reader.read_derived(&derived).ok()?;
-            let base = match Model::base_of(&bytes) {
-                Some(at) => Some(self.read_base(reader, at, DEEPEST)?),
-                None => None,
+            let mut under = || match Model::base_of(&bytes) {
+                Some(at) => Some(Some(self.read_base(reader, at, DEEPEST)?)),
+                None => Some(None),
             };
+            let read = || -> Vec<_> { pages.iter().map(|page| Ended::read(&page.0)).collect() };
+            let (rows, base) = match pages.is_empty() {
+                true => (Vec::new(), under()),
+                false => both(read, under),
+            };
+            for (rows, (_, at)) in rows.into_iter().zip(pages) {
+                // What is missing is missed by the checkpoints that name it.
+                self.ended.add(rows.unwrap_or_default(), at);
+            }
+            let base = base?;
             let base = base.and_then(|at| self.bases.get(at));
             let model = Model::load_beside(&bytes, base, |slot| self.ended.get(slot, end))?;
             Some((model, end))
@@ -124,27 +134,28 @@ impl Store {
         }
     }
 
-    /// Reads the ended registrations that checkpoint `end` may name, and those written a little later: who looks at a
-    /// recording goes there too. Those of another time, from before all were written again, are forgotten.
-    fn read_ended(&mut self, reader: &mut Reader, end: u64) {
+    /// The pages, and their places, of the ended registrations that checkpoint `end` may name and that are not there yet,
+    /// and of those written a little later: who looks at a recording goes there too. Those of another time, from before
+    /// all were written again, are forgotten.
+    fn missing_ended(&mut self, reader: &mut Reader, end: u64) -> Vec<(Vec<u8>, u64)> {
         let until = self.pages.partition_point(|p| p.events.end <= end);
         let whole = |p: &Derived| p.events.start == self.first;
         let from = self.pages[..until].iter().rposition(whole).unwrap_or(0);
         if from != self.read.start || self.read.is_empty() {
             (self.ended, self.read) = (Ended::default(), from..from);
         }
-        let mut size = 0;
+        let (mut ahead, mut missing) = (0, Vec::new());
         for at in self.read.end..self.pages.len() {
             let page = &self.pages[at];
-            size += page.size;
-            if at >= until && (whole(page) || size > AHEAD) {
+            ahead += if at < until { 0 } else { page.size };
+            if at >= until && (whole(page) || ahead > AHEAD) {
                 break;
             }
             if let Ok(bytes) = reader.read_derived(page) {
-                // What is missing is missed by the checkpoints that name it.
-                let _ = self.ended.add(&bytes, page.events.end);
+                missing.push((bytes, page.events.end));
             }
             self.read.end = at + 1;
         }
+        missing
     }
 }

@@ -237,7 +237,7 @@ proptest! {
                     let mut ended = Ended::default();
                     if data.len() % 3 > 0 {
                         written.add(&whole, &mut saved);
-                        ended.add(&saved, 1).expect("our own page");
+                        ended.add(Ended::read(&saved).expect("our own page"), 1);
                         saved.clear();
                     }
                     // Every other has a base.

@@ -277,6 +277,8 @@ impl Histogram {
 /// Counts are packed by how large the one before is: after a large one seldom comes a small one. Those that were added to a
 /// base are packed by how large they are there.
 const SIZES: usize = 12;
+/// The columns of many histograms.
+pub(super) const COLUMNS: usize = 6 + SIZES;
 
 fn size(before: u64) -> usize {
     (64 - before.leading_zeros() as usize).min(SIZES - 1)
@@ -321,7 +323,7 @@ pub(super) fn get_columns(
     bases: &[Option<&Histogram>],
 ) -> Option<Vec<Histogram>> {
     let mut columns = Vec::new();
-    for _ in 0..6 + SIZES {
+    for _ in 0..COLUMNS {
         columns.push(Cursor::new(c.next()?));
     }
     // Every count takes a byte.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 mod apply;
 mod batch;
 pub mod blame;
+mod both;
 mod chains;
 mod change;
 mod checkpoint;
@@ -70,6 +71,7 @@ mod unite;
 mod wait;
 
 pub use blame::blame;
+pub use both::both;
 pub use checkpoint::{Base, Ended, Written};
 pub use facts::{
     Fairness, Fidelity, Fired, Id, Mark, Marking, Part, Range, Run, Segment, Sink, Transition,

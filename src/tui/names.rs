@@ -3,6 +3,7 @@
 use crate::model::{Id, Registration, SameSocket};
 use crate::record::event::FdKind;
 use crate::text::visible;
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
 /// Letters there are.
@@ -24,20 +25,26 @@ pub struct Names {
 impl Names {
     /// Takes over what the model says about these registrations.
     pub fn update(&mut self, regs: &[&Registration]) {
-        let alive: HashMap<Id, bool> = regs.iter().map(|r| (r.id, r.is_live())).collect();
-        let same = SameSocket::of(regs);
-        let mut by_age = regs.to_vec();
-        by_age.sort_by_key(|r| r.id);
+        let alive = LazyCell::new(|| {
+            let live = regs.iter().filter(|r| r.is_live());
+            live.map(|r| r.id).collect::<HashSet<Id>>()
+        });
+        let known = |r: &&Registration| !r.is_live() && self.ended.contains(&r.id);
+        let mut by_age: Vec<_> = regs.iter().copied().filter(|r| !known(r)).collect();
+        by_age.sort_by_cached_key(|r| r.id);
+        let same = match by_age.iter().any(|r| r.is_half_named()) {
+            true => SameSocket::of(regs),
+            false => SameSocket::default(),
+        };
         for reg in by_age {
             if reg.is_live() {
                 self.ended.remove(&reg.id);
-            } else if self.ended.contains(&reg.id) {
-                continue;
             } else if !reg.is_half_named() {
                 self.ended.insert(reg.id);
             }
             let name = called(reg, same.name(reg));
-            self.digits = self.digits.max(reg.fd.max(0).to_string().len());
+            let digits = reg.fd.checked_ilog10().map_or(1, |log| log as usize + 1);
+            self.digits = self.digits.max(digits);
             if name == reg.kind.name() {
                 self.told.insert(reg.id, format!("{name} {}", reg.fd));
             } else {
@@ -49,15 +56,15 @@ impl Names {
                     // It had no name before: let it choose its letter again.
                     self.taken.remove(&known.0);
                     self.of.remove(&reg.id);
-                    self.give(reg.id, name, &alive);
+                    self.give(reg.id, name, |id| alive.contains(&id));
                 }
                 Some(known) => known.1 = name,
-                None => self.give(reg.id, name, &alive),
+                None => self.give(reg.id, name, |id| alive.contains(&id)),
             }
         }
     }
 
-    fn give(&mut self, id: Id, name: String, alive: &HashMap<Id, bool>) {
+    fn give(&mut self, id: Id, name: String, is_live: impl Fn(Id) -> bool) {
         let own = name
             .chars()
             .filter(char::is_ascii_alphabetic)
@@ -65,15 +72,10 @@ impl Names {
         let rest = ('a'..='z').chain('A'..='Z');
         let free = |c: &char| !self.taken.contains_key(c);
         // A letter of its own name, then any, then one whose fd has ended.
-        let gone = |c: &char| {
-            self.taken
-                .get(c)
-                .is_some_and(|id| !alive.get(id).copied().unwrap_or(false))
-        };
+        let gone = |c: &char| self.taken.get(c).is_some_and(|id| !is_live(*id));
         // Letters of ended fds are for live ones; with very many fds nearly all go without.
-        let living = alive.get(&id).copied().unwrap_or(false);
         let full = self.taken.len() >= LETTERS;
-        if full && !(living && rest.clone().any(|c| gone(&c))) {
+        if full && !(is_live(id) && rest.clone().any(|c| gone(&c))) {
             self.of.insert(id, ('*', name));
             return;
         }
@@ -274,7 +276,7 @@ mod tests {
     fn who_is_shown_has_a_letter() {
         let mut names = Names::default();
         for id in 0..100 {
-            names.give(id, format!("{id}"), &HashMap::new());
+            names.give(id, format!("{id}"), |_| false);
         }
         assert_eq!((names.letter(3), names.letter(90)), ('d', '*'));
         names.prefer(&[3, 90, 91]);
@@ -286,9 +288,8 @@ mod tests {
     #[test]
     fn letters_come_from_the_names_and_stay() {
         let mut names = Names::default();
-        let alive = HashMap::new();
         for (id, name) in [(1, "flood"), (2, "ann"), (3, "frank"), (4, "5")] {
-            names.give(id, name.to_owned(), &alive);
+            names.give(id, name.to_owned(), |_| false);
         }
         let letters: String = (1..=4).map(|id| names.letter(id)).collect();
         assert_eq!(letters, "farb");

@@ -400,4 +400,40 @@ macro_rules! try_io {
     };
 }
 
-pub(super) use {descriptor, readable, try_io, writable};
+/// The error a socket has pending.
+macro_rules! take_error {
+    () => {
+        /// Takes the pending error, SO_ERROR.
+        ///
+        /// # Errors
+        ///
+        /// As getsockopt(2).
+        #[track_caller]
+        pub fn take_error(&self) -> ::std::io::Result<Option<::std::io::Error>> {
+            let at = ::std::panic::Location::caller();
+            self.inner.error(at, move |inner| inner.take_error())
+        }
+    };
+}
+
+/// The end of one direction of a connection, or of both.
+macro_rules! shutdown {
+    () => {
+        /// Shuts one or both halves down.
+        ///
+        /// # Errors
+        ///
+        /// As shutdown(2).
+        #[track_caller]
+        pub fn shutdown(&self, how: ::std::net::Shutdown) -> ::std::io::Result<()> {
+            let (at, op) = (
+                ::std::panic::Location::caller(),
+                $crate::record::event::Op::Shutdown,
+            );
+            self.inner
+                .call(op, 0, at, move |inner| inner.shutdown(how), |()| 0)
+        }
+    };
+}
+
+pub(super) use {descriptor, readable, shutdown, take_error, try_io, writable};

@@ -51,8 +51,8 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Adds what was written at a place in the recording behind those added before; nothing when it is damaged.
-    pub fn add(&mut self, bytes: &[u8], at: u64) -> Option<()> {
+    /// Reads what was written at a place in the recording; nothing when it is damaged.
+    pub fn read(bytes: &[u8]) -> Option<Vec<Arc<Registration>>> {
         let mut c = Cursor::new(bytes);
         if c.u64()? != u64::from(Model::VERSION) {
             return None;
@@ -61,14 +61,16 @@ impl Ended {
         let mut c = raw.iter();
         let mut texts = TextRows::get(&mut c)?;
         let rows = get_regs(&mut c, Near::default(), None, &mut texts)?;
-        if c.next().is_some() || !texts.is_empty() {
-            return None;
-        }
+        let whole = c.next().is_none() && texts.is_empty();
+        whole.then(|| rows.into_iter().map(Arc::new).collect())
+    }
+
+    /// Adds what was [read](Self::read) of a place in the recording behind those added before.
+    pub fn add(&mut self, rows: Vec<Arc<Registration>>, at: u64) {
         for reg in rows {
             let versions = self.regs.entry(reg.s.slot).or_default();
-            versions.push((at, Arc::new(reg)));
+            versions.push((at, reg));
         }
-        Some(())
     }
 
     /// The ended registration of a slot as it was known at a place in the recording.

@@ -1,5 +1,6 @@
 //! What there are many of, as columns: registrations, descriptions, accounts of sent bytes. Step: **model**.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::base::{Base, HISTOGRAMS, Histograms};
@@ -13,7 +14,7 @@ use crate::model::registration::{Registration, State};
 use crate::model::regs::Regs;
 use crate::model::slab::Slab;
 use crate::model::supply::{Account, AccountKey};
-use crate::model::{NONE, names};
+use crate::model::{NONE, both, names};
 use crate::record::event::FdKind;
 
 /// A registration's fields that other columns hold.
@@ -195,16 +196,26 @@ fn histogram_columns(
         Some(base) => base.get_rows(c, n)?,
         None => c.next().map(|_| vec![None; n])?,
     };
-    let mut columns = Vec::new();
-    for at in 0..HISTOGRAMS.len() {
-        let bases: Vec<_> = bases
-            .iter()
-            .map(|base| base.map(|base| &base[at]))
-            .collect();
-        columns.push(histogram::get_columns(c, &bases)?.into_iter());
-    }
-    Some(columns)
+    let all = c.clone();
+    let read = |at: usize| {
+        let mut c = all.clone();
+        c.by_ref().take(at * histogram::COLUMNS).for_each(drop);
+        let bases = bases.iter().map(|base| base.map(|base| &base[at]));
+        histogram::get_columns(&mut c, &bases.collect::<Vec<_>>())
+    };
+    // Most of what a checkpoint takes to be read.
+    let several = |of: Range<usize>| -> Option<Vec<_>> { of.map(read).collect() };
+    let (mut columns, others) = match n < MANY {
+        true => (Some(Vec::new()), several(0..HISTOGRAMS.len())),
+        false => both(|| several(0..2), || several(2..HISTOGRAMS.len())),
+    };
+    c.nth(HISTOGRAMS.len() * histogram::COLUMNS - 1)?;
+    columns.as_mut()?.extend(others?);
+    Some(columns?.into_iter().map(Vec::into_iter).collect())
 }
+
+/// So many are worth a thread.
+const MANY: usize = 256;
 
 /// Reads what [`put_regs`] wrote; names of those that have a description are still missing.
 pub(super) fn get_regs(

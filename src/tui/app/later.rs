@@ -34,7 +34,7 @@ impl App {
 
     /// Labels for the fds of the loop shown: those at the cursor, and those that the window shows besides.
     pub(super) fn label(&mut self) -> Result<(), Error> {
-        let nameless = self.regs().iter().any(|r| r.is_live() && !is_named(r));
+        let nameless = (self.regs_unsorted()).any(|r| r.is_live() && !is_named(r));
         if nameless || self.view == View::Events {
             self.player.look_ahead()?;
         }
@@ -47,7 +47,7 @@ impl App {
             };
             find()
         };
-        let mut regs = self.regs();
+        let mut regs: Vec<_> = self.regs_unsorted().collect();
         let known: HashSet<Id> = regs.iter().map(|r| r.id).collect();
         for reg in &mut regs {
             if !is_named(reg) {

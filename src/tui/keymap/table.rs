@@ -392,7 +392,13 @@ pub const ACTIONS: &[Action] = &[
         help: "one lane an fd / one a role (listener, handler, peer)",
         group: Group::Timeline,
         when: on_timeline,
-        weight: |app| if app.regs().len() > 8 { 85 } else { 40 },
+        weight: |app| {
+            if app.regs_unsorted().nth(8).is_some() {
+                85
+            } else {
+                40
+            }
+        },
     },
     Action {
         keys: "b",

@@ -185,7 +185,10 @@ impl Checkpoints {
         let store = self.store(reader);
         let closer = store.at(early).is_some_and(|at| at > here);
         if closer && let Some((model, next)) = store.load(reader, early) {
-            self.put(next, &model, 0);
+            // Further away another place will be kept, closer to where it goes.
+            if early < next + 2 * SPACING {
+                self.put(next, &model, 0);
+            }
             return Folder::resume(model, next, reader);
         }
         let kept = self.until(early).checked_sub(1).map(|at| &self.saved[at]);

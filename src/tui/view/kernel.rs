@@ -65,7 +65,9 @@ pub fn wants_short(interest: u32) -> String {
 
 /// Live registrations in the order of the interest list: those that matter now first if not all fit.
 pub fn shown(app: &App) -> Vec<&Registration> {
-    app.regs().into_iter().filter(|r| r.is_live()).collect()
+    let mut live: Vec<_> = app.regs_unsorted().filter(|r| r.is_live()).collect();
+    live.sort_by_key(|r| (r.fd, r.id));
+    live
 }
 
 /// The registrations to draw in `rows` lines: the chosen one and the busy ones are always among them.

@@ -1,11 +1,13 @@
 //! TCP: a listener and its connections.
 
 use std::io;
-use std::net::{self, Shutdown, SocketAddr};
+use std::net::{self, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::panic::Location;
 
-use crate::instrument::mio::owned::{Owned, descriptor, readable, try_io, writable};
+use crate::instrument::mio::owned::{
+    Owned, descriptor, readable, shutdown, take_error, try_io, writable,
+};
 use crate::record::event::{FdKind, Op};
 
 /// A listening TCP socket, with the methods of [`mio::net::TcpListener`].
@@ -95,16 +97,7 @@ impl TcpListener {
         self.inner.get().ttl()
     }
 
-    /// Takes the pending error, SO_ERROR.
-    ///
-    /// # Errors
-    ///
-    /// As getsockopt(2).
-    #[track_caller]
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.inner
-            .error(Location::caller(), move |inner| inner.take_error())
-    }
+    take_error!();
 }
 
 descriptor!(TcpListener, FdKind::TcpListener, net::TcpListener);
@@ -173,21 +166,7 @@ impl TcpStream {
         self.inner.get().local_addr()
     }
 
-    /// Shuts one or both halves down.
-    ///
-    /// # Errors
-    ///
-    /// As shutdown(2).
-    #[track_caller]
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.inner.call(
-            Op::Shutdown,
-            0,
-            Location::caller(),
-            move |inner| inner.shutdown(how),
-            |()| 0,
-        )
-    }
+    shutdown!();
 
     /// Sets TCP_NODELAY.
     ///
@@ -225,16 +204,7 @@ impl TcpStream {
         self.inner.get().ttl()
     }
 
-    /// Takes the pending error, SO_ERROR.
-    ///
-    /// # Errors
-    ///
-    /// As getsockopt(2).
-    #[track_caller]
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.inner
-            .error(Location::caller(), move |inner| inner.take_error())
-    }
+    take_error!();
 
     /// Reads without taking.
     ///

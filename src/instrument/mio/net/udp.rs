@@ -4,7 +4,7 @@ use std::io;
 use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::panic::Location;
 
-use crate::instrument::mio::owned::{Owned, descriptor, try_io};
+use crate::instrument::mio::owned::{Owned, descriptor, take_error, try_io};
 use crate::record::event::{FdKind, Op};
 
 /// A UDP socket, with the methods of [`mio::net::UdpSocket`].
@@ -145,16 +145,7 @@ impl UdpSocket {
         )
     }
 
-    /// Takes the pending error, SO_ERROR.
-    ///
-    /// # Errors
-    ///
-    /// As getsockopt(2).
-    #[track_caller]
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.inner
-            .error(Location::caller(), move |inner| inner.take_error())
-    }
+    take_error!();
 
     try_io!();
 

@@ -1,13 +1,14 @@
 //! Unix domain sockets: a listener, its connections, datagrams.
 
 use std::io;
-use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{self, SocketAddr};
 use std::panic::Location;
 use std::path::Path;
 
-use crate::instrument::mio::owned::{Owned, descriptor, readable, try_io, writable};
+use crate::instrument::mio::owned::{
+    Owned, descriptor, readable, shutdown, take_error, try_io, writable,
+};
 use crate::record::event::{FdKind, Op};
 
 /// A listening Unix socket, with the methods of [`mio::net::UnixListener`].
@@ -96,16 +97,7 @@ impl UnixListener {
         self.inner.get().local_addr()
     }
 
-    /// Takes the pending error, SO_ERROR.
-    ///
-    /// # Errors
-    ///
-    /// As getsockopt(2).
-    #[track_caller]
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.inner
-            .error(Location::caller(), move |inner| inner.take_error())
-    }
+    take_error!();
 }
 
 descriptor!(UnixListener, FdKind::UnixListener, net::UnixListener);
@@ -200,32 +192,9 @@ impl UnixStream {
         self.inner.get().peer_addr()
     }
 
-    /// Takes the pending error, SO_ERROR.
-    ///
-    /// # Errors
-    ///
-    /// As getsockopt(2).
-    #[track_caller]
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.inner
-            .error(Location::caller(), move |inner| inner.take_error())
-    }
+    take_error!();
 
-    /// Shuts one or both halves down.
-    ///
-    /// # Errors
-    ///
-    /// As shutdown(2).
-    #[track_caller]
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.inner.call(
-            Op::Shutdown,
-            0,
-            Location::caller(),
-            move |inner| inner.shutdown(how),
-            |()| 0,
-        )
-    }
+    shutdown!();
 
     try_io!();
 }
@@ -400,32 +369,9 @@ impl UnixDatagram {
             })
     }
 
-    /// Takes the pending error, SO_ERROR.
-    ///
-    /// # Errors
-    ///
-    /// As getsockopt(2).
-    #[track_caller]
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.inner
-            .error(Location::caller(), move |inner| inner.take_error())
-    }
+    take_error!();
 
-    /// Shuts one or both halves down.
-    ///
-    /// # Errors
-    ///
-    /// As shutdown(2).
-    #[track_caller]
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.inner.call(
-            Op::Shutdown,
-            0,
-            Location::caller(),
-            move |inner| inner.shutdown(how),
-            |()| 0,
-        )
-    }
+    shutdown!();
 
     try_io!();
 }
