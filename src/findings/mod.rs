@@ -21,7 +21,7 @@ pub use code::{Code, NoSuchCode, explained};
 pub use found::{Confidence, Evidence, Found, MOST_EVIDENCE, Period, Severity, Victims};
 pub use thresholds::{BadThreshold, Thresholds};
 
-use crate::model::{Fairness, Fired, Id, Mark, Model, Run, Segment, Sink, Transition, Turn, Word};
+use crate::model::{Fired, Id, Model, Run, Sink, Transition, Turn, Word};
 use crate::record::event::{Cause as Loss, Event, Kind, flags};
 use blame::Blame;
 use book::Book;
@@ -63,7 +63,7 @@ pub struct Findings {
     blind: bool,
 }
 
-/// Facts the model told while it folded in one event.
+/// Facts the model told while it folded in one event, as far as rules want to hear them.
 #[derive(Default)]
 struct Heard {
     all: Vec<Fact>,
@@ -76,26 +76,14 @@ enum Fact {
     Fired(Fired),
 }
 
-/// Passes on what the model says, and keeps what rules want to hear.
-struct Both<'a, S: ?Sized> {
-    sink: &'a mut S,
-    heard: &'a mut Vec<Fact>,
-}
-
-impl<S: Sink + ?Sized> Sink for Both<'_, S> {
+impl Sink for Heard {
     fn run(&mut self, run: &Run) {
-        self.sink.run(run);
-        self.heard.push(Fact::Run(*run));
+        self.all.push(Fact::Run(*run));
     }
     fn turn(&mut self, turn: &Turn) {
-        self.sink.turn(turn);
-        self.heard.push(Fact::Turn(*turn));
-    }
-    fn segment(&mut self, segment: &Segment) {
-        self.sink.segment(segment);
+        self.all.push(Fact::Turn(*turn));
     }
     fn transition(&mut self, t: &Transition) {
-        self.sink.transition(t);
         let rare = |w| {
             matches!(
                 w,
@@ -103,18 +91,11 @@ impl<S: Sink + ?Sized> Sink for Both<'_, S> {
             )
         };
         if rare(t.from) || rare(t.to) {
-            self.heard.push(Fact::Transition(*t));
+            self.all.push(Fact::Transition(*t));
         }
     }
-    fn fairness(&mut self, window: &Fairness) {
-        self.sink.fairness(window);
-    }
     fn timer(&mut self, fired: &Fired) {
-        self.sink.timer(fired);
-        self.heard.push(Fact::Fired(*fired));
-    }
-    fn mark(&mut self, mark: &Mark, fields: &[u8]) {
-        self.sink.mark(mark, fields);
+        self.all.push(Fact::Fired(*fired));
     }
 }
 
@@ -193,11 +174,7 @@ impl Findings {
         if matches!(e.kind, Kind::ThreadEnd | Kind::ProcessEnd) {
             self.ending(model, number, e);
         }
-        let mut both = Both {
-            sink,
-            heard: &mut self.heard.all,
-        };
-        model.apply(number, e, text, &mut both);
+        model.apply(number, e, text, &mut (sink, &mut self.heard));
         let at = (model.now(), number, false);
         if at.0 >= self.tick {
             self.tick = (at.0 / TICK + 1).saturating_mul(TICK);

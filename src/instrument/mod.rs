@@ -28,6 +28,7 @@ mod recorder;
 mod run;
 mod shared;
 mod shim;
+mod side;
 mod site;
 mod state;
 mod supply;

@@ -15,9 +15,9 @@
 
 use std::panic::Location;
 
+use super::side::push;
 use super::state;
 use crate::record::event::{Kind, Space};
-use crate::record::wire::Rec;
 
 /// A task was put on the loop's queue, from any thread.
 ///
@@ -28,7 +28,8 @@ use crate::record::wire::Rec;
 #[track_caller]
 pub fn queued(name: &'static str, id: u64) {
     if state::is_on() {
-        push(Kind::TaskQueued, name, id, Location::caller());
+        let name = Some((Space::Task, name));
+        push(Kind::TaskQueued, name, id, None, Location::caller());
     }
 }
 
@@ -42,7 +43,8 @@ pub fn queued(name: &'static str, id: u64) {
 pub fn begin(name: &'static str, id: u64) -> Running {
     let running = state::is_on();
     if running {
-        push(Kind::TaskBegin, name, id, Location::caller());
+        let name = Some((Space::Task, name));
+        push(Kind::TaskBegin, name, id, None, Location::caller());
     }
     Running { id, running }
 }
@@ -59,31 +61,7 @@ impl Drop for Running {
     #[inline]
     fn drop(&mut self) {
         if self.running {
-            push(Kind::TaskEnd, "", self.id, Location::caller());
+            push(Kind::TaskEnd, None, self.id, None, Location::caller());
         }
     }
-}
-
-#[inline(never)]
-fn push(kind: Kind, name: &'static str, id: u64, at: &'static Location<'static>) {
-    let Some(here) = state::here() else { return };
-    let x = if name.is_empty() {
-        0
-    } else {
-        here.name(Space::Task, name)
-    };
-    let site = if kind == Kind::TaskEnd {
-        0
-    } else {
-        here.site(at)
-    };
-    here.push(&Rec {
-        ticks: here.now(),
-        kind,
-        fd: here.epfd(),
-        x,
-        arg: id,
-        site,
-        ..Rec::default()
-    });
 }

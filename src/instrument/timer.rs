@@ -20,9 +20,9 @@
 use std::panic::Location;
 use std::time::Instant;
 
+use super::side::push;
 use super::state;
 use crate::record::event::{Kind, Space};
-use crate::record::wire::Rec;
 
 /// A timer was armed for `deadline`, or moved to it.
 ///
@@ -38,6 +38,7 @@ pub fn armed(name: &'static str, id: u64, deadline: Instant) {
             .saturating_duration_since(Instant::now())
             .as_nanos();
         let left = u64::try_from(left).unwrap_or(u64::MAX);
+        let name = Some((Space::Timer, name));
         push(Kind::TimerArm, name, id, Some(left), Location::caller());
     }
 }
@@ -51,7 +52,7 @@ pub fn armed(name: &'static str, id: u64, deadline: Instant) {
 #[track_caller]
 pub fn cancelled(id: u64) {
     if state::is_on() {
-        push(Kind::TimerCancel, "", id, None, Location::caller());
+        push(Kind::TimerCancel, None, id, None, Location::caller());
     }
 }
 
@@ -65,6 +66,7 @@ pub fn cancelled(id: u64) {
 pub fn fired(name: &'static str, id: u64) -> Fired {
     let running = state::is_on();
     if running {
+        let name = Some((Space::Timer, name));
         push(Kind::TimerBegin, name, id, None, Location::caller());
     }
     Fired { id, running }
@@ -82,32 +84,7 @@ impl Drop for Fired {
     #[inline]
     fn drop(&mut self) {
         if self.running {
-            push(Kind::TimerEnd, "", self.id, None, Location::caller());
+            push(Kind::TimerEnd, None, self.id, None, Location::caller());
         }
     }
-}
-
-#[inline(never)]
-fn push(kind: Kind, name: &'static str, id: u64, y: Option<u64>, at: &'static Location<'static>) {
-    let Some(here) = state::here() else { return };
-    let x = if name.is_empty() {
-        0
-    } else {
-        here.name(Space::Timer, name)
-    };
-    let site = if kind == Kind::TimerEnd {
-        0
-    } else {
-        here.site(at)
-    };
-    here.push(&Rec {
-        ticks: here.now(),
-        kind,
-        fd: here.epfd(),
-        x,
-        arg: id,
-        y,
-        site,
-        ..Rec::default()
-    });
 }

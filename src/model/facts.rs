@@ -169,6 +169,41 @@ pub struct Run {
 }
 
 impl Run {
+    /// One of a batch of one, for tests.
+    #[cfg(test)]
+    pub fn sample(reg: Id, wakeup: u64, queue: u64, length: u64) -> Run {
+        Run {
+            event: 0,
+            loop_id: 0,
+            reg,
+            role: 0,
+            thread: 0,
+            turn: 1,
+            index: 0,
+            batch: 1,
+            mask: 1,
+            wakeup,
+            start: wakeup + queue,
+            end: wakeup + queue + length,
+            more: 0,
+            fidelity: Fidelity::Measured,
+            ready: None,
+            notice: None,
+            notice_fidelity: Fidelity::Absent,
+            asleep: 0,
+            handler: 0,
+            site: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            ios: 0,
+            in_call: 0,
+            spent: Default::default(),
+            blocked_in: None,
+            drained: true,
+            bypassed: 0,
+        }
+    }
+
     /// Wakeup to handler start.
     pub fn queue(&self) -> u64 {
         self.start.saturating_sub(self.wakeup)
@@ -411,3 +446,35 @@ pub trait Sink {
 
 /// Listens to nothing.
 impl Sink for () {}
+
+/// Two that listen to one fold.
+impl<A: Sink + ?Sized, B: Sink + ?Sized> Sink for (&mut A, &mut B) {
+    fn run(&mut self, run: &Run) {
+        self.0.run(run);
+        self.1.run(run);
+    }
+    fn turn(&mut self, turn: &Turn) {
+        self.0.turn(turn);
+        self.1.turn(turn);
+    }
+    fn segment(&mut self, segment: &Segment) {
+        self.0.segment(segment);
+        self.1.segment(segment);
+    }
+    fn transition(&mut self, transition: &Transition) {
+        self.0.transition(transition);
+        self.1.transition(transition);
+    }
+    fn fairness(&mut self, window: &Fairness) {
+        self.0.fairness(window);
+        self.1.fairness(window);
+    }
+    fn timer(&mut self, fired: &Fired) {
+        self.0.timer(fired);
+        self.1.timer(fired);
+    }
+    fn mark(&mut self, mark: &Mark, fields: &[u8]) {
+        self.0.mark(mark, fields);
+        self.1.mark(mark, fields);
+    }
+}

@@ -256,40 +256,13 @@ impl Sink for Pyramid {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Fidelity;
     use crate::model::spectrum::Spectrum;
     use proptest::prelude::*;
 
     fn run(reg: Id, wakeup: u64, queue: u64, length: u64) -> Run {
         Run {
-            event: 0,
-            loop_id: 0,
-            reg,
             role: 1,
-            thread: 0,
-            turn: 1,
-            index: 0,
-            batch: 1,
-            mask: 1,
-            wakeup,
-            start: wakeup + queue,
-            end: wakeup + queue + length,
-            more: 0,
-            fidelity: Fidelity::Measured,
-            ready: None,
-            notice: None,
-            notice_fidelity: Fidelity::Absent,
-            asleep: 0,
-            handler: 0,
-            site: 0,
-            bytes_in: 0,
-            bytes_out: 0,
-            ios: 0,
-            in_call: 0,
-            spent: Default::default(),
-            blocked_in: None,
-            drained: true,
-            bypassed: 0,
+            ..Run::sample(reg, wakeup, queue, length)
         }
     }
 

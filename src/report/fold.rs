@@ -2,7 +2,7 @@
 //! Step: trace → model → **view**.
 
 use super::limit::{Limit, Measured};
-use super::listen::{Both, Listener};
+use super::listen::Listener;
 use super::places::{self, Kept, Longest};
 use super::summary::{
     Behind, Bounds, Fd, LongRun, Loop, Process, Recording, Setup, Slept, Summary, Tasks, Timers,
@@ -83,7 +83,7 @@ fn fold_all<L: Listener>(
     for page in 0..pages {
         reader.read_page(page, &mut events)?;
         for (number, event, text) in events.iter() {
-            let mut both = Both(&mut ear, also);
+            let mut both = (&mut ear, &mut *also);
             findings.apply(&mut model, number, event, text, &mut both);
             for run in ear.ended.drain(..) {
                 measured.run(&model, &run);

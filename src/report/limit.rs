@@ -315,7 +315,7 @@ impl Judged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Fidelity, Spent};
+    use crate::model::Spent;
 
     fn limit(text: &str) -> Limit {
         text.parse().unwrap_or_else(|e| panic!("{text}: {e}"))
@@ -359,38 +359,12 @@ mod tests {
         ];
         let mut measured = Measured::new(&limits.map(limit));
         let run = Run {
-            event: 0,
-            loop_id: 0,
-            reg: 0,
-            role: 0,
-            thread: 0,
-            turn: 1,
-            index: 0,
-            batch: 1,
-            mask: 1,
-            wakeup: 0,
-            start: 0,
-            end: 80_000_000,
-            more: 0,
-            fidelity: Fidelity::Measured,
-            ready: None,
-            notice: None,
-            notice_fidelity: Fidelity::Absent,
-            asleep: 0,
-            handler: 0,
-            site: 0,
-            bytes_in: 0,
-            bytes_out: 0,
-            ios: 0,
-            in_call: 0,
             spent: Spent {
                 preempted: 60_000_000,
                 on_cpu: 20_000_000,
                 ..Spent::default()
             },
-            blocked_in: None,
-            drained: true,
-            bypassed: 0,
+            ..Run::sample(0, 0, 0, 80_000_000)
         };
         measured.run(&Model::default(), &run);
         let judged = measured.judge();

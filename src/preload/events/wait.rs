@@ -81,6 +81,32 @@ impl Time {
     }
 }
 
+/// Records a wait's entry and makes it; what it returned, and the record of its return, not pushed yet.
+#[inline(always)]
+fn waited(here: &tls::Here, waiting: &Waiting, call: impl FnOnce() -> c_int) -> (c_int, Rec) {
+    let rec = Rec {
+        aux: waiting.call.code(),
+        fd: waiting.epfd,
+        site: site::id(here, waiting.caller),
+        ..Rec::default()
+    };
+    here.ring().push(&Rec {
+        ticks: here.now(),
+        kind: Kind::WaitEnter,
+        x: waiting.room,
+        arg: waiting.timeout_ns,
+        ..rec
+    });
+    let n = call();
+    let exit = Rec {
+        ticks: here.now(),
+        kind: Kind::WaitExit,
+        x: code(n),
+        ..rec
+    };
+    (n, exit)
+}
+
 /// Makes a wait and records its entry, its return and the batch. `member` gives event `i` of a batch of `n`: mask and
 /// data word.
 #[inline(always)]
@@ -92,28 +118,8 @@ pub fn waiting(
     let Some(here) = tls::here() else {
         return call();
     };
-    let site = site::id(&here, waiting.caller);
-    let rec = Rec {
-        aux: waiting.call.code(),
-        fd: waiting.epfd,
-        site,
-        ..Rec::default()
-    };
-    here.ring().push(&Rec {
-        ticks: here.now(),
-        kind: Kind::WaitEnter,
-        x: waiting.room,
-        arg: waiting.timeout_ns,
-        ..rec
-    });
-    let n = call();
-    let ticks = here.now();
-    let exit = Rec {
-        ticks,
-        kind: Kind::WaitExit,
-        x: code(n),
-        ..rec
-    };
+    let (n, exit) = waited(&here, &waiting, call);
+    let ticks = exit.ticks;
     let ready = |i: usize| {
         let (mask, data) = member(i);
         Rec {
@@ -154,28 +160,8 @@ pub fn scanning(
     let Some(here) = tls::here() else {
         return call();
     };
-    let site = site::id(&here, waiting.caller);
-    let rec = Rec {
-        aux: waiting.call.code(),
-        fd: -1,
-        site,
-        ..Rec::default()
-    };
-    here.ring().push(&Rec {
-        ticks: here.now(),
-        kind: Kind::WaitEnter,
-        x: waiting.room,
-        arg: waiting.timeout_ns,
-        ..rec
-    });
-    let n = call();
-    let ticks = here.now();
-    let exit = Rec {
-        ticks,
-        kind: Kind::WaitExit,
-        x: code(n),
-        ..rec
-    };
+    let (n, exit) = waited(&here, &waiting, call);
+    let ticks = exit.ticks;
     if n <= 0 {
         here.ring().push(&exit);
         return n;

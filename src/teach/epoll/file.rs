@@ -4,53 +4,10 @@ use super::belief::Belief;
 use super::call::{Answer, Errno, Fd, How, bits};
 use super::instance::Instance;
 use super::rule::Rule;
+use super::sizes::MESSAGE;
 use super::wake::Queue;
 use super::world::{Id, World};
-use std::collections::{BTreeMap, VecDeque};
-
-/// What depends on the machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sizes {
-    /// Bytes of a page.
-    pub page: u64,
-    /// Pages of a pipe.
-    pub pipe_pages: usize,
-    /// A stream socket's SO_SNDBUF, as getsockopt tells it.
-    pub send_buffer: u64,
-    /// What a message of so many bytes takes of the send buffer, where that is known better (SIOCOUTQ).
-    pub messages: BTreeMap<u64, u64>,
-}
-
-impl Default for Sizes {
-    fn default() -> Sizes {
-        Sizes {
-            page: 4096,
-            pipe_pages: 16,
-            send_buffer: 212_992,
-            messages: BTreeMap::new(),
-        }
-    }
-}
-
-/// A message's head with its descriptor: this much for up to so many bytes (x86-64, Linux 6.18). Pages hold the rest.
-const HEADS: [(u64, u64); 4] = [(192, 768), (704, 1280), (1728, 2304), (3776, 4352)];
-
-/// Bytes of one message at most: a head and eight pages.
-const MESSAGE: u64 = 3776 + 8 * 4096;
-
-impl Sizes {
-    /// What the kernel charges for a message (skb->truesize).
-    fn charge(&self, bytes: u64) -> u64 {
-        if let Some(known) = self.messages.get(&bytes) {
-            return *known;
-        }
-        let (largest, _) = HEADS[HEADS.len() - 1];
-        let paged = bytes.saturating_sub(largest).next_multiple_of(4096);
-        let head = bytes - paged.min(bytes);
-        let fits = HEADS.iter().find(|(most, _)| head <= *most);
-        fits.map_or(0, |(_, cost)| *cost) + paged
-    }
-}
+use std::collections::VecDeque;
 
 /// An open file description.
 #[derive(Clone, Debug)]
@@ -71,23 +28,6 @@ pub(super) enum File {
     },
 }
 
-/// A pipe's pages, as pipe_write fills them.
-#[derive(Clone, Debug)]
-pub(super) struct Pipe {
-    pages: VecDeque<Page>,
-    most: usize,
-    reader: bool,
-    writer: bool,
-    /// Somebody has polled it: from then on each write wakes.
-    polled: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Page {
-    offset: u64,
-    bytes: u64,
-}
-
 /// One end of a pair.
 #[derive(Clone, Debug)]
 pub(super) struct Socket {
@@ -101,72 +41,8 @@ pub(super) struct Socket {
     charged: u64,
 }
 
-fn failed(errno: i32) -> Answer {
+pub(super) fn failed(errno: i32) -> Answer {
     Answer::Failed(Errno(errno))
-}
-
-impl Pipe {
-    pub(super) fn new(most: usize) -> Pipe {
-        Pipe {
-            pages: VecDeque::new(),
-            most,
-            reader: true,
-            writer: true,
-            polled: false,
-        }
-    }
-
-    fn full(&self) -> bool {
-        self.pages.len() >= self.most
-    }
-
-    /// Bytes written, or why none were.
-    fn fill(&mut self, page: u64, count: u64) -> Answer {
-        if !self.reader {
-            return failed(libc::EPIPE);
-        }
-        let mut left = count;
-        // What is left over beside whole pages goes behind the last bytes if all of it fits there.
-        let odd = count % page;
-        if let Some(last) = self.pages.back_mut()
-            && odd > 0
-            && last.offset + last.bytes + odd <= page
-        {
-            last.bytes += odd;
-            left -= odd;
-        }
-        while left > 0 && !self.full() {
-            let bytes = left.min(page);
-            self.pages.push_back(Page { offset: 0, bytes });
-            left -= bytes;
-        }
-        match count - left {
-            0 => failed(libc::EAGAIN),
-            written => Answer::Count(written),
-        }
-    }
-
-    /// Bytes read, or why none were; and whether a page of a full pipe became free.
-    fn drain(&mut self, count: u64) -> (Answer, bool) {
-        let (mut read, mut room) = (0, false);
-        while read < count
-            && let Some(page) = self.pages.front_mut()
-        {
-            let bytes = page.bytes.min(count - read);
-            page.offset += bytes;
-            page.bytes -= bytes;
-            read += bytes;
-            if page.bytes == 0 {
-                room |= self.full();
-                self.pages.pop_front();
-            }
-        }
-        let answer = match (read, self.writer) {
-            (0, true) => failed(libc::EAGAIN),
-            _ => Answer::Count(read),
-        };
-        (answer, room)
-    }
 }
 
 impl Socket {
@@ -439,7 +315,7 @@ impl World {
     /// Bytes that wait to be read on a number; of an eventfd whether its 8 do. Nothing where there is no such thing.
     pub fn unread(&self, fd: Fd) -> Option<u64> {
         match &self.files[*self.numbers.get(&fd)?] {
-            File::PipeRead(pipe) => Some(self.pipes[*pipe].pages.iter().map(|p| p.bytes).sum()),
+            File::PipeRead(pipe) => Some(self.pipes[*pipe].bytes()),
             File::Socket(socket) => Some(socket.messages.iter().map(|(left, _)| left).sum()),
             File::Eventfd { count, .. } => Some(if *count > 0 { 8 } else { 0 }),
             _ => None,
@@ -481,30 +357,6 @@ impl World {
         if self.pipes[pipe].reader != self.pipes[pipe].writer {
             self.wake(Queue::PipeRead(pipe), 0);
             self.wake(Queue::PipeWrite(pipe), 0);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_costs_its_head_and_its_pages() {
-        let sizes = Sizes::default();
-        let measured = [
-            (1, 768),
-            (192, 768),
-            (193, 1280),
-            (3776, 4352),
-            (3777, 4864),
-            (4289, 5376),
-            (4801, 6400),
-            (7873, 8960),
-            (36_544, 37_120),
-        ];
-        for (bytes, cost) in measured {
-            assert_eq!(sizes.charge(bytes), cost, "{bytes}");
         }
     }
 }

@@ -18,12 +18,14 @@ mod belief;
 mod call;
 mod file;
 mod instance;
+mod pipe;
 mod rule;
+mod sizes;
 mod wake;
 mod world;
 
 pub use belief::Belief;
 pub use call::{Answer, Call, Ctl, Errno, Fd, How, Ready, bits, data_name};
-pub use file::Sizes;
 pub use rule::Rule;
+pub use sizes::Sizes;
 pub use world::{Note, World};

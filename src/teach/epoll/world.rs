@@ -2,9 +2,11 @@
 
 use super::belief::Belief;
 use super::call::{Answer, Call, Errno, Fd};
-use super::file::{File, Pipe, Sizes, Socket};
+use super::file::{File, Socket};
 use super::instance::Instance;
+use super::pipe::Pipe;
 use super::rule::Rule;
+use super::sizes::Sizes;
 use super::wake::{Entry, Queue};
 use std::collections::BTreeMap;
 

@@ -1,75 +1,12 @@
 //! A stretch of time cut into columns: per fd and column what it did. Bounded by columns × fds, however many events
 //! there are. Step: **model** → view.
 
+use super::cell::{Cell, Side};
 use super::heard::State;
 use super::summary::Summary;
 use crate::model::spectrum::Spectrum;
-use crate::model::{Id, Part, Run, Word};
+use crate::model::{Id, Run};
 use std::collections::{HashMap, VecDeque};
-
-/// What one fd did in one column.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cell {
-    /// Time in its handler.
-    pub run_ns: u64,
-    /// Time told and queued.
-    pub queue_ns: u64,
-    /// Time certainly ready and not told; summaries only.
-    pub notice_ns: u64,
-    /// Time in which lost or left out events may have done anything to it.
-    pub unknown_ns: u64,
-    /// Handler runs that touch the column.
-    pub runs: u16,
-    /// It was ready and not told, for certain.
-    pub ready: bool,
-    /// It may have been ready: between the two ends of a bounded instant.
-    pub maybe: bool,
-    /// It was told and queued.
-    pub queued: bool,
-    /// Edge-triggered with data left behind.
-    pub left: bool,
-    /// One-shot and not re-armed, or muted.
-    pub off: bool,
-    /// Lost or left out events may have touched it.
-    pub unknown: bool,
-    /// Some of what happened in the column was left out, to keep up.
-    pub left_out: bool,
-    /// A summary of many events: which states, not in which order; all zero when this fd is not told apart in it.
-    pub summed: bool,
-}
-
-impl Cell {
-    /// Nothing happened in it that was seen.
-    pub fn is_blank(&self) -> bool {
-        self.runs == 0 && !(self.ready || self.maybe || self.queued || self.left || self.off)
-    }
-
-    fn add(&mut self, other: &Cell) {
-        self.run_ns = self.run_ns.saturating_add(other.run_ns);
-        self.queue_ns = self.queue_ns.saturating_add(other.queue_ns);
-        self.notice_ns = self.notice_ns.saturating_add(other.notice_ns);
-        self.unknown_ns = self.unknown_ns.max(other.unknown_ns);
-        self.runs = self.runs.saturating_add(other.runs);
-        self.ready |= other.ready;
-        self.maybe |= other.maybe;
-        self.queued |= other.queued;
-        self.left |= other.left;
-        self.off |= other.off;
-        self.unknown |= other.unknown;
-    }
-}
-
-/// Fds that get a row of their own; the rest are not drawn.
-const MAX_ROWS: usize = 4_096;
-
-/// What a loop runs besides handlers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// Timer callbacks: `ready` is due and not fired.
-    Timers,
-    /// Tasks of its run queue.
-    Tasks,
-}
 
 /// The columns.
 #[derive(Clone, Debug)]
@@ -86,7 +23,7 @@ pub struct Cells {
     pub(super) states: HashMap<Id, State>,
     pub(super) who: Vec<(Id, u64)>,
     /// Timers and tasks, once there are any.
-    sides: [Vec<Cell>; 2],
+    pub(super) sides: [Vec<Cell>; 2],
     /// Per column the time in turns and the time in waits of the loop's threads.
     pub(super) turns: Vec<(u64, u64)>,
     pub(super) worst: Option<Run>,
@@ -224,23 +161,6 @@ impl Cells {
         (busy + wait > 0).then(|| busy as f64 / (busy + wait) as f64)
     }
 
-    /// Paints a stretch of a turn or of a wait.
-    pub(super) fn turn(&mut self, part: Part, from: u64, to: u64) {
-        let Some((a, b)) = self.touches(from, to) else {
-            return;
-        };
-        for col in a..=b {
-            let inside = to
-                .min((col + 1) * self.width)
-                .saturating_sub(from.max(col * self.width));
-            let sum = &mut self.turns[(col - self.first) as usize];
-            match part {
-                Part::Wait => sum.1 += inside,
-                _ => sum.0 += inside,
-            }
-        }
-    }
-
     /// The share of all run time that went to an fd; nothing when there was none.
     pub fn share(&self, reg: Id) -> Option<f64> {
         let total = self.total_run_ns();
@@ -323,119 +243,10 @@ impl Cells {
         self.worst = self.worst.filter(|w| w.end >= from);
     }
 
-    pub(super) fn row(&mut self, reg: Id) -> Option<&mut Vec<Cell>> {
-        if !self.rows.contains_key(&reg) && self.rows.len() >= MAX_ROWS {
-            return None;
-        }
-        let cols = self.cols;
-        let row = self.rows.entry(reg);
-        Some(row.or_insert_with(|| vec![Cell::default(); cols]))
-    }
-
-    /// The columns `[from, to]` touches, if any.
-    pub(super) fn touches(&self, from: u64, to: u64) -> Option<(u64, u64)> {
-        let last = (self.first + self.cols as u64).checked_sub(1)?;
-        let (a, b) = (from / self.width, to.max(from) / self.width);
-        // A stretch that ends where a column starts does not touch it, unless it is an instant.
-        let b = if to > from && to.is_multiple_of(self.width) {
-            b - 1
-        } else {
-            b
-        };
-        (a <= last && b >= self.first).then_some((a.max(self.first), b.min(last)))
-    }
-
-    /// Calls `paint` for every column that a stretch touches, with the nanoseconds inside it.
-    pub fn span(&mut self, reg: Id, from: u64, to: u64, paint: impl Fn(&mut Cell, u64)) {
-        let Some((a, b)) = self.touches(from, to) else {
-            return;
-        };
-        let (first, width) = (self.first, self.width);
-        let Some(row) = self.row(reg) else { return };
-        for col in a..=b {
-            let inside = to
-                .min((col + 1) * width)
-                .saturating_sub(from.max(col * width));
-            paint(&mut row[(col - first) as usize], inside);
-        }
-    }
-
     /// What the loop's timers or tasks did, a cell a column; nothing when there were none in view.
     pub fn side(&self, side: Side) -> Option<&[Cell]> {
         let cells = &self.sides[side as usize];
         (!cells.is_empty()).then_some(cells)
-    }
-
-    fn paint_side(&mut self, side: Side, from: u64, to: u64, paint: impl Fn(&mut Cell, u64)) {
-        let Some((a, b)) = self.touches(from, to) else {
-            return;
-        };
-        let (first, width) = (self.first, self.width);
-        let cells = &mut self.sides[side as usize];
-        cells.resize(self.cols, Cell::default());
-        for col in a..=b {
-            let inside = to
-                .min((col + 1) * width)
-                .saturating_sub(from.max(col * width));
-            paint(&mut cells[(col - first) as usize], inside);
-        }
-    }
-
-    /// Paints a timer's callback or a task.
-    pub fn side_running(&mut self, part: Part, from: u64, to: u64) {
-        let side = match part {
-            Part::Timer(_) => Side::Timers,
-            Part::Task(_) => Side::Tasks,
-            _ => return,
-        };
-        self.paint_side(side, from, to, |c, ns| {
-            c.runs = c.runs.saturating_add(1);
-            c.run_ns = c.run_ns.saturating_add(ns.max(1));
-        });
-    }
-
-    /// Paints a timer that was due and had not fired.
-    pub fn side_due(&mut self, due: u64, to: u64) {
-        if due < to {
-            self.paint_side(Side::Timers, due, to, |c, _| c.ready = true);
-        }
-    }
-
-    /// Paints a stretch in which an fd was in a state.
-    pub fn state(&mut self, reg: Id, word: Word, from: u64, to: u64) {
-        match word {
-            Word::Ready => self.span(reg, from, to, |c, _| c.ready = true),
-            Word::Fetched | Word::Stale => self.span(reg, from, to, |c, ns| {
-                c.queued = true;
-                c.queue_ns = c.queue_ns.saturating_add(ns);
-            }),
-            Word::Residual => self.span(reg, from, to, |c, _| c.left = true),
-            Word::Disarmed | Word::Muted => self.span(reg, from, to, |c, _| c.off = true),
-            Word::Unknown => self.span(reg, from, to, |c, ns| {
-                c.unknown = true;
-                c.unknown_ns = c.unknown_ns.saturating_add(ns);
-            }),
-            _ => {}
-        }
-    }
-
-    /// Paints a run of a handler.
-    pub fn running(&mut self, reg: Id, from: u64, to: u64) {
-        self.span(reg, from, to, |c, ns| {
-            c.runs = c.runs.saturating_add(1);
-            c.run_ns = c.run_ns.saturating_add(ns.max(1));
-        });
-        let Some((a, b)) = self.touches(from, to) else {
-            return;
-        };
-        for col in a..=b {
-            let (start, end) = (col * self.width, (col + 1) * self.width);
-            let inside = to.min(end).saturating_sub(from.max(start)).max(1);
-            let best = &mut self.who[(col - self.first) as usize];
-            if inside > best.1 {
-                *best = (reg, inside);
-            }
-        }
     }
 }
 
@@ -459,7 +270,7 @@ pub(super) fn jain(served: impl Iterator<Item = (u64, u64)>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Fidelity, Sink, Transition};
+    use crate::model::{Fidelity, Part, Sink, Transition, Word};
 
     #[test]
     fn a_stretch_covers_the_columns_it_touches() {

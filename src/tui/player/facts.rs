@@ -96,33 +96,3 @@ impl Sink for Facts {
         push(&mut self.marks, MARKS, &mut self.from, |m| m.0.t, new);
     }
 }
-
-/// Two sinks at once.
-pub struct Both<'a, A, B>(pub &'a mut A, pub &'a mut B);
-
-impl<A: Sink, B: Sink> Sink for Both<'_, A, B> {
-    fn run(&mut self, run: &Run) {
-        self.0.run(run);
-        self.1.run(run);
-    }
-    fn turn(&mut self, turn: &Turn) {
-        self.0.turn(turn);
-        self.1.turn(turn);
-    }
-    fn segment(&mut self, segment: &Segment) {
-        self.0.segment(segment);
-        self.1.segment(segment);
-    }
-    fn transition(&mut self, transition: &Transition) {
-        self.0.transition(transition);
-        self.1.transition(transition);
-    }
-    fn timer(&mut self, fired: &Fired) {
-        self.0.timer(fired);
-        self.1.timer(fired);
-    }
-    fn mark(&mut self, mark: &Mark, fields: &[u8]) {
-        self.0.mark(mark, fields);
-        self.1.mark(mark, fields);
-    }
-}

@@ -2,19 +2,22 @@
 //! window around it. Live is this at the end of the file. Step: trace → **model** → view.
 
 mod ahead;
+pub mod cell;
 pub mod cells;
 pub mod facts;
 mod find;
 pub mod folder;
 mod heard;
 mod keep_up;
+mod paint;
 mod saved;
 mod search;
 mod summary;
 pub mod window;
 mod worst;
 
-pub use cells::{Cell, Cells, Side};
+pub use cell::{Cell, Side};
+pub use cells::Cells;
 pub use facts::Facts;
 pub use folder::{Folder, Until};
 pub use window::{Key, Window};

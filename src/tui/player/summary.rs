@@ -1,7 +1,8 @@
 //! Columns of a wide window from the stored pyramid: what would take seconds to fold is read in milliseconds, without
 //! single runs and with only the most active fds of every stretch told apart. Step: **model** → view.
 
-use super::cells::{Cell, Cells};
+use super::cell::Cell;
+use super::cells::Cells;
 use crate::model::pyramid::{self, Pyramid};
 use crate::model::{Id, Model};
 use std::collections::HashMap;

@@ -2,7 +2,7 @@
 //! time, and kept until another window is asked for. Step: **model** → view.
 
 use super::cells::Cells;
-use super::facts::{Both, Facts};
+use super::facts::Facts;
 use super::folder::{Folder, Until};
 use super::summary;
 use crate::model::pyramid::Pyramid;
@@ -131,7 +131,7 @@ impl Window {
         }
         if !self.started {
             // What is told on the way there is about runs that may reach into the window.
-            let sink = &mut Both(&mut self.facts, &mut self.cells);
+            let sink = &mut (&mut self.facts, &mut self.cells);
             let before = Until::time(self.key.from().saturating_sub(1));
             if !self.folder.run(reader, before, most, sink)? {
                 return Ok(false);
@@ -150,7 +150,7 @@ impl Window {
             // What comes in now may lie behind the last column: make room before it is painted.
             self.cells.follow(reader.duration_ns());
         }
-        let sink = &mut Both(&mut self.facts, &mut self.cells);
+        let sink = &mut (&mut self.facts, &mut self.cells);
         self.done = self.folder.run(reader, until, most, sink)?;
         if self.key.follow {
             self.cells.follow(self.folder.model.now());

@@ -3,17 +3,16 @@
 
 use super::detail;
 use super::heights::{Rows, Traces};
+use super::lane;
 use super::lanes::{self, Lane};
+use super::legend;
 use super::marks;
 use super::ruler;
-use crate::model::Id;
 use crate::tui::app::App;
-use crate::tui::player::{Cell, Cells, Side, Window};
-use crate::tui::theme::{self, ABSENT, ARMED, MORE, QUEUED, READY, RUN};
+use crate::tui::player::{Cells, Side, Window};
+use crate::tui::theme::{self, ABSENT};
 use crate::tui::widget::boxes;
 use crate::tui::widget::pen::Pen;
-use crate::tui::widget::text::{self, time};
-use ratatui::style::Style;
 
 /// A lane that is no fd's.
 enum Own {
@@ -60,36 +59,6 @@ pub fn narrower(ns: u64) -> u64 {
     steps.into_iter().find(|s| *s < ns).unwrap_or(1)
 }
 
-/// The glyph of a cell so many nanoseconds wide.
-fn glyph(cell: Cell, width: u64) -> (char, Style) {
-    // What was seen in a column counts for more than what was not, unless that is most of it.
-    let mostly = cell.is_blank() || cell.unknown_ns > width / 2;
-    match cell {
-        c if c.summed => summed(c),
-        // Where events are left out what was seen between them is told, but not that nothing was.
-        c if c.left_out && c.is_blank() => ('·', theme::quiet()),
-        c if c.unknown && !c.left_out && mostly => ('?', theme::quiet()),
-        c if c.runs > 1 => (MORE, theme::running()),
-        c if c.runs == 1 => (RUN, theme::running()),
-        c if c.queued => (QUEUED, theme::queued()),
-        c if c.ready => (READY, theme::ready()),
-        c if c.left => ('=', theme::odd()),
-        c if c.off => (':', theme::quiet()),
-        c if c.maybe => ('~', theme::ready()),
-        _ => (ARMED, theme::quiet()),
-    }
-}
-
-/// The glyph of a summary: what the fd did most of the time, a dot when it is not told apart.
-fn summed(c: Cell) -> (char, Style) {
-    match c.run_ns.max(c.queue_ns).max(c.notice_ns) {
-        0 => ('·', theme::quiet()),
-        ns if ns == c.run_ns => (MORE, theme::running()),
-        ns if ns == c.queue_ns => (QUEUED, theme::queued()),
-        _ => (READY, theme::ready()),
-    }
-}
-
 /// Draws the screen.
 pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let (w, h) = (pen.width(), pen.height());
@@ -102,7 +71,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
             None if app.following && !folded => ("·", "not folded yet"),
             None => ("?", "events lost"),
         };
-        legend(&mut pen.part(1, y, w - 2, 2), summed, app.infers(), unknown);
+        legend::draw(&mut pen.part(1, y, w - 2, 2), summed, app.infers(), unknown);
         y += 2;
     }
     if let Some(line) = heights.filter(|_| h >= 30) {
@@ -175,17 +144,17 @@ pub fn chart(
     for (row, lane) in own.iter().enumerate() {
         match lane {
             Own::Marks(lane) => marks::draw(pen, app, &cells, *lane, row + 3, (x0, cols)),
-            Own::Side(side) => side_lane(pen, app, &cells, *side, row + 3, (x0, cols)),
+            Own::Side(side) => lane::side(pen, app, &cells, *side, row + 3, (x0, cols)),
         }
     }
-    let at = cursor(app, &cells).filter(|c| *c < cols);
+    let at = lane::cursor(app, &cells).filter(|c| *c < cols);
     for (row, one) in shown.iter().enumerate() {
         let top = row * each.all() + 3 + above;
         let y = top + each.wait;
         match one {
-            Lane::Fd(id) => lane(pen, app, &cells, *id, y, (x0, cols)),
+            Lane::Fd(id) => lane::fd(pen, app, &cells, *id, y, (x0, cols)),
             Lane::Many { name, members } => {
-                together(pen, app, &cells, (name, members), y, (x0, cols));
+                lane::together(pen, app, &cells, (name, members), y, (x0, cols));
             }
         }
         if let Some(traces) = &traces {
@@ -239,238 +208,6 @@ fn running(pen: &mut Pen<'_>, app: &App, cells: &Cells, x0: usize, cols: usize) 
         None => format!("busy   {ABSENT}"),
     };
     pen.put(x0 + cols + 1, 2, &busy, theme::strong());
-}
-
-/// The cursor's column; who follows stands at the right edge, where a line would only thicken it.
-fn cursor(app: &App, cells: &Cells) -> Option<usize> {
-    match app.following && app.is_live() {
-        true => None,
-        false => cells.col(app.t()),
-    }
-}
-
-fn lane(pen: &mut Pen<'_>, app: &App, cells: &Cells, id: Id, y: usize, (x0, cols): (usize, usize)) {
-    let model = app.player.window().map_or(app.model(), |w| w.model());
-    let Some(reg) = model.reg(id).or_else(|| app.model().reg(id)) else {
-        return;
-    };
-    let chosen = app.chosen == Some(id);
-    let style = if chosen {
-        theme::chosen()
-    } else {
-        Style::new()
-    };
-    let sign = if chosen { '>' } else { ' ' };
-    let fd_w = app.names.digits();
-    let name_w = (x0 - 1).saturating_sub(5 + fd_w);
-    let text = format!(
-        "{sign}{} {} {}",
-        app.names.letter(id),
-        text::right(&reg.fd.to_string(), fd_w),
-        text::name(app.names.name(id), name_w)
-    );
-    pen.put(0, y, &text, style);
-    let from = cells.from();
-    let at = cursor(app, cells);
-    let mut any = false;
-    for col in 0..cols {
-        let start = from + col as u64 * cells.width;
-        let (c, mut look) = glyph(cells.cell(id, col), cells.width);
-        let outside =
-            start + cells.width <= reg.registered_ns || reg.closed_ns.is_some_and(|c| c < start);
-        let outside = outside || start > app.player.duration();
-        let c = if outside && c == ARMED { ' ' } else { c };
-        any |= c != ARMED && c != ' ';
-        let here = at == Some(col);
-        if here && chosen {
-            look = look.patch(theme::chosen());
-        } else if here && matches!(c, ARMED | ' ') {
-            look = theme::cursor();
-        }
-        let c = if here && matches!(c, ARMED | ' ') {
-            '│'
-        } else {
-            c
-        };
-        pen.glyph(x0 + col, y, c, look);
-    }
-    let share = cells.share(id).map(|share| share * 100.0);
-    let shown = match share {
-        // Between the checkpoints next to the window's ends, not exactly in it; or of inferred runs.
-        Some(share) if cells.is_summary() || app.infers() => about(share),
-        Some(share) => percent(share),
-        None => ABSENT.to_string(),
-    };
-    let style = if share.is_some_and(|s| s > 90.0) && any {
-        theme::alarm()
-    } else {
-        style
-    };
-    pen.put(x0 + cols + 1, y, &text::right(&shown, 7), style);
-}
-
-/// A share that is not exactly of the stretch shown, or rests on inferred runs, in seven cells.
-fn about(share: f64) -> String {
-    match share {
-        99.95.. => "~100 %".to_owned(),
-        _ => format!("~{share:.1} %"),
-    }
-}
-
-fn percent(share: f64) -> String {
-    match share {
-        99.995.. => "  100 %".to_owned(),
-        _ => format!("{share:5.2} %"),
-    }
-}
-
-/// Draws several fds over each other: in each cell the most telling of what any of them did.
-fn together(
-    pen: &mut Pen<'_>,
-    app: &App,
-    cells: &Cells,
-    (name, members): (&str, &[Id]),
-    y: usize,
-    (x0, cols): (usize, usize),
-) {
-    let quiet = theme::quiet();
-    pen.put(
-        1,
-        y,
-        &text::left(name, (x0 - 1).saturating_sub(2)),
-        theme::plain(),
-    );
-    let (row, at) = (cells.merged(members), cursor(app, cells));
-    for (col, cell) in row.iter().take(cols).enumerate() {
-        let (c, look) = glyph(*cell, cells.width);
-        let here = at == Some(col);
-        match here && c == ARMED {
-            true => pen.glyph(x0 + col, y, '│', theme::cursor()),
-            false => pen.glyph(x0 + col, y, c, look),
-        }
-    }
-    let shares = members.iter().filter_map(|id| cells.share(*id));
-    let shown = match cells.total_run_ns() {
-        0 => ABSENT.to_string(),
-        _ if cells.is_summary() || app.infers() => about(shares.sum::<f64>() * 100.0),
-        _ => percent(shares.sum::<f64>() * 100.0),
-    };
-    pen.put(x0 + cols + 1, y, &text::right(&shown, 7), quiet);
-}
-
-/// Timers or tasks of the loop: due and not fired yet, and in their callbacks.
-fn side_lane(
-    pen: &mut Pen<'_>,
-    app: &App,
-    cells: &Cells,
-    side: Side,
-    y: usize,
-    (x0, cols): (usize, usize),
-) {
-    let name = match side {
-        Side::Timers => "timers",
-        Side::Tasks => "tasks",
-    };
-    pen.put(1, y, name, theme::strong());
-    let row = cells.side(side).unwrap_or_default();
-    let mut ran = 0;
-    for (col, cell) in row.iter().take(cols).enumerate() {
-        let (c, look) = match glyph(*cell, cells.width) {
-            (ARMED, look) => (' ', look),
-            shown => shown,
-        };
-        let here = cells.col(app.t()) == Some(col);
-        match here && c == ' ' {
-            true => pen.glyph(x0 + col, y, '│', theme::cursor()),
-            false => pen.glyph(x0 + col, y, c, look),
-        }
-        ran += cell.run_ns;
-    }
-    let shown = text::right(&time(ran), 8);
-    pen.put(x0 + cols + 1, y, &shown, theme::quiet());
-}
-
-fn legend(pen: &mut Pen<'_>, summed: bool, inferred: bool, unknown: (&str, &str)) {
-    let wide = pen.width() >= 80;
-    let quiet = theme::quiet();
-    if summed {
-        let line = "summary: what each of the most active fds did most of the time";
-        pen.put(0, 0, line, quiet);
-        pen.puts(
-            0,
-            1,
-            &[
-                ("+", theme::running()),
-                (if inferred { " ~ran   " } else { " ran   " }, quiet),
-                ("▒", theme::queued()),
-                (
-                    if inferred {
-                        " ~was queued   "
-                    } else {
-                        " was queued   "
-                    },
-                    quiet,
-                ),
-                ("░", theme::ready()),
-                (" was ready, not told   · not told apart here   ", quiet),
-                ("w", theme::key()),
-                (
-                    if wide {
-                        " zooms in to single runs"
-                    } else {
-                        " zooms"
-                    },
-                    quiet,
-                ),
-            ],
-        );
-        return;
-    }
-    pen.puts(
-        0,
-        0,
-        &[
-            ("─", quiet),
-            (" armed   ", quiet),
-            ("░", theme::ready()),
-            (" ready, not told   ", quiet),
-            ("▒", theme::queued()),
-            (
-                if inferred {
-                    " told, ~queued   "
-                } else {
-                    " told, queued   "
-                },
-                quiet,
-            ),
-            ("█", theme::running()),
-            (if inferred { " ~runs   " } else { " runs   " }, quiet),
-            ("+", theme::running()),
-            (" more: zoom in", quiet),
-        ],
-    );
-    pen.puts(
-        0,
-        1,
-        &[
-            ("~", theme::ready()),
-            (" maybe ready   ", quiet),
-            ("=", theme::odd()),
-            (" left over   ", quiet),
-            (":", quiet),
-            (" off   ", quiet),
-            (unknown.0, quiet),
-            (&format!(" {}   ", unknown.1), quiet),
-            (
-                match inferred {
-                    true => "~runs: inferred",
-                    false if wide => "running: the fd's letter",
-                    false => "letters: fds",
-                },
-                quiet,
-            ),
-        ],
-    );
 }
 
 #[cfg(test)]
