@@ -29,6 +29,8 @@ pub(super) struct Fd {
     pub unread: Option<u64>,
     /// Made from another: a connection that was accepted.
     pub taken: bool,
+    /// It was open when the process became this program.
+    pub inherited: bool,
 }
 
 /// A registration.
@@ -73,6 +75,7 @@ pub(super) struct Waits {
     pub last: Option<u64>,
     pub joined: bool,
     pub ctl: bool,
+    /// On an epoll that it did not inherit.
     pub registrations: bool,
     /// When it last said hello.
     pub hello: u64,
@@ -177,6 +180,7 @@ impl Known {
             }
             Kind::Exec => {
                 (process.joined, process.ctl) = (true, false);
+                (process.fds.values_mut()).for_each(|fd| fd.inherited = true);
                 process.shim = e.aux == Source::Preload as u16 || process.shim && e.aux == 0;
                 process.surprised = true;
                 process.hello = e.t;
@@ -245,7 +249,7 @@ impl Known {
         let mut waits = Waits {
             joined: process.joined,
             ctl: process.ctl,
-            registrations: !process.regs.is_empty(),
+            registrations: process.regs.keys().any(|(_, ep)| process.made(*ep)),
             hello: process.hello,
             ..Waits::default()
         };
@@ -286,6 +290,11 @@ impl Process {
         self.shim && began <= settled
     }
 
+    /// The program has this descriptor from nobody else, as far as known: what is registered there it registered.
+    fn made(&self, fd: i32) -> bool {
+        !self.fds.get(&fd).is_some_and(|fd| fd.inherited)
+    }
+
     /// When a number last came to mean something else, or nothing.
     pub fn since(&self, fd: i32) -> Option<u64> {
         let open = self.fds.get(&fd).map(|fd| fd.since);
@@ -314,6 +323,7 @@ impl Process {
                         told: if seen { hash(text) } else { 0 },
                         unread: known.unread,
                         taken: known.taken || !seen && e.x >= 0,
+                        inherited: known.inherited && kind.is_none_or(|k| known.kind == Some(k)),
                     };
                     self.fds.insert(e.fd, fd);
                 }
@@ -450,5 +460,49 @@ mod tests {
             b"",
         );
         assert!(by(&mut known, 1_401));
+    }
+    #[test]
+    fn what_a_started_program_inherits_it_has_not_registered() {
+        let mut known = Known::default();
+        let event = |t, kind, fd, x| Event {
+            t,
+            kind,
+            fd,
+            x,
+            thread: 1,
+            ..Event::default()
+        };
+        let start = Event {
+            thread: 0,
+            arg: 1,
+            ..event(1_000, Kind::ProcessStart, 0, 77)
+        };
+        known.see(&start, b"");
+        let thread = Event {
+            arg: 1,
+            ..event(1_000, Kind::ThreadStart, 0, 77)
+        };
+        known.see(&thread, b"");
+        let seen = |fd, t| Event {
+            aux: FdKind::Epoll.code(),
+            ..event(t, Kind::FdSeen, fd, 0)
+        };
+        let registered = |ep, t| Event {
+            y: ep,
+            ..event(t, Kind::RegSeen, 9, 1)
+        };
+        let mut told = |e: Event| {
+            known.see(&e, b"");
+            known.waits(77).is_some_and(|waits| waits.registrations)
+        };
+        assert!(!told(seen(5, 1_100)));
+        assert!(told(registered(5, 1_200)));
+        // Another program: a look finds the epoll that it inherited, and what its parent has added there since.
+        assert!(!told(event(2_000, Kind::Exec, 0, 0)));
+        assert!(!told(seen(5, 2_100)));
+        assert!(!told(registered(5, 2_200)));
+        // Its own, made where nobody looked.
+        assert!(!told(seen(6, 2_300)));
+        assert!(told(registered(6, 2_400)));
     }
 }

@@ -1,0 +1,341 @@
+//! A call that sleeps inside a turn: one long one, many short ones, or a sleep in no call that was seen.
+//! Step: model → **view**.
+
+use super::super::book::{Cause, Detail, Entry, Seen};
+use super::super::facts::{
+    Called, Cx, Done, Hook, LOCKED, POLLED, Rule, Waited, Words, name_of_op, of_run, op_of_name,
+};
+use super::super::thresholds::told;
+use super::super::{Code, Confidence, Severity};
+use super::spent::{is_reason, own};
+use super::times;
+use crate::model::{Fidelity, Id, LoopKind, Map, Model, Run};
+use crate::record::event::{FdKind, Op, Space};
+use crate::text::visible;
+use std::collections::BTreeMap;
+
+/// Threads watched at once.
+const MOST: usize = 4_096;
+
+/// A call that sleeps, inside a turn.
+#[derive(Default)]
+pub struct BlockingHandler {
+    /// What each thread was found in since its last wait: if it ends before the next, nobody was kept waiting.
+    fresh: Map<Id, Vec<Key>>,
+    /// Times that were long enough even for a crowded machine.
+    strong: BTreeMap<Key, u64>,
+}
+
+type Key = (Code, Option<Id>, Id, Cause);
+
+/// Waits that make a loop of a thread's polls.
+const MANY_WAITS: u64 = 50;
+
+/// Calls of one turn that are remembered.
+const MOST_FRESH: usize = 64;
+
+impl BlockingHandler {
+    /// A call that took so long, apart from the time in which others had the thread's CPU.
+    fn note(&mut self, cx: &mut Cx<'_>, call: &Called, own: u64) {
+        let reg = call.busy.reg.and_then(|id| cx.model.reg(id));
+        let mut seen = match reg {
+            Some(reg) => cx.about(Code::BlockingHandler, reg),
+            None => cx.about_loop(Code::BlockingHandler, call.busy.loop_id),
+        };
+        seen.loop_id = Some(call.busy.loop_id);
+        seen.process = call.process;
+        seen.thread = Some(call.thread);
+        seen.cause = Cause::Call(call.name, reg.map_or(0, |r| r.role));
+        seen.at = call.since;
+        seen.event = call.event;
+        seen.worst = own;
+        // A program that asks poll now and then is no loop: what it does in between is its own affair.
+        let l = cx.model.loops().get(call.busy.loop_id as usize);
+        let loops = l.is_some_and(|l| l.kind == LoopKind::Epoll || l.waits >= MANY_WAITS);
+        seen.confidence = match loops {
+            true => Confidence::Measured,
+            false => Confidence::Maybe,
+        };
+        seen.severity = self.severity(cx, &seen, own, cx.late(call.process));
+        seen.detail = Detail {
+            a: u64::from(call.name) | u64::from(call.goes_on) << 32,
+            b: u64::from(call.site),
+            c: u64::from(call.fd as u32) | u64::from(call.busy.inferred) << 32,
+        };
+        if !call.goes_on && (self.fresh.len() < MOST || self.fresh.contains_key(&call.thread)) {
+            let fresh = self.fresh.entry(call.thread).or_default();
+            if fresh.len() < MOST_FRESH {
+                fresh.push((seen.code, seen.loop_id, seen.process, seen.cause));
+            }
+        }
+        cx.book.held_up(&seen, call.since, call.t);
+        cx.note(seen);
+    }
+
+    /// How much a sleep of this length matters, of which so much may be a wait for a CPU. On a crowded machine one that is
+    /// longer than that tells little: a wait may be longer than any that was seen.
+    fn severity(&mut self, cx: &Cx<'_>, seen: &Seen, slept: u64, late: u64) -> Severity {
+        let severity = match slept.saturating_sub(late) {
+            ns if ns >= cx.limits.blocking_error => Severity::Error,
+            ns if ns >= cx.limits.blocking_warning => Severity::Warning,
+            _ => return Severity::Info,
+        };
+        if late == 0 {
+            return severity;
+        }
+        let key = (seen.code, seen.loop_id, seen.process, seen.cause);
+        if self.strong.len() >= MOST && !self.strong.contains_key(&key) {
+            return Severity::Info;
+        }
+        let strong = self.strong.entry(key).or_default();
+        *strong += 1;
+        match *strong >= cx.limits.blocking_times {
+            true => severity,
+            false => Severity::Info,
+        }
+    }
+
+    /// Something about a run that slept, in what has this name.
+    fn of_run(cx: &Cx<'_>, run: &Run, name: u32, slept: u64) -> Option<Seen> {
+        let reg = cx.model.reg(run.reg)?;
+        let mut seen = cx.about(Code::BlockingHandler, reg);
+        seen.loop_id = Some(run.loop_id);
+        seen.thread = Some(run.thread);
+        seen.cause = Cause::Call(name, reg.role);
+        (seen.at, seen.event, seen.worst) = (run.start, run.event, slept);
+        seen.detail = Detail {
+            a: u64::from(name),
+            b: u64::from(run.site),
+            c: u64::from(u32::MAX) | u64::from(run.fidelity != Fidelity::Measured) << 32,
+        };
+        Some(seen)
+    }
+
+    /// A run that slept in no call that was seen.
+    fn locked(&mut self, cx: &mut Cx<'_>, run: &Run) {
+        let (limits, waited) = (cx.limits, run.spent.waiting);
+        if waited < limits.blocking_warning {
+            return;
+        }
+        let Some(mut seen) = Self::of_run(cx, run, LOCKED, waited) else {
+            return;
+        };
+        // Nothing said what it slept for. A thread of several that share a loop may have been done and waited for work.
+        let l = cx.model.loops().get(run.loop_id as usize);
+        seen.confidence = match l.is_some_and(|l| l.threads.len() == 1) {
+            true => Confidence::Inferred,
+            false => Confidence::Maybe,
+        };
+        // Whoever has the lock may wait for a CPU as well.
+        let late = cx.late(seen.process).saturating_mul(2);
+        seen.severity = match self.severity(cx, &seen, waited, late) {
+            Severity::Error => Severity::Warning,
+            _ => Severity::Info,
+        };
+        cx.book.held_up(&seen, run.start, run.end);
+        cx.note(seen);
+    }
+
+    /// A long run that slept in many calls, of which none is long enough to be told by itself.
+    fn little_by_little(cx: &mut Cx<'_>, run: &Run) {
+        let blocked = run.spent.blocked;
+        let (Some(most), true) = (run.blocked_in, own(run) >= cx.limits.long_run) else {
+            return;
+        };
+        let name = match most.op {
+            Some(Op::Named) => most.name,
+            Some(op) => name_of_op(op),
+            None => return,
+        };
+        let much = blocked >= cx.limits.blocking_warning && is_reason(run, blocked);
+        if !much || Self::told(cx, run) {
+            return;
+        }
+        let Some(mut seen) = Self::of_run(cx, run, name, blocked) else {
+            return;
+        };
+        seen.confidence = of_run(run);
+        // Each of them waited for a CPU when it was over.
+        seen.severity = match cx.late(seen.process) {
+            0 => Severity::Warning,
+            _ => Severity::Info,
+        };
+        seen.detail.a |= IN_ALL;
+        seen.detail.c = u64::from(most.fd as u32) | seen.detail.c >> 32 << 32;
+        cx.book.held_up(&seen, run.start, run.end);
+        cx.note(seen);
+    }
+
+    /// A call of this run has been told of by itself.
+    fn told(cx: &Cx<'_>, run: &Run) -> bool {
+        let calls = [Code::BlockingHandler, Code::FdLeftBlocking];
+        cx.book.entries().any(|e| {
+            let w = &e.worst;
+            calls.contains(&w.code) && w.loop_id == Some(run.loop_id) && e.last >= run.start
+        })
+    }
+}
+
+/// In [`Detail::a`]: not one call but many of one run.
+const IN_ALL: u64 = 1 << 33;
+
+impl Rule for BlockingHandler {
+    fn code(&self) -> Code {
+        Code::BlockingHandler
+    }
+
+    fn hooks(&self) -> &'static [Hook] {
+        &[Hook::Call, Hook::Done, Hook::Run, Hook::Enter, Hook::Ending]
+    }
+
+    fn run(&mut self, cx: &mut Cx<'_>, run: &Run) {
+        self.locked(cx, run);
+        Self::little_by_little(cx, run);
+    }
+
+    fn done(&mut self, cx: &mut Cx<'_>, done: &Done<'_>) {
+        let moves = matches!(done.op, Op::Read | Op::Write | Op::Sendfile);
+        let Some(busy) = done
+            .busy
+            .filter(|_| moves && done.took >= cx.limits.blocking_warning)
+        else {
+            return;
+        };
+        let since = done.t.saturating_sub(done.took);
+        // What sleeps for another's bytes or room was left blocking, and a finding of that name tells it.
+        let file = done.number.is_some_and(|n| n.kind == FdKind::File);
+        let spent = cx.model.spent_in_turn(done.thread, since, done.t);
+        let slept = match spent.is_known() {
+            true => spent.blocked.saturating_add(spent.unknown),
+            false => done.took,
+        };
+        if !file || since < busy.wakeup || slept < cx.limits.blocking_warning {
+            return;
+        }
+        let call = Called {
+            since,
+            t: done.t,
+            event: done.event,
+            thread: done.thread,
+            process: done.process,
+            name: name_of_op(done.op),
+            fd: done.fd,
+            site: done.site,
+            busy,
+            goes_on: false,
+        };
+        self.note(cx, &call, slept);
+    }
+
+    fn enter(&mut self, _cx: &mut Cx<'_>, wait: &Waited) {
+        self.fresh.remove(&wait.thread);
+    }
+
+    fn ending(&mut self, cx: &mut Cx<'_>, _process: Id, thread: Option<Id>) {
+        let fresh = thread.and_then(|thread| self.fresh.remove(&thread));
+        fresh
+            .into_iter()
+            .flatten()
+            .for_each(|key| cx.book.retract(key));
+    }
+
+    fn lost(&mut self) {
+        self.fresh.clear();
+    }
+
+    fn call(&mut self, cx: &mut Cx<'_>, call: &Called) {
+        let length = call.t.saturating_sub(call.since);
+        let spent = cx.model.spent_in_turn(call.thread, call.since, call.t);
+        let own = length.saturating_sub(spent.preempted);
+        if own >= cx.limits.blocking_warning {
+            self.note(cx, call, own);
+        }
+    }
+
+    fn words(&self, model: &Model, entry: &Entry) -> Words {
+        let w = &entry.worst;
+        let name = w.detail.a as u32;
+        let goes_on = w.detail.a >> 32 & 1 != 0;
+        let op = op_of_name(name);
+        let call = match (name, op) {
+            (POLLED, _) => "poll".to_owned(),
+            (LOCKED, _) => "no call that is recorded, most often for a lock,".to_owned(),
+            (_, Some(op)) => op.name().to_owned(),
+            (name, None) => visible(model.name(w.process, Space::Call, name)).into_owned(),
+        };
+        let call = if call.is_empty() {
+            "a call".to_owned()
+        } else {
+            call
+        };
+        let fd = w.detail.c as u32 as i32;
+        let on = if fd >= 0 {
+            format!(" on fd {fd}")
+        } else {
+            String::new()
+        };
+        let site = model.name(w.process, Space::Site, w.detail.b as u32);
+        let place = match site.is_empty() {
+            true => String::new(),
+            false => format!(", called at {}", visible(site)),
+        };
+        let who = match (w.fd, w.detail.c >> 32) {
+            (..0, _) => "the loop, between its handlers,".to_owned(),
+            (_, 0) => format!("the handler of {}", entry.who()),
+            (_, _) => format!("the handler that seems to serve {}", entry.who()),
+        };
+        let length = told(w.worst);
+        let summary = match (goes_on, w.times) {
+            (true, _) => {
+                format!("{who} is in {call}{on}{place} since {length} and has not come back.")
+            }
+            (_, n) if name == LOCKED => format!(
+                "{who} slept in {call} {}, for {length} at worst; its first call was made{}.",
+                times(n),
+                place.trim_start_matches(", called")
+            ),
+            (_, n) if w.detail.a & IN_ALL != 0 => format!(
+                "{who} slept in many short calls {}, for {length} of one run at worst, most of it in {call}{on}.",
+                times(n)
+            ),
+            (_, 1) => format!("{who} was in {call}{on} for {length}{place}."),
+            (_, n) => format!(
+                "{who} was in {call}{on} {}{place}, for {length} at worst.",
+                times(n)
+            ),
+        };
+        let advice = match call.as_str() {
+            _ if name == LOCKED => {
+                "Hold the lock for shorter where others hold it, or do what needs it in a thread: while the loop waits for a \
+                 lock, every connection waits."
+            }
+            "poll" => {
+                "Do not wait for one descriptor inside a handler: add it to the loop and go on when it is reported."
+            }
+            _ if op.is_some() => {
+                "Read and write what is not in memory in a thread (or with io_uring), and ask other services through descriptors \
+                 that are on the loop."
+            }
+            c if c.contains("sleep") => {
+                "Let a timer of the loop do it: a handler that sleeps stops every connection."
+            }
+            c if c.contains("sync") => {
+                "Hand it to a thread of its own, and answer when that has told the loop."
+            }
+            c if c.starts_with("sem") => {
+                "Let whoever is waited for tell the loop (an eventfd), or do what has to wait in a thread."
+            }
+            c if c.starts_with("get") => {
+                "Resolve names in a thread of its own or with an asynchronous resolver, and keep the answers."
+            }
+            c if c.starts_with("wait") || c == "system" => {
+                "Wait for a child by its pidfd or by SIGCHLD through a signalfd, on the loop."
+            }
+            _ => "Hand the call to a thread of its own, or use a form of it that does not wait.",
+        };
+        Words {
+            summary,
+            advice: advice.to_owned(),
+        }
+    }
+}
