@@ -42,7 +42,7 @@ reproductions! {
     "batch_full.py", "blocking_handler.py", "busy_loop.py", "computing_handler.py", "data_names_other_fd.c", "eof_ignored.py",
     "et_eof_missed.py", "et_not_drained.py", "exec_inherited_epoll.c", "fd_leak.py", "fd_left_blocking.py", "fd_limit_spin.py",
     "fork_shared_epoll.py", "ghost_event.py", "greedy_handler.py", "hangup_spin.py", "idle_wakeups.py",
-    "interest_without_in.py", "late_timer.py", "long_handler.py", "long_iteration.py", "never_registered.py",
+    "interest_without_in.py", "late_timer.py", "long_handler.c", "long_iteration.py", "never_registered.py",
     "oneshot_not_rearmed.py", "page_fault_stall.c", "periodic_timerfd_unread.c", "preempted_handler.c",
     "registration_churn.py", "registration_failed.py", "short_write_dropped.py", "spurious_wakeup.py", "stale_event.c",
     "starvation.py", "thundering_herd.c", "timer_spin.c", "worker_skew.c", "writable_spin.py",

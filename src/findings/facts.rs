@@ -1,6 +1,7 @@
 //! What a rule hears of: events with everything looked up that rules ask of them. Step: model → **view**.
 
 use super::book::{Book, Cause, Detail, Entry, Seen};
+use super::crowd::Crowd;
 use super::thresholds::Thresholds;
 use super::track::{Track, Tracks};
 use super::{Code, Confidence, Severity};
@@ -13,6 +14,20 @@ use crate::record::event::{Ctl, Op};
 pub const POLLED: u32 = u32::MAX;
 /// That of a sleep in no call: a lock, most often.
 pub const LOCKED: u32 = u32::MAX - 1;
+
+/// The name id that stands for a read, write or the like, which has none of the program's: its code is in the lower half.
+pub fn name_of_op(op: Op) -> u32 {
+    OPS | u32::from(op.code())
+}
+
+/// The read, write or the like that a name id stands for.
+pub fn op_of_name(name: u32) -> Option<Op> {
+    let code = name & 0xffff;
+    Op::from_code(code as u16).filter(|_| name & !0xffff == OPS)
+}
+
+/// Name ids of a program are counted from 1: it never has so many.
+const OPS: u32 = 0xfffe_0000;
 
 /// What a rule wants to hear of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,6 +246,8 @@ pub struct Cx<'a> {
     pub model: &'a Model,
     /// What was done about reports.
     pub tracks: &'a Tracks,
+    /// How long the program's threads are kept waiting for a CPU.
+    pub crowd: &'a Crowd,
     /// What it takes to fire.
     pub limits: &'a Thresholds,
     /// Where findings are noted.
@@ -254,6 +271,11 @@ impl Cx<'_> {
             true => Confidence::Maybe,
             false => Confidence::Inferred,
         }
+    }
+
+    /// The longest that a thread of this process was lately seen to wait for a CPU: so much of a sleep may be the machine's.
+    pub fn late(&self, process: Id) -> u64 {
+        self.crowd.late(process, self.now)
     }
 
     /// The process has just been started: rates say nothing yet.

@@ -10,6 +10,7 @@ mod asleep;
 mod blame;
 pub mod book;
 mod code;
+mod crowd;
 pub mod facts;
 mod found;
 pub mod rules;
@@ -25,6 +26,7 @@ use crate::model::{Fired, Id, Model, Run, Sink, Transition, Turn, Word};
 use crate::record::event::{Cause as Loss, Event, Kind, flags};
 use blame::Blame;
 use book::Book;
+use crowd::Crowd;
 use facts::{Cx, Hook, Rule};
 use seams::Seams;
 use track::Tracks;
@@ -55,6 +57,7 @@ pub struct Findings {
     /// Which rules want to hear of what.
     wants: [Vec<u8>; Hook::COUNT],
     tracks: Tracks,
+    crowd: Crowd,
     book: Book,
     seams: Seams,
     blame: Blame,
@@ -113,6 +116,7 @@ macro_rules! tell {
                 let mut cx = Cx {
                     model: $model,
                     tracks: &$self.tracks,
+                    crowd: &$self.crowd,
                     limits: &$self.limits,
                     book: &mut $self.book,
                     now: $at.0,
@@ -142,6 +146,7 @@ impl Findings {
             rules,
             wants,
             tracks: Tracks::default(),
+            crowd: Crowd::default(),
             book: Book::default(),
             seams: Seams::default(),
             blame: Blame::default(),
@@ -249,6 +254,7 @@ impl Findings {
     /// Events are missing.
     fn lost(&mut self) {
         self.tracks.forget();
+        self.crowd.forget();
         self.seams.forget();
         self.blame.forget();
         for rule in &mut self.rules {

@@ -5,8 +5,8 @@ use super::asleep::Asleep;
 use super::facts::{Called, Changed, Cx, Done, Hook, Life, POLLED, Report, Unread, Waited};
 use super::track::{Last, Story, Told};
 use super::{Findings, process_of, tell};
-use crate::model::{Busy, Id, Map, Model, Registration};
-use crate::record::event::{Ctl, Event, Kind, Op, Wait, flags};
+use crate::model::{Busy, Id, Map, Model, Registration, ThreadState};
+use crate::record::event::{Ctl, Event, Kind, Off, Op, Wait, flags};
 
 /// −EAGAIN
 const AGAIN: i32 = -11;
@@ -163,6 +163,7 @@ impl Findings {
                 self.call_over(model, at, thread, process, true);
                 self.seams.asked.remove(&thread);
                 self.seams.asleep.ended(thread);
+                self.crowd.back(process, thread, at.0);
             }
             Kind::FdOpen => self.opened(model, at, process, e, was),
             Kind::FdCloseBegin if was.open.is_some() => {
@@ -171,26 +172,14 @@ impl Findings {
                 self.tracks.closed(process, e.fd);
             }
             Kind::DupBegin if was.open.is_some() => {
-                tell!(
-                    self,
-                    model,
-                    at,
-                    Life,
-                    life,
-                    process,
-                    Life::Closed { fd: e.x }
-                );
+                let closed = Life::Closed { fd: e.x };
+                tell!(self, model, at, Life, life, process, closed);
                 self.tracks.closed(was.process, e.x);
             }
-            Kind::FdSeen => tell!(
-                self,
-                model,
-                at,
-                Life,
-                life,
-                process,
-                Life::Seen { fd: e.fd }
-            ),
+            Kind::FdSeen => {
+                let seen = Life::Seen { fd: e.fd };
+                tell!(self, model, at, Life, life, process, seen);
+            }
             Kind::FdGone if model.number(process, e.fd).is_none() => {
                 let closed = Life::Closed { fd: e.fd };
                 tell!(self, model, at, Life, life, process, closed);
@@ -204,6 +193,10 @@ impl Findings {
                 }
             }
             Kind::SwitchOut | Kind::SwitchIn => {
+                self.crowd.back(process, thread, at.0);
+                if e.kind == Kind::SwitchOut && e.aux == Off::Preempted.code() {
+                    self.crowd.off(thread, at.0);
+                }
                 if let Some(loop_id) = self.seams.asleep.switched(model, thread, e) {
                     tell!(self, model, at, Roused, roused, thread, loop_id);
                 }
@@ -326,17 +319,7 @@ impl Findings {
         }
         self.seams.calls.remove(&thread);
         self.seams.asleep.ended(thread);
-        let wait = Waited {
-            t: at.0,
-            event: at.1,
-            thread,
-            process,
-            loop_id,
-            entered: place.entered,
-            timeout: place.timeout(),
-            room: place.maxevents,
-            n: 0,
-        };
+        let wait = waited(at, (thread, process), (loop_id, place), 0);
         tell!(self, model, at, Enter, enter, &wait);
     }
 
@@ -356,17 +339,11 @@ impl Findings {
         if place.wakeup_event != at.1 {
             return;
         }
-        let wait = Waited {
-            t: at.0,
-            event: at.1,
-            thread,
-            process,
-            loop_id,
-            entered: place.entered,
-            timeout: place.timeout(),
-            room: place.maxevents,
-            n: e.x,
-        };
+        let wait = waited(at, (thread, process), (loop_id, place), e.x);
+        if wait.n == 0 && wait.timeout > 0 {
+            let due = wait.entered.saturating_add(wait.timeout.unsigned_abs());
+            self.crowd.waited(process, at.0, at.0.saturating_sub(due));
+        }
         tell!(self, model, at, Waited, waited, &wait);
     }
 
@@ -421,15 +398,8 @@ impl Findings {
 
     fn opened(&mut self, model: &Model, at: At, process: Id, e: &Event, was: Before) {
         if was.open.is_some() {
-            tell!(
-                self,
-                model,
-                at,
-                Life,
-                life,
-                process,
-                Life::Closed { fd: e.fd }
-            );
+            let closed = Life::Closed { fd: e.fd };
+            tell!(self, model, at, Life, life, process, closed);
         }
         let Some(number) = model.number(process, e.fd) else {
             return;
@@ -445,15 +415,8 @@ impl Findings {
             ..Story::default()
         };
         self.tracks.opened(process, e.fd, story);
-        tell!(
-            self,
-            model,
-            at,
-            Life,
-            life,
-            process,
-            Life::Opened { fd: e.fd }
-        );
+        let opened = Life::Opened { fd: e.fd };
+        tell!(self, model, at, Life, life, process, opened);
     }
 
     fn seen_unread(&mut self, model: &Model, at: At, process: Id, e: &Event) {
@@ -478,6 +441,22 @@ impl Findings {
             reg: model.registrations(known.desc).next(),
         };
         tell!(self, model, at, Unread, unread, &unread);
+    }
+}
+
+/// A wait of a thread of a process on a loop, which it enters, or which has returned `n`.
+fn waited(at: At, who: (Id, Id), on: (Id, &ThreadState), n: i32) -> Waited {
+    let ((thread, process), (loop_id, place)) = (who, on);
+    Waited {
+        t: at.0,
+        event: at.1,
+        thread,
+        process,
+        loop_id,
+        entered: place.entered,
+        timeout: place.timeout(),
+        room: place.maxevents,
+        n,
     }
 }
 

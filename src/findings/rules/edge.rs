@@ -5,7 +5,7 @@ use super::super::book::{Detail, Entry};
 use super::super::facts::{Cx, Done, Hook, Report, Rule, Waited, Words};
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
-use super::times;
+use super::{due, times};
 use crate::model::registration::{ET, HUP, IN, ONESHOT, RDHUP};
 use crate::model::{Drain, Id, Kernel, Map, Model, Transition, Word};
 use crate::record::event::{FdKind, Op};
@@ -76,9 +76,7 @@ impl EtNotDrained {
 
     /// Nothing more will come of it: of one process, or of all.
     fn over(&mut self, cx: &mut Cx<'_>, process: Option<Id>) {
-        let mut due: Vec<Id> = self.left.keys().copied().collect();
-        due.sort_unstable();
-        for id in due {
+        for (id, _) in due(&self.left, |_| true) {
             let Some(reg) = cx.model.reg(id) else {
                 continue;
             };
@@ -199,19 +197,8 @@ impl Rule for EtNotDrained {
     }
 
     fn tick(&mut self, cx: &mut Cx<'_>) {
-        if !cx.over {
-            return;
-        }
-        let mut due: Vec<Id> = self.left.keys().copied().collect();
-        due.sort_unstable();
-        for id in due {
-            let Some(reg) = cx.model.reg(id) else {
-                continue;
-            };
-            if reg.word == Word::Residual {
-                self.saw(id, reg.unread.unwrap_or(0), cx.now);
-                self.stalled(cx, id, true);
-            }
+        if cx.over {
+            self.over(cx, None);
         }
     }
 
@@ -306,11 +293,8 @@ impl Rule for EtEofMissed {
 
     fn tick(&mut self, cx: &mut Cx<'_>) {
         let (now, wait) = (cx.now, cx.limits.eof_missed);
-        let is_due = |at: u64| now.saturating_sub(at) >= wait;
-        let due = self.pending.iter().filter(|(_, p)| is_due(p.0));
-        let mut due: Vec<(Id, (u64, u64, u32))> = due.map(|(id, p)| (*id, *p)).collect();
-        due.sort_unstable_by_key(|(id, _)| *id);
-        for (id, (at, event, mask)) in due {
+        let all = due(&self.pending, |(at, ..)| now.saturating_sub(*at) >= wait);
+        for (id, (at, event, mask)) in all {
             self.pending.remove(&id);
             let Some(reg) = cx.model.reg(id).filter(|r| r.is_live()) else {
                 continue;
@@ -362,11 +346,8 @@ impl OneshotNotRearmed {
     /// Those that have been off for too long.
     fn judge(&mut self, cx: &mut Cx<'_>, ending: Option<Id>) {
         let (now, least) = (cx.now, cx.limits.off_for);
-        let is_due = |at: u64| now.saturating_sub(at) >= least;
-        let due = self.off.iter().filter(|(_, off)| is_due(off.0));
-        let mut due: Vec<(Id, (u64, u64))> = due.map(|(id, off)| (*id, *off)).collect();
-        due.sort_unstable_by_key(|(id, _)| *id);
-        for (id, (at, event)) in due {
+        let all = due(&self.off, |(at, _)| now.saturating_sub(*at) >= least);
+        for (id, (at, event)) in all {
             let Some(reg) = cx.model.reg(id).filter(|r| r.is_live()) else {
                 self.off.remove(&id);
                 continue;

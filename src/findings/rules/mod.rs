@@ -1,5 +1,6 @@
 //! The rules, one small type each, grouped by what goes wrong. Step: model → **view**.
 
+mod blocking;
 mod edge;
 mod herd;
 mod identity;
@@ -14,12 +15,13 @@ mod timing;
 mod waits;
 mod waking;
 
-use super::facts::Rule;
+use super::facts::{Cx, Rule};
+use crate::model::{Id, Map};
 
 /// Every rule, in the order of their codes.
 pub fn all() -> Vec<Box<dyn Rule>> {
     vec![
-        Box::new(slow::BlockingHandler::default()),
+        Box::new(blocking::BlockingHandler::default()),
         Box::new(spent::ComputingHandler),
         Box::new(spent::PageFaultStall),
         Box::new(spent::PreemptedHandler),
@@ -56,6 +58,24 @@ pub fn all() -> Vec<Box<dyn Rule>> {
         Box::new(registering::RegistrationFailed::default()),
         Box::new(waking::IdleWakeups::default()),
     ]
+}
+
+/// What a rule keeps by registration and is due, in the order of the ids: the same in every run.
+fn due<T: Copy>(all: &Map<Id, T>, is_due: impl Fn(&T) -> bool) -> Vec<(Id, T)> {
+    let due = all.iter().filter(|(_, kept)| is_due(kept));
+    let mut due: Vec<(Id, T)> = due.map(|(id, kept)| (*id, *kept)).collect();
+    due.sort_unstable_by_key(|(id, _)| *id);
+    due
+}
+
+/// How much of a stretch that ended now was the thread's own doing: without the time in which others had its CPU, and
+/// without what it may have waited for one when a sleep was over.
+fn own_part(cx: &Cx<'_>, process: Id, thread: Id, from: u64, to: u64) -> u64 {
+    let spent = cx.model.spent_in_turn(thread, from, to);
+    let slept = [spent.blocked, spent.waiting, spent.fault, spent.unknown];
+    let slept = slept.into_iter().fold(0, u64::saturating_add);
+    let others = spent.preempted.saturating_add(slept.min(cx.late(process)));
+    to.saturating_sub(from).saturating_sub(others)
 }
 
 /// So many times, as a sentence tells it.

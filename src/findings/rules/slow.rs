@@ -1,208 +1,16 @@
-//! What held the loop up: a call that sleeps, a long run, a long turn. Step: model → **view**.
+//! What held the loop up, for no reason that has a name: a long run, a long turn. Step: model → **view**.
 //!
-//! Without switch records nobody knows why a run was long: a call that sleeps is told by its own records, anything else
-//! is "long". Records of where a thread was taken off its CPU tell the reasons apart (see [`super::spent`]), and what
-//! is left of "long" are runs with many of them.
+//! Without switch records nobody knows why a run was long: a call that sleeps is told by its own records
+//! ([`super::blocking`]), anything else is "long". Records of where a thread was taken off its CPU tell the reasons apart
+//! ([`super::spent`]), and what is left of "long" are runs with many of them.
 
-use super::super::book::{Cause, Detail, Entry, called};
-use super::super::facts::{Called, Cx, Hook, LOCKED, POLLED, Rule, Waited, Words, of_run};
+use super::super::book::{Detail, Entry, called};
+use super::super::facts::{Called, Cx, Done, Hook, Rule, Words, of_run};
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
-use super::spent::{handler, has_a_reason};
+use super::spent::{handler, has_a_reason, own};
 use super::times;
-use crate::model::{Fidelity, Id, LoopKind, Map, Model, Run, Turn};
-use crate::record::event::Space;
-use crate::text::visible;
-
-/// A call that sleeps, inside a turn.
-#[derive(Default)]
-pub struct BlockingHandler {
-    /// What each thread was found in since its last wait: if it ends before the next, nobody was kept waiting.
-    fresh: Map<Id, Vec<Key>>,
-}
-
-type Key = (Code, Option<Id>, Id, Cause);
-
-/// Waits that make a loop of a thread's polls.
-const MANY_WAITS: u64 = 50;
-
-/// Calls of one turn that are remembered.
-const MOST_FRESH: usize = 64;
-
-impl Rule for BlockingHandler {
-    fn code(&self) -> Code {
-        Code::BlockingHandler
-    }
-
-    fn hooks(&self) -> &'static [Hook] {
-        &[Hook::Call, Hook::Run, Hook::Enter, Hook::Ending]
-    }
-
-    fn run(&mut self, cx: &mut Cx<'_>, run: &Run) {
-        let (limits, waited) = (cx.limits, run.spent.waiting);
-        if waited < limits.blocking_warning {
-            return;
-        }
-        let Some(reg) = cx.model.reg(run.reg) else {
-            return;
-        };
-        let mut seen = cx.about(Code::BlockingHandler, reg);
-        seen.loop_id = Some(run.loop_id);
-        seen.thread = Some(run.thread);
-        seen.cause = Cause::Call(LOCKED, reg.role);
-        (seen.at, seen.event, seen.worst) = (run.start, run.event, waited);
-        // Nothing said what it slept for. A thread of several that share a loop may have been done and waited for work.
-        let l = cx.model.loops().get(run.loop_id as usize);
-        seen.confidence = match l.is_some_and(|l| l.threads.len() == 1) {
-            true => Confidence::Inferred,
-            false => Confidence::Maybe,
-        };
-        seen.severity = match waited >= limits.blocking_error {
-            true => Severity::Warning,
-            false => Severity::Info,
-        };
-        seen.detail = Detail {
-            a: u64::from(LOCKED),
-            b: u64::from(run.site),
-            c: u64::from(u32::MAX) | u64::from(run.fidelity != Fidelity::Measured) << 32,
-        };
-        cx.book.held_up(&seen, run.start, run.end);
-        cx.note(seen);
-    }
-
-    fn enter(&mut self, _cx: &mut Cx<'_>, wait: &Waited) {
-        self.fresh.remove(&wait.thread);
-    }
-
-    fn ending(&mut self, cx: &mut Cx<'_>, _process: Id, thread: Option<Id>) {
-        let fresh = thread.and_then(|thread| self.fresh.remove(&thread));
-        fresh
-            .into_iter()
-            .flatten()
-            .for_each(|key| cx.book.retract(key));
-    }
-
-    fn lost(&mut self) {
-        self.fresh.clear();
-    }
-
-    fn call(&mut self, cx: &mut Cx<'_>, call: &Called) {
-        let length = call.t.saturating_sub(call.since);
-        if length < cx.limits.blocking_warning {
-            return;
-        }
-        let reg = call.busy.reg.and_then(|id| cx.model.reg(id));
-        let mut seen = match reg {
-            Some(reg) => cx.about(Code::BlockingHandler, reg),
-            None => cx.about_loop(Code::BlockingHandler, call.busy.loop_id),
-        };
-        seen.loop_id = Some(call.busy.loop_id);
-        seen.process = call.process;
-        seen.thread = Some(call.thread);
-        seen.cause = Cause::Call(call.name, reg.map_or(0, |r| r.role));
-        seen.at = call.since;
-        seen.event = call.event;
-        seen.worst = length;
-        // A program that asks poll now and then is no loop: what it does in between is its own affair.
-        let l = cx.model.loops().get(call.busy.loop_id as usize);
-        let loops = l.is_some_and(|l| l.kind == LoopKind::Epoll || l.waits >= MANY_WAITS);
-        seen.confidence = match loops {
-            true => Confidence::Measured,
-            false => Confidence::Maybe,
-        };
-        seen.severity = match length >= cx.limits.blocking_error {
-            true => Severity::Error,
-            false => Severity::Warning,
-        };
-        seen.detail = Detail {
-            a: u64::from(call.name) | u64::from(call.goes_on) << 32,
-            b: u64::from(call.site),
-            c: u64::from(call.fd as u32) | u64::from(call.busy.inferred) << 32,
-        };
-        if !call.goes_on && (self.fresh.len() < MOST || self.fresh.contains_key(&call.thread)) {
-            let fresh = self.fresh.entry(call.thread).or_default();
-            if fresh.len() < MOST_FRESH {
-                fresh.push((seen.code, seen.loop_id, seen.process, seen.cause));
-            }
-        }
-        cx.book.held_up(&seen, call.since, call.t);
-        cx.note(seen);
-    }
-
-    fn words(&self, model: &Model, entry: &Entry) -> Words {
-        let w = &entry.worst;
-        let name = w.detail.a as u32;
-        let goes_on = w.detail.a >> 32 != 0;
-        let call = match name {
-            POLLED => "poll".to_owned(),
-            LOCKED => "no call that is recorded, most often for a lock,".to_owned(),
-            name => visible(model.name(w.process, Space::Call, name)).into_owned(),
-        };
-        let call = if call.is_empty() {
-            "a call".to_owned()
-        } else {
-            call
-        };
-        let fd = w.detail.c as u32 as i32;
-        let on = if fd >= 0 {
-            format!(" on fd {fd}")
-        } else {
-            String::new()
-        };
-        let site = model.name(w.process, Space::Site, w.detail.b as u32);
-        let place = match site.is_empty() {
-            true => String::new(),
-            false => format!(", called at {}", visible(site)),
-        };
-        let who = match (w.fd, w.detail.c >> 32) {
-            (..0, _) => "the loop, between its handlers,".to_owned(),
-            (_, 0) => format!("the handler of {}", entry.who()),
-            (_, _) => format!("the handler that seems to serve {}", entry.who()),
-        };
-        let length = told(w.worst);
-        let summary = match (goes_on, w.times) {
-            (true, _) => {
-                format!("{who} is in {call}{on}{place} since {length} and has not come back.")
-            }
-            (_, n) if name == LOCKED => format!(
-                "{who} slept in {call} {}, for {length} at worst; its first call was made{}.",
-                times(n),
-                place.trim_start_matches(", called")
-            ),
-            (_, 1) => format!("{who} was in {call}{on} for {length}{place}."),
-            (_, n) => format!(
-                "{who} was in {call}{on} {}{place}, for {length} at worst.",
-                times(n)
-            ),
-        };
-        let advice = match call.as_str() {
-            _ if name == LOCKED => {
-                "Hold the lock for shorter where others hold it, or do what needs it in a thread: while the loop waits for a \
-                 lock, every connection waits."
-            }
-            "poll" => {
-                "Do not wait for one descriptor inside a handler: add it to the loop and go on when it is reported."
-            }
-            c if c.contains("sleep") => {
-                "Let a timer of the loop do it: a handler that sleeps stops every connection."
-            }
-            c if c.contains("sync") => {
-                "Hand it to a thread of its own, and answer when that has told the loop."
-            }
-            c if c.starts_with("get") => {
-                "Resolve names in a thread of its own or with an asynchronous resolver, and keep the answers."
-            }
-            c if c.starts_with("wait") || c == "system" => {
-                "Wait for a child by its pidfd or by SIGCHLD through a signalfd, on the loop."
-            }
-            _ => "Hand the call to a thread of its own, or use a form of it that does not wait.",
-        };
-        Words {
-            summary,
-            advice: advice.to_owned(),
-        }
-    }
-}
+use crate::model::{Id, Map, Model, Run, Turn};
 
 /// A run of which nobody knows why it was long.
 #[derive(Default)]
@@ -259,21 +67,28 @@ impl Rule for LongHandler {
         }
     }
 
-    fn done(&mut self, cx: &mut Cx<'_>, done: &super::super::facts::Done<'_>) {
+    fn done(&mut self, cx: &mut Cx<'_>, done: &Done<'_>) {
         if done.took < HELD_UP {
             return;
         }
+        let since = done.t.saturating_sub(done.took);
+        let spent = cx.model.spent_in_turn(done.thread, since, done.t);
         // Time in a call is told by itself, or nobody's fault.
-        self.takes(done.thread, done.t.saturating_sub(done.took), done.t);
+        self.takes(done.thread, since, done.t);
         let story = cx.tracks.number(done.process, done.fd);
         let sleeps = story.is_none_or(|s| s.blocks != Some(false) && !s.refused);
-        if !sleeps && (self.held_up.len() < MOST || self.held_up.contains_key(&done.process)) {
+        // That others had the CPU is known where the kernel tells it, and taken off everywhere.
+        let stood_still = done.took.saturating_sub(spent.preempted) >= HELD_UP;
+        if !sleeps
+            && stood_still
+            && (self.held_up.len() < MOST || self.held_up.contains_key(&done.process))
+        {
             *self.held_up.entry(done.process).or_default() += 1;
         }
     }
 
     fn run(&mut self, cx: &mut Cx<'_>, run: &Run) {
-        let length = run.run();
+        let length = own(run);
         if length < cx.limits.long_run {
             return;
         }
@@ -285,7 +100,7 @@ impl Rule for LongHandler {
         let in_calls = self.told.get(&run.thread).map_or(0, |(from, to)| {
             to.min(&run.end).saturating_sub(*from.max(&run.start))
         });
-        if in_calls.max(run.in_call) >= length / 2 {
+        if !known && in_calls.max(run.in_call) >= length / 2 {
             return;
         }
         let Some(reg) = cx.model.reg(run.reg) else {
@@ -308,11 +123,13 @@ impl Rule for LongHandler {
             .book
             .times(Code::LongHandler, seen.loop_id, seen.process, seen.cause);
         let often = before + 1 >= limits.long_times || length >= limits.long_run_once;
-        seen.severity = if often {
-            Severity::Warning
-        } else {
-            Severity::Info
+        // Nobody knows how much of it others had the CPU, only that there are others.
+        let crowded = !known && length < limits.long_run.saturating_add(cx.late(seen.process));
+        seen.severity = match often && !crowded {
+            true => Severity::Warning,
+            false => Severity::Info,
         };
+        seen.detail.c |= u64::from(crowded) << 63;
         cx.book.held_up(&seen, run.start, run.end);
         cx.note(seen);
     }
@@ -328,7 +145,7 @@ impl Rule for LongHandler {
         let machine = match w.detail.c >> 62 {
             0 => "what it did is not recorded",
             1 => "it computed, slept and waited, none of them for most of the time",
-            _ => "calls that cannot sleep took as long, so the machine was busy with others",
+            _ => "what cannot sleep was held up as well, so the machine was busy with others",
         };
         let summary = format!(
             "the handler{handler} of {} {seems} for {} or more {}, {} at worst, {}; {machine}.",

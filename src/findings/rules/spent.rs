@@ -10,11 +10,21 @@ use crate::model::{Model, Registration, Run};
 use crate::record::event::Space;
 use crate::text::visible;
 
-/// One part takes half of the run: that is why it was long, and a finding of that name tells it.
+/// What a run took without the time in which others had its CPU: that is the machine's doing, whatever the program did.
+pub(super) fn own(run: &Run) -> u64 {
+    run.run().saturating_sub(run.spent.preempted)
+}
+
+/// A part of a run that takes half of what is its own: that is why it was long.
+pub(super) fn is_reason(run: &Run, part: u64) -> bool {
+    part > 0 && part.saturating_mul(2) >= own(run)
+}
+
+/// One part takes half of what is the run's own, and a finding of that name tells it.
 pub(super) fn has_a_reason(run: &Run) -> bool {
     let s = &run.spent;
-    let parts = [s.on_cpu, s.blocked, s.preempted, s.fault, s.waiting];
-    parts.iter().any(|part| part.saturating_mul(2) >= run.run())
+    let parts = [s.on_cpu, s.blocked, s.fault, s.waiting];
+    parts.into_iter().any(|part| is_reason(run, part))
 }
 
 /// What is noted of a run, before it is known how much it matters.
@@ -53,7 +63,7 @@ fn who(model: &Model, entry: &Entry, name: u64) -> String {
     format!("the handler{handler} {seems} {}", entry.who())
 }
 
-/// A run that had the CPU nearly all the time.
+/// A run that had the CPU for most of the time that others left it.
 pub struct ComputingHandler;
 
 impl Rule for ComputingHandler {
@@ -67,7 +77,7 @@ impl Rule for ComputingHandler {
 
     fn run(&mut self, cx: &mut Cx<'_>, run: &Run) {
         let (limits, computed) = (cx.limits, run.spent.on_cpu);
-        if computed < limits.computing_warning || computed < run.run() / 2 {
+        if computed < limits.computing_warning || !is_reason(run, computed) {
             return;
         }
         let Some(reg) = cx.model.reg(run.reg) else {
@@ -131,7 +141,7 @@ impl Rule for PageFaultStall {
     }
 
     fn run(&mut self, cx: &mut Cx<'_>, run: &Run) {
-        let (limits, fault, length) = (cx.limits, run.spent.fault, run.run());
+        let (limits, fault, length) = (cx.limits, run.spent.fault, own(run));
         let share = length >= limits.preempted_run
             && fault.saturating_mul(100) >= length.saturating_mul(limits.fault_share);
         if fault < LEAST_FAULT || !(fault >= limits.fault_stall || share) {
@@ -152,7 +162,9 @@ impl Rule for PageFaultStall {
         };
         let before = (cx.book).times(seen.code, seen.loop_id, seen.process, seen.cause);
         let often = before + 1 >= limits.long_times || fault >= limits.blocking_error;
-        seen.severity = match often {
+        // One that has its page waits for a CPU as well.
+        let much = fault.saturating_sub(cx.late(reg.process)) >= limits.fault_stall;
+        seen.severity = match often && much {
             true => Severity::Warning,
             false => Severity::Info,
         };
@@ -193,6 +205,10 @@ impl Rule for PreemptedHandler {
     fn run(&mut self, cx: &mut Cx<'_>, run: &Run) {
         let preempted = run.spent.preempted;
         if run.run() < cx.limits.preempted_run || preempted < run.run() / 2 {
+            return;
+        }
+        // Long without them as well: that has a finding of its own.
+        if own(run) >= cx.limits.long_run {
             return;
         }
         let Some(reg) = cx.model.reg(run.reg) else {

@@ -4,7 +4,7 @@ use super::super::book::{Detail, Entry};
 use super::super::facts::{Changed, Cx, Done, Hook, Rule, Words};
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
-use super::times;
+use super::{due, times};
 use crate::model::registration::{IN, OUT};
 use crate::model::{Id, LoopKind, Map, Model, Transition, Word};
 use crate::record::event::{FdKind, Op};
@@ -119,7 +119,9 @@ impl Rule for FdLeftBlocking {
             return;
         };
         let since = done.t.saturating_sub(done.took);
-        if since < busy.wakeup {
+        let spent = cx.model.spent_in_turn(done.thread, since, done.t);
+        let slept = done.took.saturating_sub(spent.preempted);
+        if since < busy.wakeup || slept < cx.limits.blocking_io {
             return;
         }
         let mut seen = match done.reg {
@@ -133,7 +135,7 @@ impl Rule for FdLeftBlocking {
         seen.thread = Some(done.thread);
         seen.fd = done.fd;
         seen.at = since;
-        seen.worst = done.took;
+        seen.worst = slept;
         seen.detail = Detail {
             a: u64::from(done.op.code()),
             b: u64::from(done.site),
@@ -257,10 +259,8 @@ impl Rule for ShortWriteDropped {
 
     fn tick(&mut self, cx: &mut Cx<'_>) {
         let (now, wait) = (cx.now, cx.limits.rest_missing);
-        let due = (self.short.iter()).filter(|(_, s)| now.saturating_sub(s.0) >= wait);
-        let mut due: Vec<(Id, (u64, u64, u64))> = due.map(|(id, s)| (*id, *s)).collect();
-        due.sort_unstable_by_key(|(id, _)| *id);
-        for (id, (at, event, rest)) in due {
+        let all = due(&self.short, |(at, ..)| now.saturating_sub(*at) >= wait);
+        for (id, (at, event, rest)) in all {
             self.short.remove(&id);
             let Some(reg) = cx
                 .model

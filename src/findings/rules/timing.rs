@@ -4,7 +4,7 @@ use super::super::book::{Detail, Entry};
 use super::super::facts::{Changed, Cx, Done, Hook, Report, Rule, Waited, Words};
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
-use super::times;
+use super::{due, own_part, times};
 use crate::model::{Fired, Id, Map, Model, Transition, Word};
 use crate::record::event::{FdKind, Space};
 
@@ -92,12 +92,10 @@ impl Rule for PeriodicTimerfdUnread {
 
     fn tick(&mut self, cx: &mut Cx<'_>) {
         let now = cx.now;
-        let due = self.pending.iter().filter(|(_, (at, _, every))| {
+        let all = due(&self.pending, |(at, _, every)| {
             now.saturating_sub(*at) >= every.saturating_mul(2).saturating_add(SLACK)
         });
-        let mut due: Vec<(Id, (u64, u64, u64))> = due.map(|(id, p)| (*id, *p)).collect();
-        due.sort_unstable_by_key(|(id, _)| *id);
-        for (id, (at, event, interval)) in due {
+        for (id, (at, event, interval)) in all {
             self.pending.remove(&id);
             // Armed anew counts as read.
             let changed = cx.tracks.reg(id).is_none_or(|t| t.changed || t.ops > 0);
@@ -178,9 +176,8 @@ impl LateTimer {
         seen.worst = late;
         seen.detail.c = 1;
         let before = (cx.book).times(seen.code, seen.loop_id, seen.process, seen.cause);
-        let spent = cx.model.spent_in_turn(wait.thread, due, wait.t);
-        let own = late.saturating_sub(spent.preempted) >= cx.limits.late_asked;
-        seen.severity = match own && before + 1 >= cx.limits.late_times {
+        let own = own_part(cx, wait.process, wait.thread, due, wait.t);
+        seen.severity = match own >= cx.limits.late_asked && before + 1 >= cx.limits.late_times {
             true => Severity::Warning,
             false => Severity::Info,
         };
@@ -259,9 +256,8 @@ impl Rule for LateTimer {
             .book
             .times(Code::LateTimer, seen.loop_id, seen.process, seen.cause);
         // Late because others had the loop's CPU: the machine's doing.
-        let spent = cx.model.spent_in_turn(fired.thread, due, fired.start);
-        let own = late.saturating_sub(spent.preempted) >= cx.limits.late;
-        seen.severity = match own && before + 1 >= cx.limits.late_times {
+        let own = own_part(cx, fired.process, fired.thread, due, fired.start);
+        seen.severity = match own >= cx.limits.late && before + 1 >= cx.limits.late_times {
             true => Severity::Warning,
             false => Severity::Info,
         };

@@ -263,6 +263,7 @@ impl Rule for IdleWakeups {
             Hook::Ctl,
             Hook::Fired,
             Hook::Run,
+            Hook::Turn,
             Hook::Report,
         ]
     }
