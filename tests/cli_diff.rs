@@ -69,6 +69,33 @@ fn the_other_way_round_it_is_worse_and_fails_a_check() {
 }
 
 #[test]
+fn a_limit_is_judged_of_the_second_and_told_of_both() {
+    let (broken, fixed) = (shipped("greedy-fd"), shipped("greedy-fd-fixed"));
+    let limit = ["--fail-if", "max(run) > 3ms"];
+    let diff = |a: &str, b: &str, more: &[&str]| run(&[&["diff", a, b], &limit[..], more].concat());
+    assert!(
+        diff(&broken, &fixed, &[])
+            .exits(0)
+            .stdout
+            .contains("before: ")
+    );
+    let told = diff(&fixed, &broken, &["--json"]).exits(1).stdout;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let judged = &told["limits"][0];
+    assert_eq!(
+        (&judged["limit"], &judged["verdict"]),
+        (&"max(run) > 3ms".into(), &"passed".into())
+    );
+    assert!(
+        judged["before"].as_u64() < judged["after"].as_u64(),
+        "{judged}"
+    );
+    run(&["diff", &fixed, &broken, "--fail-if", "max(run) > 1h"]).exits(2);
+    let none = ["diff", &fixed, &broken, "--fail-if", "count(run) == 0"];
+    run(&none).exits(0);
+}
+
+#[test]
 fn a_recording_is_no_different_from_itself() {
     for name in ["greedy-fd", "blocking-handler", "et-not-drained-fixed"] {
         let file = shipped(name);

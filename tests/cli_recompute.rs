@@ -32,7 +32,7 @@ fn inferred_handlers_are_recomputed_exactly() {
             said.contains(" 0 differences") && !said.contains(" 0 runs"),
             "{said}"
         );
-        let report = run(&["report", &place.arg(&name), "--json"])
+        let report = run(&["report", &place.arg(&name), "--json", "--top", "1000000"])
             .exits(0)
             .stdout;
         let report: serde_json::Value = serde_json::from_str(&report).unwrap();
@@ -63,7 +63,9 @@ fn figures(place: &Place, recording: &str, change: impl FnOnce(&mut serde_json::
     let export = run(&["export", recording, "--to", "ndjson"])
         .exits(0)
         .stdout;
-    let report = run(&["report", recording, "--json"]).exits(0).stdout;
+    let report = run(&["report", recording, "--json", "--top", "1000000"])
+        .exits(0)
+        .stdout;
     let mut report: serde_json::Value = serde_json::from_str(&report).unwrap();
     change(&mut report);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/figures.py");
@@ -185,9 +187,15 @@ fn the_script_notices_a_wrong_figure() {
     let export = run(&["export", &place.arg("a.lscope"), "--to", "ndjson"])
         .exits(0)
         .stdout;
-    let report = run(&["report", &place.arg("a.lscope"), "--json"])
-        .exits(0)
-        .stdout;
+    let report = run(&[
+        "report",
+        &place.arg("a.lscope"),
+        "--json",
+        "--top",
+        "1000000",
+    ])
+    .exits(0)
+    .stdout;
     let mut report: serde_json::Value = serde_json::from_str(&report).unwrap();
     let sum = report["fds"][0]["queue_ns"]["sum"].as_u64().unwrap();
     report["fds"][0]["queue_ns"]["sum"] = (sum + 1).into();

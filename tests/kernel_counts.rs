@@ -45,7 +45,7 @@ fn a_recording_counts_what_the_kernel_counts() {
                 ended.stderr
             );
 
-            let report = common::run(&["report", "--json", name]).exits(0);
+            let report = common::run(&["report", "--json", "--top", "1000000", name]).exits(0);
             let report: Value = serde_json::from_str(&report.stdout).unwrap();
             assert_eq!(report["recording"]["lost"], 0);
             let loops = report["loops"].as_array().unwrap();

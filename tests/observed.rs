@@ -60,9 +60,15 @@ fn what_a_program_does_behind_the_shims_back_is_seen() {
     let until = |what: &str, seen: &dyn Fn(&Value) -> bool| {
         let begun = Instant::now();
         loop {
-            let report = run(&["report", file.to_str().unwrap(), "--json"])
-                .exits(0)
-                .stdout;
+            let report = run(&[
+                "report",
+                file.to_str().unwrap(),
+                "--json",
+                "--top",
+                "1000000",
+            ])
+            .exits(0)
+            .stdout;
             let report: Value = serde_json::from_str(&report).unwrap();
             if seen(&report) {
                 return report;

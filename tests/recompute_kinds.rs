@@ -359,9 +359,15 @@ fn a_server_that_knows_nothing_of_it() {
     agrees(&place, "whole.lscope", 500);
     // Cuts that begin and end anywhere, in the middle of a turn too. A number is not opened anew by being cut.
     let whole = opened(&place, "whole.lscope");
-    let said = run(&["report", "--json", &place.arg("whole.lscope")])
-        .exits(0)
-        .stdout;
+    let said = run(&[
+        "report",
+        "--json",
+        "--top",
+        "1000000",
+        &place.arg("whole.lscope"),
+    ])
+    .exits(0)
+    .stdout;
     let report: serde_json::Value = serde_json::from_str(&said).unwrap();
     let events = report["recording"]["events"].as_u64().unwrap();
     for (from, until) in [(10, 61), (37, 83), (70, 90)] {
@@ -391,9 +397,15 @@ fn loops_inside_the_handlers_of_loops() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     agrees(&place, "whole.lscope", 300);
-    let report = run(&["report", "--json", &place.arg("whole.lscope")])
-        .exits(0)
-        .stdout;
+    let report = run(&[
+        "report",
+        "--json",
+        "--top",
+        "1000000",
+        &place.arg("whole.lscope"),
+    ])
+    .exits(0)
+    .stdout;
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     let loops = report["loops"].as_array().unwrap();
     assert_eq!(loops.len(), 2, "{loops:#?}");
@@ -413,7 +425,9 @@ fn python() -> String {
 
 /// By number, how many times a registered descriptor had been opened.
 fn opened(place: &Place, name: &str) -> BTreeMap<u64, u64> {
-    let said = run(&["report", "--json", &place.arg(name)]).exits(0).stdout;
+    let said = run(&["report", "--json", "--top", "1000000", &place.arg(name)])
+        .exits(0)
+        .stdout;
     let report: serde_json::Value = serde_json::from_str(&said).unwrap();
     let row = |fd: &serde_json::Value| Some((fd["fd"].as_u64()?, fd["generation"].as_u64()?));
     report["fds"]

@@ -7,6 +7,7 @@ use super::progress::Progress;
 use super::{Exit, Outcome};
 use crate::findings::{Code, Severity, Thresholds};
 use crate::report::diff::{self, Diff, Verdict};
+use crate::report::{Limit, Verdict as Holds};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -30,6 +31,10 @@ pub struct Args {
     /// (codes, or `warning`, `error` and worse); with 3 if there is too little to tell
     #[arg(long, value_name = "WHAT,…", value_delimiter = ',')]
     fail_on: Vec<FailOn>,
+    /// Exit with 1 if this is so of the second, with 3 if others had the CPU and nobody can tell: 'p99(queue) > 5ms' (as for
+    /// report)
+    #[arg(long, value_name = "LIMIT")]
+    fail_if: Vec<Limit>,
     /// What it takes to be a finding, as `loopscope explain thresholds` prints it
     #[arg(long, value_name = "FILE")]
     thresholds: Option<PathBuf>,
@@ -59,9 +64,8 @@ pub(super) fn run(args: Args) -> Outcome {
     };
     let (mut before, mut after) = (open(&args.before)?, open(&args.after)?);
     let mut progress = Progress::new("comparing");
-    let diff = Diff::of(&mut before, &mut after, &limits, &mut |done| {
-        progress.show(done);
-    })?;
+    let mut show = |done| progress.show(done);
+    let diff = Diff::of(&mut before, &mut after, &limits, &args.fail_if, &mut show)?;
     progress.clear();
     warn(&before, &args.before);
     warn(&after, &args.after);
@@ -76,7 +80,7 @@ pub(super) fn run(args: Args) -> Outcome {
     Ok(judge(&diff, &args.fail_on))
 }
 
-/// 0: none of these; 1: one; 3: too little ran to tell.
+/// 0: none of these, and no limit is passed; 1: one is; 3: too little ran to tell, or others had the CPU.
 fn judge(diff: &Diff, fail_on: &[FailOn]) -> Exit {
     let new = |code: Option<Code>, least: Option<Severity>| {
         (diff.findings.iter()).any(|f| {
@@ -90,9 +94,11 @@ fn judge(diff: &Diff, fail_on: &[FailOn]) -> Exit {
         FailOn::Finding(findings::FailOn::Code(code)) => new(Some(*code), None),
         FailOn::Finding(findings::FailOn::AtLeast(least)) => new(None, Some(*least)),
     });
+    let limit = |is: Holds| diff.limits().any(|(_, after)| after.verdict == is);
     let asks = fail_on.iter().any(|on| matches!(on, FailOn::Worse));
     let blind = diff.changes.iter().all(|c| c.verdict == Verdict::TooFew);
-    match (fails, asks && blind) {
+    let fails = fails || limit(Holds::Passed);
+    match (fails, asks && blind || limit(Holds::Inconclusive)) {
         (true, _) => Exit(1),
         (false, true) => Exit(3),
         (false, false) => Exit::OK,

@@ -26,7 +26,7 @@ pub struct Args {
         hide_possible_values = true
     )]
     format: Format,
-    /// List this many descriptors [default: 10 in text, all in JSON]
+    /// List this many of each kind; the rest is counted [default: 10 in text, 20 in JSON and Markdown]
     #[arg(long, value_name = "N")]
     top: Option<usize>,
     #[command(flatten)]
@@ -38,6 +38,8 @@ pub struct Args {
 
 /// Rows of a table in the text report when nobody says.
 pub(super) const TOP: usize = 10;
+/// Rows of a list for a script or an assistant to take whole.
+const ROWS: usize = 20;
 
 /// What a report looks like.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,10 +67,13 @@ pub(super) fn run(args: Args) -> Outcome {
             return Ok(verdict);
         }
         Format::Json => {
-            summary.fds.truncate(args.top.unwrap_or(usize::MAX));
+            summary.shorten(args.top.unwrap_or(ROWS));
             report::to_json(&summary)
         }
-        Format::Md => report::to_markdown(&summary, Some(&name)),
+        Format::Md => {
+            summary.shorten(args.top.unwrap_or(ROWS));
+            report::to_markdown(&summary, Some(&name))
+        }
         Format::Junit => report::to_junit(&summary),
         Format::Sarif => report::to_sarif(&summary, &name),
         Format::Baseline => report::to_baseline(&summary),

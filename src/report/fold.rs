@@ -33,7 +33,7 @@ pub fn fold(
     limits: &Thresholds,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Summary, Error> {
-    fold_all(reader, limits, &[], progress, &mut ())
+    fold_with(reader, limits, &[], progress, &mut ())
 }
 
 /// The same, and whether the recording keeps these limits.
@@ -46,7 +46,7 @@ pub fn fold_judged(
     kept: &[Limit],
     progress: &mut dyn FnMut(f64),
 ) -> Result<Summary, Error> {
-    fold_all(reader, limits, kept, progress, &mut ())
+    fold_with(reader, limits, kept, progress, &mut ())
 }
 
 /// The same, while somebody else listens to the same pass.
@@ -54,15 +54,6 @@ pub fn fold_judged(
 /// # Errors
 /// As [`fold`].
 pub fn fold_with<L: Listener>(
-    reader: &mut Reader,
-    limits: &Thresholds,
-    progress: &mut dyn FnMut(f64),
-    also: &mut L,
-) -> Result<Summary, Error> {
-    fold_all(reader, limits, &[], progress, also)
-}
-
-fn fold_all<L: Listener>(
     reader: &mut Reader,
     limits: &Thresholds,
     kept: &[Limit],
@@ -304,6 +295,8 @@ fn summarise(
         recording,
         processes: model.processes().iter().map(a_process).collect(),
         loops: model.loops().iter().map(|l| a_loop(model, l)).collect(),
+        processes_omitted: 0,
+        loops_omitted: 0,
         fds_total: fds.len() as u64 + folded,
         fds,
         setup: setup.chain(model.setup().iter().map(|s| told(s))).collect(),

@@ -12,9 +12,6 @@ use crate::text::visible;
 use crate::when::Duration;
 use std::fmt::Write;
 
-/// Rows of a list in Markdown; the rest is counted.
-const ROWS: usize = 20;
-
 /// The findings, the worst first; none where nobody looked.
 fn found(s: &Summary) -> &[Found] {
     s.findings.as_ref().map_or(&[], |o| &o.found)
@@ -37,7 +34,7 @@ pub fn to_markdown(s: &Summary, file: Option<&str>) -> String {
         grouped(r.lost),
         if r.complete { "" } else { ", not complete" }
     );
-    for f in found(s).iter().take(ROWS) {
+    for f in found(s) {
         let [heading, says, cure, look] = paragraphs(f, file);
         let _ = writeln!(
             out,
@@ -48,7 +45,7 @@ pub fn to_markdown(s: &Summary, file: Option<&str>) -> String {
         );
         let _ = writeln!(out, "`{}`\n", code(&look));
     }
-    let more = found(s).len().saturating_sub(ROWS);
+    let more = s.findings.as_ref().map_or(0, |o| o.omitted);
     if more > 0 {
         let _ = writeln!(out, "and {more} more findings\n");
     }
@@ -71,7 +68,7 @@ pub fn to_markdown(s: &Summary, file: Option<&str>) -> String {
     let time = |t: Option<Times>, of: fn(Times) -> u64| {
         t.map_or("–".to_owned(), |t| Duration(of(t)).to_string())
     };
-    for f in s.fds.iter().take(ROWS) {
+    for f in &s.fds {
         let _ = writeln!(
             out,
             "| {} {} | {} | {} | {:.1} % | {} | {} | {} |",
@@ -85,7 +82,7 @@ pub fn to_markdown(s: &Summary, file: Option<&str>) -> String {
             time(f.run, |t| t.max)
         );
     }
-    let more = s.fds_total.saturating_sub(s.fds.len().min(ROWS) as u64);
+    let more = s.fds_total.saturating_sub(s.fds.len() as u64);
     if more > 0 {
         let _ = writeln!(out, "\nand {} more descriptors", grouped(more));
     }

@@ -26,8 +26,10 @@ pub fn to_json(s: &Summary) -> String {
                 });
             }
         });
+        j.line().field("processes_omitted", s.processes_omitted);
         j.line()
             .array("loops", |j| s.loops.iter().for_each(|l| a_loop(j, l)));
+        j.line().field("loops_omitted", s.loops_omitted);
         j.line()
             .array("fds", |j| s.fds.iter().for_each(|f| an_fd(j, f)));
         j.line().field("fds_total", s.fds_total);

@@ -52,8 +52,12 @@ pub struct Summary {
     pub recording: Recording,
     /// Every process.
     pub processes: Vec<Process>,
+    /// Those that are not listed.
+    pub processes_omitted: u64,
     /// Every loop.
     pub loops: Vec<Loop>,
+    /// Those that are not listed.
+    pub loops_omitted: u64,
     /// The descriptors that waited longest in all, first the one that waited most.
     pub fds: Vec<Fd>,
     /// How many descriptors there were, listed or not.
@@ -358,6 +362,24 @@ impl Loop {
 }
 
 impl Summary {
+    /// Leaves so many of each list, those that matter most, and counts the others: loops that were told most, descriptors that
+    /// waited most, the worst findings, and the processes these are of before any other.
+    pub fn shorten(&mut self, top: usize) {
+        self.fds.truncate(top);
+        if let Some(found) = &mut self.findings {
+            found.omitted += found.found.len().saturating_sub(top) as u64;
+            found.found.truncate(top);
+        }
+        let ready = |l: &Loop| u64::MAX - l.ready;
+        self.loops_omitted += shortened(&mut self.loops, top, ready);
+        let of_loops = self.loops.iter().map(|l| l.process);
+        let of_fds = self.fds.iter().map(|f| f.process);
+        let found = self.findings.iter().flat_map(|o| &o.found);
+        let named: Vec<_> = (of_loops.chain(of_fds).chain(found.map(|f| f.process))).collect();
+        let unnamed = |p: &Process| u64::from(!named.contains(&p.id));
+        self.processes_omitted += shortened(&mut self.processes, top, unnamed);
+    }
+
     /// The mark of what rests on this loop's handler runs: `~` where they are inferred.
     pub fn guess(&self, loop_id: u32) -> &'static str {
         let of = self.loops.iter().find(|l| l.id == loop_id);
@@ -367,4 +389,16 @@ impl Summary {
             ""
         }
     }
+}
+
+/// Leaves the `top` of which this is lowest, in the order they had; how many it took.
+fn shortened<T>(all: &mut Vec<T>, top: usize, by: impl Fn(&T) -> u64) -> u64 {
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    order.sort_by_key(|at| by(&all[*at]));
+    let mut keeps = vec![false; all.len()];
+    order.iter().take(top).for_each(|at| keeps[*at] = true);
+    let before = all.len();
+    let mut keeps = keeps.into_iter();
+    all.retain(|_| keeps.next().unwrap_or(false));
+    (before - all.len()) as u64
 }

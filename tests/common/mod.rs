@@ -140,7 +140,9 @@ pub fn recompute(place: &Place, recording: &str) -> String {
     let export = run(&["export", recording, "--to", "ndjson"])
         .exits(0)
         .stdout;
-    let report = run(&["report", recording, "--json"]).exits(0).stdout;
+    let report = run(&["report", recording, "--json", "--top", "1000000"])
+        .exits(0)
+        .stdout;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recompute.py");
     let files = [
         place.file("events.ndjson", export),

@@ -16,7 +16,9 @@ pub struct Recorded<'a> {
 impl<'a> Recorded<'a> {
     pub fn open(path: &'a Path) -> Recorded<'a> {
         let path = path.to_str().unwrap();
-        let report = common::run(&["report", "--json", path]).exits(0).stdout;
+        let report = common::run(&["report", "--json", "--top", "1000000", path])
+            .exits(0)
+            .stdout;
         let report: Value = serde_json::from_str(&report).unwrap();
         let export = common::run(&["export", path, "--to", "ndjson"]).exits(0);
         let wanted = ["wait-enter", "wait-exit", "ready", "ctl-begin"];

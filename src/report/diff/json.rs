@@ -24,6 +24,17 @@ pub fn to_json(d: &Diff) -> String {
         }
         j.line()
             .array("findings", |j| d.findings.iter().for_each(|f| found(j, f)));
+        j.line().array("limits", |j| {
+            for (before, after) in d.limits() {
+                j.braces(|j| {
+                    j.field("limit", &after.limit.to_string());
+                    j.field("before", before.figure)
+                        .field("after", after.figure)
+                        .field("own", after.own);
+                    j.field("verdict", after.verdict.name());
+                });
+            }
+        });
     });
     let mut out = json.as_str().to_owned();
     out.push('\n');

@@ -19,6 +19,7 @@ pub use role::Role;
 pub use text::to_text;
 
 use self::portrait::{Portrait, Sliced};
+use super::limit::{Judged, Limit};
 use super::summary::Summary;
 use crate::findings::{Code, Severity, Thresholds};
 use crate::trace::{Error, Reader};
@@ -124,7 +125,7 @@ pub struct Diff {
 }
 
 impl Diff {
-    /// Reads and compares both.
+    /// Reads and compares both; each is judged by the limits in `kept`.
     ///
     /// # Errors
     /// When one cannot be read; damage inside it is no error but a part of its summary.
@@ -132,11 +133,18 @@ impl Diff {
         before: &mut Reader,
         after: &mut Reader,
         limits: &Thresholds,
+        kept: &[Limit],
         progress: &mut dyn FnMut(f64),
     ) -> Result<Self, Error> {
-        let a = Portrait::of(before, limits, &mut |done| progress(done / 2.0))?;
-        let b = Portrait::of(after, limits, &mut |done| progress(0.5 + done / 2.0))?;
+        let a = Portrait::of(before, limits, kept, &mut |done| progress(done / 2.0))?;
+        let b = Portrait::of(after, limits, kept, &mut |done| progress(0.5 + done / 2.0))?;
         Ok(compared(a, b))
+    }
+
+    /// Each limit, judged on both sides; it is the second's verdict that counts.
+    pub fn limits(&self) -> impl Iterator<Item = (&Judged, &Judged)> {
+        let [before, after] = &self.sides;
+        before.limits.iter().zip(&after.limits)
     }
 
     /// Changes with this verdict.

@@ -2,6 +2,7 @@
 //! nothing changed. Step: trace → model → **view**.
 
 use super::super::fold::fold_with;
+use super::super::limit::Limit;
 use super::super::listen::Listener;
 use super::super::summary::Summary;
 use super::role::{Role, of_finding, of_loop, of_run};
@@ -72,17 +73,18 @@ pub(super) struct Portrait {
 }
 
 impl Portrait {
-    /// Reads the whole recording.
+    /// Reads the whole recording; `kept` are limits that it is measured for.
     pub fn of(
         reader: &mut Reader,
         limits: &Thresholds,
+        kept: &[Limit],
         progress: &mut dyn FnMut(f64),
     ) -> Result<Self, Error> {
         let mut painter = Painter {
             length: reader.duration_ns().max(1),
             ..Painter::default()
         };
-        let summary = fold_with(reader, limits, progress, &mut painter)?;
+        let summary = fold_with(reader, limits, kept, progress, &mut painter)?;
         Ok(Portrait {
             summary,
             figures: painter.figures,

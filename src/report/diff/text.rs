@@ -82,6 +82,16 @@ pub fn to_text(d: &Diff, files: [&str; 2], top: usize) -> String {
         }
         more(&mut line, d.findings.len(), top);
     }
+    if d.limits().next().is_some() {
+        line("");
+    }
+    for (before, after) in d.limits() {
+        let was = match before.figure {
+            Some(figure) => format!(" (before: {})", before.limit.told(figure)),
+            None => String::new(),
+        };
+        line(&format!("{}{was}", visible(&after.told())));
+    }
     out
 }
 
