@@ -105,7 +105,8 @@ fn without_arguments_there_is_something_to_choose() {
     let command = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_loopscope"));
     let mut screen = Screen::spawn(command.current_dir(place.path("")), 80, 24);
     screen.wait_for("greedy-fd");
-    screen.wait_for("mine.lscope");
+    // Each demo has a repaired form.
+    screen.wait_for("f start it repaired");
     // The last entry is the recording; Enter replays it.
     screen.send("G").wait_for("loopscope replay mine.lscope");
     screen.send("\r").wait_for("REPLAY");

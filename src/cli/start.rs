@@ -23,44 +23,43 @@ pub(super) fn run() -> Outcome {
     let entries: Vec<Entry> = choices.iter().map(|(entry, _)| entry.clone()).collect();
     let chosen =
         choose(&entries, false).map_err(|e| Failure::new("cannot use the terminal").because(e))?;
-    match chosen.and_then(|at| choices.into_iter().nth(at)) {
+    let Some(chosen) = chosen else {
+        return Ok(Exit::OK);
+    };
+    match choices.into_iter().nth(chosen.entry) {
         None => Ok(Exit::OK),
-        Some((_, arguments)) => Cli::try_parse_from(arguments)?.run(),
+        Some((_, mut arguments)) => {
+            arguments.extend(chosen.repaired.then(|| FIXED.to_owned()));
+            Cli::try_parse_from(arguments)?.run()
+        }
     }
 }
+
+/// Says that a demo is to be shown repaired.
+const FIXED: &str = "--fixed";
 
 /// What can be started, each with the arguments that do it.
 fn choices() -> Vec<(Entry, Vec<String>)> {
     let mut all = Vec::new();
     for demo in demos::ALL {
-        for (fixed, about) in [(false, demo.title), (true, "the same, repaired")] {
-            let mut arguments = vec![
-                "loopscope".to_owned(),
-                "demo".to_owned(),
-                demo.name.to_owned(),
-            ];
-            arguments.extend(fixed.then(|| "--fixed".to_owned()));
-            let name = if fixed {
-                format!("{} fixed", demo.name)
-            } else {
-                demo.name.to_owned()
-            };
-            all.push(entry(
-                "demos: live, each about 15 seconds",
-                name,
-                about.to_owned(),
-                arguments,
-            ));
-        }
+        let arguments = ["loopscope", "demo", demo.name].map(str::to_owned);
+        let (mut entry, arguments) = entry(
+            "demos: live, each about 15 seconds",
+            demo.name.to_owned(),
+            demo.title.to_owned(),
+            arguments.to_vec(),
+        );
+        entry.repaired = Some(format!("{} {FIXED}", entry.command));
+        all.push((entry, arguments));
     }
     for (name, bytes) in recent(Path::new(".")) {
-        let arguments = vec!["loopscope".to_owned(), "replay".to_owned(), name.clone()];
+        let arguments = ["loopscope".to_owned(), "replay".to_owned(), name.clone()];
         let about = format!("{} KB", bytes.div_ceil(1024));
         all.push(entry(
             "recordings in this folder, the latest first",
             name,
             about,
-            arguments,
+            arguments.to_vec(),
         ));
     }
     all
@@ -83,6 +82,7 @@ fn entry(
             name,
             about,
             command,
+            repaired: None,
         },
         arguments,
     )
@@ -123,6 +123,13 @@ mod tests {
     fn every_choice_is_a_command_that_parses() {
         for (entry, arguments) in choices() {
             assert!(Cli::try_parse_from(&arguments).is_ok(), "{}", entry.command);
+            let repaired = arguments.iter().map(String::as_str).chain([FIXED]);
+            assert_eq!(
+                entry.repaired.is_some(),
+                Cli::try_parse_from(repaired).is_ok(),
+                "{}",
+                entry.command
+            );
         }
     }
 

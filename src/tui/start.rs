@@ -21,6 +21,17 @@ pub struct Entry {
     pub about: String,
     /// The command that does the same.
     pub command: String,
+    /// The one that shows it repaired, where there is such a thing.
+    pub repaired: Option<String>,
+}
+
+/// What was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Which entry.
+    pub entry: usize,
+    /// Its repaired form.
+    pub repaired: bool,
 }
 
 /// Draws the list with one entry chosen.
@@ -92,27 +103,36 @@ pub fn draw(entries: &[Entry], chosen: usize, look: Look, buffer: &mut Buffer) {
         let x = w.saturating_sub(text::width(&more) + 2);
         pen.put(x, 2 + rows, &more, theme::quiet());
     }
-    let command = entries.get(chosen).map_or("", |e| e.command.as_str());
+    let entry = entries.get(chosen);
+    let command = entry.map_or("", |e| e.command.as_str());
+    let repaired = entry.and_then(|e| e.repaired.as_deref());
     let about = entries.get(chosen).map_or("", |e| e.about.as_str());
     let about = crate::text::visible(about);
     if name_w + 6 + text::width(&about) > w && rows > 2 {
         // Its line was too short for it.
         pen.put(2, h - 3, &text::cut(&about, w - 4), theme::plain());
     }
-    pen.put(2, h - 2, &crate::text::visible(command), theme::quiet());
+    let x = pen.put(2, h - 2, &crate::text::visible(command), theme::quiet());
+    if let Some(other) = repaired {
+        let other = crate::text::visible(other);
+        pen.put(x + 2, h - 2, &format!(" f  {other}"), theme::quiet());
+    }
     boxes::title(
         &mut pen,
         1,
         h - 1,
         w - 2,
-        "↑↓ choose  Enter start  q quit",
+        match repaired {
+            Some(_) => "↑↓ choose  Enter start  f start it repaired  q quit",
+            None => "↑↓ choose  Enter start  q quit",
+        },
         theme::plain(),
     );
     look.finish(buffer);
 }
 
 /// Lets the person choose; nothing when they quit (or the terminal went away).
-pub fn choose(entries: &[Entry], ascii: bool) -> std::io::Result<Option<usize>> {
+pub fn choose(entries: &[Entry], ascii: bool) -> std::io::Result<Option<Choice>> {
     let look = Look::detect(ascii, |name| std::env::var(name).ok());
     let (to, events) = channel();
     // First: a signal that comes while the terminal is being set up must not end us with it half set up.
@@ -132,7 +152,20 @@ pub fn choose(entries: &[Entry], ascii: bool) -> std::io::Result<Option<usize>> 
                 (KeyCode::Up | KeyCode::Char('k'), _) => chosen = chosen.saturating_sub(1),
                 (KeyCode::Home | KeyCode::Char('g'), _) => chosen = 0,
                 (KeyCode::End | KeyCode::Char('G'), _) => chosen = last,
-                (KeyCode::Enter, _) if !entries.is_empty() => break Some(chosen),
+                (KeyCode::Enter, _) if !entries.is_empty() => {
+                    break Some(Choice {
+                        entry: chosen,
+                        repaired: false,
+                    });
+                }
+                (KeyCode::Char('f'), _)
+                    if entries.get(chosen).is_some_and(|e| e.repaired.is_some()) =>
+                {
+                    break Some(Choice {
+                        entry: chosen,
+                        repaired: true,
+                    });
+                }
                 _ => {}
             },
             Ok(Event::Suspend) => terminal.suspend()?,
