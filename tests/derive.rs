@@ -8,8 +8,12 @@ mod synth;
 use std::path::Path;
 
 use loopscope::derive::{self, Outcome, Store};
+use loopscope::findings::{Code, Findings, Thresholds};
 use loopscope::model::{Config, Model};
-use loopscope::trace::{Meta, Options, Reader, Writer};
+use loopscope::record::event::{Event, Kind, Wait};
+use loopscope::report;
+use loopscope::trace::{Appender, Meta, Options, Reader, Writer};
+use loopscope::tui::filter::Filter;
 use loopscope::tui::player::{Cells, Key, Player};
 use loopscope::tui::{self, App, Look, Source, View};
 
@@ -233,6 +237,173 @@ fn a_window_is_exported_from_a_checkpoint() {
             .iter()
             .all(|lines| lines.matches("\"turn\"").count() > 50)
     );
+}
+
+/// A long recording that ends with a handler that sleeps in a call.
+fn blocking(path: &Path) {
+    let mut writer = Writer::create(path, &Meta::default(), Options::default()).unwrap();
+    let mut synth = synth::Synth::new(3, 50);
+    let mut emit = |event: &_, text: &[u8]| writer.write(event, text);
+    synth.start(&mut emit);
+    while synth.emitted() < EVENTS {
+        synth.turn(&mut emit);
+    }
+    let (epoll, listener, mut t) = (4, 5, synth.now());
+    let wait = Event {
+        kind: Kind::WaitEnter,
+        fd: epoll,
+        aux: Wait::Epoll.code(),
+        x: 64,
+        arg: u64::MAX,
+        ..Event::default()
+    };
+    let of = |kind, x| Event { kind, x, ..wait };
+    for step in [
+        wait,
+        of(Kind::WaitExit, 1),
+        Event {
+            aux: 0,
+            arg: listener,
+            ..of(Kind::Ready, 1)
+        },
+        Event {
+            aux: 0,
+            arg: listener,
+            ..of(Kind::RunBegin, 1)
+        },
+        Event {
+            fd: -1,
+            ..of(Kind::CallBegin, 9)
+        },
+        Event {
+            fd: -1,
+            ..of(Kind::CallEnd, 9)
+        },
+        of(Kind::RunEnd, 0),
+        wait,
+    ] {
+        t += match step.kind {
+            Kind::CallEnd => 80_000_000,
+            _ => 1_000,
+        };
+        emit(&Event { t, ..step }, b"");
+    }
+    writer.finish().unwrap();
+}
+
+/// The report.
+fn told(path: &Path) -> String {
+    let mut reader = Reader::open(path).unwrap();
+    let summary = report::fold(&mut reader, &Thresholds::default(), &mut |_| ());
+    report::to_json(&summary.unwrap())
+}
+
+fn stored(path: &Path, limits: &Thresholds) -> Option<loopscope::findings::Outcome> {
+    derive::findings(&mut Reader::open(path).unwrap(), limits)
+}
+
+#[test]
+fn what_was_found_is_found_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("long.lscope");
+    blocking(&path);
+    let usual = Thresholds::default();
+    let other = Thresholds::default()
+        .overridden("blocking_warning = \"90ms\"")
+        .unwrap();
+    assert_eq!(stored(&path, &usual), None);
+    let searched = told(&path);
+    assert!(
+        searched.contains("\"code\":\"blocking-handler\""),
+        "{searched}"
+    );
+    let mut player = Player::new(Reader::open(&path).unwrap(), false);
+    assert!(player.found().is_none());
+    while player.search_on().unwrap() {}
+    let found = player.found().unwrap().clone();
+
+    derive::ensure(&path, &mut |_, _| true).unwrap();
+    assert_eq!(stored(&path, &usual).as_ref(), Some(&found));
+    assert!(!found.named.is_empty());
+    assert_eq!(stored(&path, &other), None);
+    assert_eq!(told(&path), searched);
+
+    // Screens know it at once, and so does a filter.
+    let mut player = Player::new(Reader::open(&path).unwrap(), false);
+    assert_eq!(player.found(), Some(&found));
+    assert!(!player.search_on().unwrap() && player.searched() == 1.0);
+    player.seek_event(EVENTS - 5_000).unwrap();
+    player.finish().unwrap();
+    let filter = Filter::parse("finding == blocking-handler").unwrap();
+    let (event, reg) = filter.find(&mut player, 1).unwrap().unwrap();
+    let blocking = found.found.iter().find(|f| f.code == Code::BlockingHandler);
+    assert_eq!(blocking.unwrap().reg, Some(reg));
+    assert!(event >= EVENTS - 5_000, "{event}");
+}
+
+#[test]
+fn findings_alone_are_searched_for_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("long.lscope");
+    blocking(&path);
+    let plain = dir.path().join("plain.lscope");
+    std::fs::copy(&path, &plain).unwrap();
+    derive::ensure(&path, &mut |_, _| true).unwrap();
+    let usual = Thresholds::default();
+    let found = stored(&path, &usual);
+    assert!(found.is_some());
+    let checkpoints = |path: &Path| {
+        let reader = Reader::open(path).unwrap();
+        reader.derived(derive::CHECKPOINT, Model::VERSION).len()
+    };
+    // One of a part of the recording, or of other rules, is none.
+    let mut appender = Appender::open(&path).unwrap();
+    let version = Model::VERSION << 16 | u32::from(Findings::VERSION);
+    let end = Reader::open(&path).unwrap().end();
+    let mut add = |version, events, bytes: &[u8]| {
+        let added = appender.derived(derive::FINDINGS, version, events, bytes);
+        added.unwrap();
+    };
+    add(version, 0..end - 1, b"");
+    add(version + 1, 0..end, b"");
+    appender.finish().unwrap();
+    assert_eq!(stored(&path, &usual), found);
+    // The latest counts; one that makes no sense is as if there were none, and a search is made by who asks.
+    let mut appender = Appender::open(&path).unwrap();
+    let added = appender.derived(derive::FINDINGS, version, 0..end, b"\x01\x02\x03");
+    added.unwrap();
+    appender.finish().unwrap();
+    assert_eq!(stored(&path, &usual), None);
+    assert!(derive::present(&Reader::open(&path).unwrap()));
+
+    // A recording that has all but the findings is not indexed again.
+    index_without_findings(&plain, &path);
+    assert!(!derive::present(&Reader::open(&plain).unwrap()));
+    let before = checkpoints(&plain);
+    let made = derive::ensure(&plain, &mut |_, _| true).unwrap();
+    assert_eq!(made, Outcome::Stored);
+    assert_eq!(stored(&plain, &usual), found);
+    assert_eq!(checkpoints(&plain), before);
+}
+
+/// Gives a recording the derived pages of another, equal one that an earlier version has indexed.
+fn index_without_findings(path: &Path, from: &Path) {
+    let mut reader = Reader::open(from).unwrap();
+    let mut appender = Appender::open(path).unwrap();
+    for kind in [
+        derive::ENDED,
+        derive::CHECKPOINT,
+        derive::MARKS,
+        derive::PYRAMID,
+    ] {
+        for page in reader.derived(kind, Model::VERSION) {
+            let bytes = reader.read_derived(&page).unwrap();
+            appender
+                .derived(kind, Model::VERSION, page.events, &bytes)
+                .unwrap();
+        }
+    }
+    appender.finish().unwrap();
 }
 
 #[test]

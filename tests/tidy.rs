@@ -12,7 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("preload", &["record"]),
     ("trace", &["record"]),
     ("model", &["record"]),
-    ("derive", &["record", "trace", "model"]),
+    ("derive", &["record", "trace", "model", "findings"]),
     ("query", &["record", "model"]),
     ("findings", &["record", "model", "text", "when"]),
     ("text", &["record"]),
@@ -37,7 +37,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "report",
         &[
-            "record", "trace", "model", "query", "findings", "symbols", "text", "json", "when",
+            "record", "trace", "derive", "model", "query", "findings", "symbols", "text", "json",
+            "when",
         ],
     ),
     (

@@ -8,7 +8,7 @@ use crate::text::names::descriptor;
 use std::collections::BTreeMap;
 
 /// Findings at most; later ones are counted only.
-const MOST: usize = 1_000;
+pub(super) const MOST: usize = 1_000;
 /// A beat is told from this many times on, …
 const BEAT_TIMES: u64 = 4;
 /// … of at least this length, …

@@ -15,6 +15,7 @@ pub mod facts;
 mod found;
 pub mod rules;
 mod seams;
+mod stored;
 mod thresholds;
 pub mod track;
 
@@ -32,7 +33,7 @@ use seams::Seams;
 use track::Tracks;
 
 /// What came of a recording.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// The findings, the worst first.
     pub found: Vec<Found>,
@@ -42,7 +43,13 @@ pub struct Outcome {
     pub checked: Vec<Code>,
     /// Thresholds that were not the defaults, as `name = value`.
     pub changed: Vec<String>,
+    /// Registrations that findings named, and the event from which on: who folds the same events again keeps them there
+    /// ([`Model::keep`]) and has the model that the rules had.
+    pub named: Vec<(u64, Id)>,
 }
+
+/// Registrations in [`Outcome::named`] at most; the model keeps later ones all the same.
+const MOST_NAMED: usize = 16_384;
 
 /// A run that is cut off by the end of its thread and has lasted this long was stuck.
 const STUCK: u64 = 1_000_000_000;
@@ -62,6 +69,9 @@ pub struct Findings {
     seams: Seams,
     blame: Blame,
     heard: Heard,
+    named: Vec<(u64, Id)>,
+    /// The number of the last event.
+    last: u64,
     tick: u64,
     blind: bool,
 }
@@ -132,6 +142,10 @@ macro_rules! tell {
 use tell;
 
 impl Findings {
+    /// The version of the rules. What another one found is searched for anew, so it goes up with every change of what
+    /// a rule finds or says, or of a default threshold.
+    pub const VERSION: u16 = 1;
+
     /// Rules that have seen nothing.
     pub fn new(limits: Thresholds) -> Self {
         let rules = rules::all();
@@ -151,6 +165,8 @@ impl Findings {
             seams: Seams::default(),
             blame: Blame::default(),
             heard: Heard::default(),
+            named: Vec::new(),
+            last: 0,
             tick: TICK,
             blind: false,
         }
@@ -175,6 +191,7 @@ impl Findings {
         text: &[u8],
         sink: &mut S,
     ) {
+        self.last = number;
         let before = self.seams.before(model, number, e);
         if matches!(e.kind, Kind::ThreadEnd | Kind::ProcessEnd) {
             self.ending(model, number, e);
@@ -198,8 +215,16 @@ impl Findings {
         if e.flags & flags::LATE != 0 {
             self.late(model, e);
         }
+        self.keep_named(model, number);
+    }
+
+    /// What findings name stays in the model whatever becomes of it.
+    fn keep_named(&mut self, model: &mut Model, number: u64) {
         for reg in self.book.keep.drain(..) {
             model.keep(reg);
+            if self.named.len() < MOST_NAMED {
+                self.named.push((number, reg));
+            }
         }
     }
 
@@ -281,7 +306,7 @@ impl Findings {
     /// The recording is over: what is found, the worst first.
     pub fn finish(mut self, model: &mut Model) -> Outcome {
         // What is only found at the end is shown by the last event there is.
-        let last = model.applied().saturating_sub(1);
+        let last = self.last;
         let at = (model.now(), last, true);
         {
             let model = &*model;
@@ -290,9 +315,7 @@ impl Findings {
             }
             tell!(self, model, at, Tick, tick);
         }
-        for reg in self.book.keep.drain(..) {
-            model.keep(reg);
-        }
+        self.keep_named(model, last);
         self.blame.settle(&self.limits, &mut self.book);
         let mut found: Vec<Found> = Vec::new();
         let omitted = self.book.omitted();
@@ -322,6 +345,7 @@ impl Findings {
             omitted,
             checked: Self::checked(model),
             changed: self.limits.changed(),
+            named: self.named,
         }
     }
 
@@ -401,6 +425,17 @@ mod tests {
                 prop_assert!(f.confidence != Confidence::Maybe || f.severity == Severity::Info);
                 prop_assert!(!f.summary.contains(|c: char| c.is_control()));
             }
+            let mut stored = Vec::new();
+            outcome.save(&mut stored);
+            prop_assert_eq!(Outcome::load(&stored, number.max(1)), Some(outcome));
+            // The same damaged, and any bytes: something that can be shown, or nothing.
+            for at in (0..stored.len()).step_by(1 + stored.len() / 64) {
+                let mut damaged = stored.clone();
+                damaged[at] ^= 1 << (at % 8);
+                let _ = Outcome::load(&damaged, number);
+                let _ = Outcome::load(&stored[..at], number);
+            }
+            let _ = Outcome::load(&data, number);
         }
     }
 }

@@ -218,6 +218,18 @@ impl Thresholds {
         out
     }
 
+    /// A number that differs where a name or a value does (FNV-1a over both): what was found with one set of thresholds
+    /// is not what is found with another.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hash = 0xcbf2_9ce4_8422_2325u64;
+        for (name, _, value, _) in self.all() {
+            for byte in name.bytes().chain(value.to_le_bytes()) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+        hash
+    }
+
     /// Those that differ from the defaults, as `name = value`.
     pub fn changed(&self) -> Vec<String> {
         let defaults = Self::default().all();
@@ -265,6 +277,7 @@ mod tests {
             mine.changed(),
             ["long_run = \"7000001ns\"", "spin_reports = 3"]
         );
+        assert_ne!(mine.fingerprint(), Thresholds::default().fingerprint());
     }
 
     #[test]

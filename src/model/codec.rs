@@ -277,6 +277,17 @@ impl Codec for Arc<str> {
     }
 }
 
+impl Codec for String {
+    fn put(&self, out: &mut Vec<u8>) {
+        put(out, self.len() as u64);
+        out.extend_from_slice(self.as_bytes());
+    }
+    fn get(c: &mut Cursor<'_>) -> Option<Self> {
+        let n = usize::get(c)?;
+        Some(std::str::from_utf8(c.bytes(n)?).ok()?.to_owned())
+    }
+}
+
 /// A map is written in the order of its keys, so that equal maps are equal bytes.
 impl<K, V, S> Codec for std::collections::HashMap<K, V, S>
 where

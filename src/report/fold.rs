@@ -4,11 +4,12 @@
 use super::limit::{Limit, Measured};
 use super::listen::Listener;
 use super::places::{self, Kept, Longest};
+use super::rules::Rules;
 use super::summary::{
     Behind, Bounds, Fd, LongRun, Loop, Process, Recording, Setup, Slept, Summary, Tasks, Timers,
     Times, Worst,
 };
-use crate::findings::{Findings, Thresholds};
+use crate::findings::Thresholds;
 use crate::model::{
     self, Fidelity, Id, Model, Part, Registration, Run, SameSocket, Segment, Sink, Word,
 };
@@ -62,7 +63,7 @@ pub fn fold_with<L: Listener>(
 ) -> Result<Summary, Error> {
     let mut measured = Measured::new(kept);
     let mut model = Model::default();
-    let mut findings = Findings::new(limits.clone());
+    let mut rules = Rules::of(reader, limits);
     let mut ear = Ear {
         keep: !measured.is_empty(),
         ..Ear::default()
@@ -75,7 +76,7 @@ pub fn fold_with<L: Listener>(
         reader.read_page(page, &mut events)?;
         for (number, event, text) in events.iter() {
             let mut both = (&mut ear, &mut *also);
-            findings.apply(&mut model, number, event, text, &mut both);
+            rules.apply(&mut model, number, event, text, &mut both);
             for run in ear.ended.drain(..) {
                 measured.run(&model, &run);
             }
@@ -94,7 +95,7 @@ pub fn fold_with<L: Listener>(
         worst = Some(tell(&model, &ear, &run));
     }
     model.settle();
-    let found = findings.finish(&mut model);
+    let found = rules.finish(&mut model);
     also.end(&model, &found);
     reader.verify_rest()?;
     let places = places::told(reader, &model, &ear.places)?;

@@ -9,6 +9,7 @@ mod json;
 mod limit;
 mod listen;
 mod places;
+mod rules;
 pub mod summary;
 pub mod text;
 pub mod words;

@@ -34,10 +34,15 @@ impl Filter {
         }
     }
 
+    /// It can only be judged by who knows what was found in the whole recording.
+    pub fn asks_for_findings(&self) -> bool {
+        self.query.uses(Field::Finding)
+    }
+
     /// Whether a run passes; `found` is what was found in the recording so far.
     pub fn matches(&self, model: &Model, run: &Run, found: &[Found]) -> bool {
         let mut codes: Vec<&str> = Vec::new();
-        if self.query.uses(Field::Finding) {
+        if self.asks_for_findings() {
             // One that is about its registration, or shows this very run.
             let named = found.iter().filter(|f| {
                 f.reg == Some(run.reg) || f.evidence.iter().any(|e| e.event == run.event)

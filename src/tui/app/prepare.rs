@@ -3,6 +3,7 @@
 
 use super::{App, Mode, Popup};
 use crate::trace::Error;
+use crate::tui::filter::Filter;
 use crate::tui::hold::Held;
 use crate::tui::message::View;
 
@@ -55,7 +56,8 @@ impl App {
             let fds: Vec<_> = lanes.iter().filter_map(|l| l.fd()).collect();
             self.names.prefer(&fds);
         }
-        if self.view == View::Findings && !more {
+        let asked = (self.filter.as_ref()).is_some_and(Filter::asks_for_findings);
+        if (self.view == View::Findings || asked) && !more {
             more |= self.player.search_on()?;
         }
         if self.view == View::Events {

@@ -195,10 +195,14 @@ impl App {
         let Some(filter) = &self.filter else {
             return Ok(());
         };
+        let asks = filter.asks_for_findings();
         match filter.find(&mut self.player, by)? {
             Some((event, reg)) => {
                 self.travel(|p| p.seek_event(event + 1))?;
                 self.chosen = Some(reg);
+            }
+            None if asks && self.player.found().is_none() => {
+                self.say("the recording is being looked through for findings".to_owned());
             }
             None => self.say("no further run matches the filter".to_owned()),
         }

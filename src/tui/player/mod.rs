@@ -75,7 +75,7 @@ pub struct Player {
     pyramid: Option<Option<Pyramid>>,
     /// The same for where marks are.
     marks: Option<Option<Marks>>,
-    /// The search for findings, once somebody has asked for it.
+    /// The search for findings, if its end is stored or once somebody has asked for it.
     search: Option<Box<search::Search>>,
     /// The file will not grow any more.
     ended: bool,
@@ -95,7 +95,8 @@ pub struct Player {
 
 impl Player {
     /// At the beginning of a recording; `live` when it may still grow.
-    pub fn new(reader: Reader, live: bool) -> Self {
+    pub fn new(mut reader: Reader, live: bool) -> Self {
+        let search = search::Search::stored(&mut reader);
         Player {
             reader,
             folder: Folder::start(),
@@ -107,7 +108,7 @@ impl Player {
             ahead: None,
             pyramid: None,
             marks: None,
-            search: None,
+            search,
             ended: !live,
             follows: false,
             was_at_end: false,

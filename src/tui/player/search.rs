@@ -1,10 +1,11 @@
-//! Looking for findings: a fold of its own over the whole recording, a page at a time beside the screen.
-//! Step: trace → findings → **view**.
+//! What was found: as the recording has it stored, or searched for in a fold of its own over all of it, a page at a time
+//! beside the screen. Step: trace → findings → **view**.
 
 use super::Player;
-use crate::findings::{Findings, Outcome};
+use crate::derive;
+use crate::findings::{Findings, Outcome, Thresholds};
 use crate::model::Model;
-use crate::trace::{Error, Events};
+use crate::trace::{Error, Events, Reader};
 
 /// How far the search has come, and what came of it.
 #[derive(Default)]
@@ -18,6 +19,17 @@ pub struct Search {
 }
 
 impl Search {
+    /// A search that the recording tells the end of.
+    pub(super) fn stored(reader: &mut Reader) -> Option<Box<Self>> {
+        let outcome = derive::findings(reader, &Thresholds::default())?;
+        Some(Box::new(Search {
+            page: reader.pages().len(),
+            len: reader.len(),
+            outcome: Some(outcome),
+            ..Search::default()
+        }))
+    }
+
     /// What was found, once the whole recording has been looked through.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.outcome.as_ref()
