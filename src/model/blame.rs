@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::codec::{Codec, Cursor, codec};
-use super::facts::{Part, Range, Run, Segment};
+use super::facts::{Id, Part, Range, Run, Segment};
 
 /// Segments kept per loop thread; a wait that reaches further back is blamed for its last part only.
 pub const RETAINED: usize = 4_096;
@@ -242,8 +242,7 @@ impl Retained {
 /// time is bounded; the upper ends add up to notice + queue at most, the lower ends to notice + queue at least,
 /// as far as `segments` (of the run's loop and thread, in order) reach back.
 pub fn blame<'a>(segments: impl IntoIterator<Item = &'a Segment>, run: &Run) -> Vec<(Part, Range)> {
-    let latest = run.ready.map_or(run.wakeup, |r| r.hi).min(run.start);
-    let earliest = run.ready.map_or(run.wakeup, |r| r.lo).min(latest);
+    let (earliest, latest) = ready(run);
     let mut parts: Vec<(Part, Range)> = Vec::new();
     let mut places: HashMap<Part, usize, foldhash::fast::FixedState> = HashMap::default();
     for s in segments {
@@ -266,4 +265,107 @@ pub fn blame<'a>(segments: impl IntoIterator<Item = &'a Segment>, run: &Run) -> 
     }
     parts.sort_by_key(|(_, range)| std::cmp::Reverse((range.hi, range.lo)));
     parts
+}
+
+/// When it became ready: not before, and not after.
+fn ready(run: &Run) -> (u64, u64) {
+    let latest = run.ready.map_or(run.wakeup, |r| r.hi).min(run.start);
+    (run.ready.map_or(run.wakeup, |r| r.lo).min(latest), latest)
+}
+
+/// Of a thread that sleeps in the calls themselves, each of which asks for one descriptor: for whom it slept between the
+/// run's becoming ready and its start, longest first; together they are what [`blame`] has as [`Part::Wait`]. A call
+/// was for the one whose run follows; the last one is the run's own.
+pub fn asleep<'a>(segments: impl IntoIterator<Item = &'a Segment>, run: &Run) -> Vec<(Id, Range)> {
+    let (earliest, latest) = ready(run);
+    let mut all: Vec<(Id, Range)> = Vec::new();
+    let mut open = Range { lo: 0, hi: 0 };
+    let mut slept_for = |id: Id, slept: Range| match all.iter_mut().find(|(who, _)| *who == id) {
+        _ if slept.hi == 0 => {}
+        Some((_, range)) => {
+            range.lo += slept.lo;
+            range.hi += slept.hi;
+        }
+        None => all.push((id, slept)),
+    };
+    let here = |s: &&Segment| s.loop_id == run.loop_id && s.thread == run.thread;
+    for s in segments.into_iter().filter(here) {
+        match s.part {
+            Part::Wait => {
+                let end = s.end.min(run.start);
+                open.lo += end.saturating_sub(s.start.max(latest));
+                open.hi += end.saturating_sub(s.start.max(earliest));
+            }
+            Part::Run(id) | Part::More(id) => {
+                slept_for(id, std::mem::replace(&mut open, Range { lo: 0, hi: 0 }));
+            }
+            _ => {}
+        }
+    }
+    slept_for(run.reg, open);
+    all.sort_by_key(|(_, range)| std::cmp::Reverse((range.hi, range.lo)));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Fidelity;
+
+    /// ann is served at 100 and 300 by a thread that sleeps for her in between; bob, ready at 20, is served at 310.
+    #[test]
+    fn a_thread_sleeps_for_the_one_it_serves_next() {
+        let segment = |start, end, part| Segment {
+            loop_id: 0,
+            thread: 0,
+            start,
+            end,
+            part,
+        };
+        let (ann, bob) = (7, 8);
+        let segments = [
+            segment(0, 100, Part::Wait),
+            segment(100, 110, Part::Run(ann)),
+            segment(110, 298, Part::Wait),
+            segment(298, 300, Part::Rest),
+            segment(300, 305, Part::Run(ann)),
+            segment(305, 310, Part::Wait),
+            segment(310, 320, Part::Run(bob)),
+        ];
+        let run = Run {
+            event: 0,
+            loop_id: 0,
+            reg: bob,
+            role: 0,
+            thread: 0,
+            turn: 3,
+            index: 0,
+            batch: 1,
+            mask: 1,
+            wakeup: 310,
+            start: 310,
+            end: 320,
+            more: 0,
+            fidelity: Fidelity::Measured,
+            ready: Some(Range { lo: 20, hi: 30 }),
+            notice: None,
+            notice_fidelity: Fidelity::Measured,
+            asleep: 0,
+            handler: 0,
+            site: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            ios: 0,
+            in_call: 0,
+            spent: Default::default(),
+            blocked_in: None,
+            drained: true,
+            bypassed: 2,
+        };
+        let asleep = asleep(&segments, &run);
+        let of = |lo, hi| Range { lo, hi };
+        assert_eq!(asleep, [(ann, of(70 + 188, 80 + 188)), (bob, of(5, 5))]);
+        let whole = blame(&segments, &run);
+        assert_eq!(whole[0], (Part::Wait, of(70 + 193, 80 + 193)));
+    }
 }

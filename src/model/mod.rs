@@ -70,7 +70,7 @@ mod turn;
 mod unite;
 mod wait;
 
-pub use blame::blame;
+pub use blame::{asleep, blame};
 pub use both::both;
 pub use checkpoint::{Base, Ended, Written};
 pub use facts::{

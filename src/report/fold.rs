@@ -6,13 +6,12 @@ use super::listen::Listener;
 use super::places::{self, Kept, Longest};
 use super::rules::Rules;
 use super::summary::{
-    Behind, Bounds, Fd, LongRun, Loop, Process, Recording, Setup, Slept, Summary, Tasks, Timers,
-    Times, Worst,
+    Bounds, Fd, LongRun, Loop, Process, Recording, Setup, Slept, Summary, Tasks, Timers, Times,
+    Worst,
 };
+use super::worst;
 use crate::findings::Thresholds;
-use crate::model::{
-    self, Fidelity, Id, Model, Part, Registration, Run, SameSocket, Segment, Sink, Word,
-};
+use crate::model::{self, Fidelity, Id, Model, Registration, Run, SameSocket, Segment, Sink, Word};
 use crate::record::event::{Op, Space};
 use crate::text::names::{Ending, descriptor};
 use crate::trace::{Error, Events, Reader};
@@ -84,7 +83,7 @@ pub fn fold_with<L: Listener>(
                 found = Some((run, number));
             }
             if let Some((run, _)) = found.take_if(|(_, at)| number - *at >= PATIENCE) {
-                worst = Some(tell(&model, &ear, &run));
+                worst = Some(ear.worst(&model, &run));
             }
         }
         ear.forget(&model);
@@ -92,7 +91,7 @@ pub fn fold_with<L: Listener>(
         progress((page + 1) as f64 / pages as f64);
     }
     if let Some((run, _)) = found {
-        worst = Some(tell(&model, &ear, &run));
+        worst = Some(ear.worst(&model, &run));
     }
     model.settle();
     let found = rules.finish(&mut model);
@@ -133,6 +132,12 @@ impl Ear {
             self.segments.retain(|(_, thread), _| lives(thread));
         }
     }
+
+    /// The longest wait, told while the model stands at its end.
+    fn worst(&self, model: &Model, run: &Run) -> Worst {
+        let segments = self.segments.get(&(run.loop_id, run.thread));
+        worst::tell(model, segments, self.longest.unwrap_or(0), run)
+    }
 }
 
 impl Sink for Ear {
@@ -156,80 +161,6 @@ impl Sink for Ear {
             kept.pop_front();
         }
         kept.push_back(*segment);
-    }
-}
-
-/// The wait with its names, looked up while the model stands at its end.
-fn tell(model: &Model, ear: &Ear, run: &Run) -> Worst {
-    let segments = ear.segments.get(&(run.loop_id, run.thread));
-    let of_thread = || segments.into_iter().flatten();
-    let earliest = run.ready.map_or(run.wakeup, |r| r.lo);
-    let same = SameSocket::of(&model.regs().collect::<Vec<_>>());
-    let mut pieces: Map<Part, u32> = Map::default();
-    for s in of_thread().filter(|s| s.end > earliest && s.start < run.start) {
-        *pieces.entry(s.part).or_default() += 1;
-    }
-    let process = model
-        .loops()
-        .get(run.loop_id as usize)
-        .map_or(0, |l| l.process);
-    let mut behind: Vec<Behind> = Vec::new();
-    for (part, range) in model::blame(of_thread(), run) {
-        let (who, fd) = match part {
-            Part::Run(id) | Part::More(id) if id == run.reg => {
-                ("its own earlier run".to_owned(), None)
-            }
-            Part::Tail(id) => (after(model, id), None),
-            Part::Run(id) | Part::More(id) => {
-                model.reg(id).map_or(("a closed fd".to_owned(), None), |r| {
-                    (descriptor(same.name(r), r.kind).to_owned(), Some(r.fd))
-                })
-            }
-            Part::Timer(id) => (named("timer", model.name(process, Space::Timer, id)), None),
-            Part::Task(id) => (named("task", model.name(process, Space::Task, id)), None),
-            Part::Rest => ("the loop itself".to_owned(), None),
-            Part::Wait => ("the kernel's wakeup".to_owned(), None),
-        };
-        if part == Part::Wait && run.notice_fidelity != Fidelity::Measured {
-            continue;
-        }
-        behind.push(Behind {
-            who,
-            fd,
-            ns: range.hi,
-            times: pieces.get(&part).copied().unwrap_or(0),
-        });
-    }
-    let (name, fd) = model.reg(run.reg).map_or((String::new(), -1), |r| {
-        (descriptor(same.name(r), r.kind).to_owned(), r.fd)
-    });
-    Worst {
-        fd,
-        name,
-        loop_id: run.loop_id,
-        ready_ns: run.ready.map_or(run.wakeup, |r| r.lo),
-        wakeup_ns: run.wakeup,
-        start_ns: run.start,
-        run_ns: run.run(),
-        waited: ear.longest.unwrap_or(0),
-        notice: run.notice.map(|n| (n.lo, n.hi)),
-        behind,
-    }
-}
-
-/// What follows the last call on an fd, up to the next wait: nobody can tell what it was.
-fn after(model: &Model, id: model::Id) -> String {
-    match model.reg(id) {
-        Some(r) => format!("after fd {}: its handler, timers, tasks or GC", r.fd),
-        None => "after a closed fd: its handler, timers, tasks or GC".to_owned(),
-    }
-}
-
-fn named(what: &str, name: &str) -> String {
-    if name.is_empty() {
-        what.to_owned()
-    } else {
-        format!("{what} {name}")
     }
 }
 

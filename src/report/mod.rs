@@ -13,6 +13,7 @@ mod rules;
 pub mod summary;
 pub mod text;
 pub mod words;
+mod worst;
 
 pub use baseline::Baseline;
 pub use fold::{fold, fold_judged, fold_with};

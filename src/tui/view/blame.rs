@@ -2,7 +2,7 @@
 //! Step: model → **view**.
 
 use super::moment::{self, Stage};
-use crate::model::{Fidelity, Id, Part, Range, Run, Segment, blame};
+use crate::model::{Fidelity, Id, LoopKind, Part, Range, Run, Segment, asleep, blame};
 use crate::record::event::Space;
 use crate::tui::app::App;
 use crate::tui::app::known::mark_of;
@@ -30,16 +30,30 @@ pub fn parts(app: &App, run: &Run) -> Vec<(String, Range)> {
     let segments: Vec<&Segment> = ended.chain(open.as_ref()).collect();
     // Had it been ready while the loop slept, the wait would have returned: behind that bound stands nobody.
     let slept = |part: &Part| *part == Part::Wait && run.notice_fidelity != Fidelity::Measured;
+    let in_loop = app.model().loops().get(run.loop_id as usize);
+    let in_calls = in_loop.is_some_and(|l| l.kind == LoopKind::Threads);
     let mut parts: Vec<(String, Range)> = Vec::new();
-    for (part, range) in blame(segments, run).into_iter().filter(|p| !slept(&p.0)) {
-        let who = before(app, run, part);
-        // A run and its continuation are one, as are connections of one name.
-        match parts.iter_mut().find(|p| p.0 == who) {
-            Some(known) => {
-                known.1.lo += range.lo;
-                known.1.hi += range.hi;
+    // A run and its continuation are one, as are connections of one name.
+    let mut add = |who: String, range: Range| match parts.iter_mut().find(|p| p.0 == who) {
+        Some(known) => {
+            known.1.lo += range.lo;
+            known.1.hi += range.hi;
+        }
+        None => parts.push((who, range)),
+    };
+    let all = blame(segments.iter().copied(), run);
+    for (part, range) in all.into_iter().filter(|p| !slept(&p.0)) {
+        match part {
+            // A thread in a call asks for one descriptor; it slept for whoever that was.
+            Part::Wait if in_calls => {
+                for (id, range) in asleep(segments.iter().copied(), run) {
+                    match id == run.reg {
+                        true => add(before(app, run, part), range),
+                        false => add(format!("asleep waiting for {}", app.names.told(id)), range),
+                    }
+                }
             }
-            None => parts.push((who, range)),
+            part => add(before(app, run, part), range),
         }
     }
     parts.sort_by_key(|p| std::cmp::Reverse(p.1.hi));
