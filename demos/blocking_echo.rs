@@ -12,7 +12,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use super::claim::{ms, quantile};
+use super::claim::{ms, waits};
 use super::{Claim, Knobs, Random, Seen};
 
 /// The clients, in the order in which they connect.
@@ -115,8 +115,7 @@ pub fn claims(broken: &Seen, fixed: &Seen) -> Vec<Claim> {
     let mut claims = Vec::new();
     for name in &NAMES[1..] {
         // One line in four is the first of its connection: the one that finds ann there.
-        let before = quantile(&broken.fd(name).waits_lo, 0.9).unwrap_or(0);
-        let after = quantile(&fixed.fd(name).waits_hi, 0.5).unwrap_or(u64::MAX);
+        let (before, after) = waits(broken, fixed, name, 0.9);
         claims.push(Claim::new(
             format!("{name}'s first line waits for 100 ms or more, until ann has gone"),
             ms(before),

@@ -13,6 +13,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::kit::burn;
 use super::{Claim, Knobs, Random, Seen};
 
 /// Who sends, and how long they pause between two messages.
@@ -68,7 +69,7 @@ fn receive_busily(mut receivers: Vec<Traced<TcpStream>>) -> io::Result<()> {
         if let Some(at) = gone {
             receivers.remove(at); // closes it
         }
-        spin(NOTHING);
+        burn(NOTHING);
     }
     Ok(())
 }
@@ -101,14 +102,6 @@ fn receive_asleep(mut receivers: Vec<Traced<TcpStream>>) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Burns the time.
-fn spin(time: Duration) {
-    let start = Instant::now();
-    while start.elapsed() < time {
-        std::hint::spin_loop();
-    }
 }
 
 /// A sender: a message, a pause.

@@ -112,6 +112,15 @@ impl Seen {
     }
 }
 
+impl Mark {
+    /// The number in a field; 0 when there is none.
+    pub fn number(&self, key: &str) -> u64 {
+        let mut fields = self.fields.split(' ').filter_map(|f| f.split_once('='));
+        let found = fields.find(|(name, _)| *name == key);
+        found.and_then(|(_, n)| n.parse().ok()).unwrap_or(0)
+    }
+}
+
 impl Claim {
     /// A sentence, the figures that decide, and the verdict.
     pub fn new(text: impl Into<String>, figures: impl Into<String>, holds: bool) -> Claim {
@@ -135,7 +144,19 @@ pub fn median(mut values: Vec<u64>) -> u64 {
     quantile(&values, 0.5).unwrap_or(0)
 }
 
+/// What a client of this name waits: this `part` of its waits in the broken program at most so long, and half of those in
+/// the repaired one. Half, because on a busy machine the longest waits are the scheduler's. Never served: not at all, and
+/// for ever.
+pub fn waits(broken: &Seen, fixed: &Seen, name: &str, part: f64) -> (u64, u64) {
+    let before = quantile(&broken.fd(name).waits_lo, part);
+    let after = quantile(&fixed.fd(name).waits_hi, 0.5);
+    (before.unwrap_or(0), after.unwrap_or(u64::MAX))
+}
+
 /// Milliseconds, as a person reads them.
 pub fn ms(ns: u64) -> String {
-    format!("{:.2} ms", ns as f64 / 1e6)
+    match ns {
+        u64::MAX => "for ever".to_owned(),
+        ns => format!("{:.2} ms", ns as f64 / 1e6),
+    }
 }

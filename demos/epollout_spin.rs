@@ -12,6 +12,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::kit::burn;
 use super::{Claim, Knobs, Random, Seen};
 
 /// The clients, and the length of the answers they ask for: bob's is more than a socket takes at once.
@@ -97,7 +98,7 @@ fn serve(accepted: Vec<Traced<TcpStream>>, fixed: bool) -> io::Result<()> {
                 epoll.modify(&client.stream, Interest::IN | out, id as u64)?;
             }
         }
-        spin(TURN);
+        burn(TURN);
     }
     Ok(())
 }
@@ -125,14 +126,6 @@ impl Client {
             }
         }
         Ok(())
-    }
-}
-
-/// Burns the time.
-fn spin(time: Duration) {
-    let start = Instant::now();
-    while start.elapsed() < time {
-        std::hint::spin_loop();
     }
 }
 

@@ -16,7 +16,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::claim::{ms, quantile};
+use super::claim::{ms, waits};
+use super::kit::{burn, connect, start};
 use super::{Claim, Knobs, Random, Seen};
 
 /// The clients, in the order in which they connect.
@@ -43,25 +44,18 @@ pub fn run(knobs: &Knobs) -> io::Result<()> {
     let rounds = (knobs.time.as_micros() / PERIOD.as_micros()) as u32;
     println!("five clients, {rounds} bursts, server on {address}");
 
-    // Connected one after the other, so that the n-th connection accepted is the n-th name.
-    let mut streams = Vec::new();
-    for _ in NAMES {
-        streams.push(TcpStream::connect(address)?);
-    }
     thread::scope(|scope| {
-        let mut clients = NAMES.into_iter().zip(streams);
+        let mut clients = NAMES.into_iter().zip(connect(address, NAMES.len())?);
         let flooding = clients.next();
         let mut others = Vec::new();
         for (id, (name, stream)) in clients.enumerate() {
             let (begun, begins) = channel();
             let random = Random::new(knobs.seed, id as u64);
-            let client = thread::Builder::new().name(name.to_owned());
-            client.spawn_scoped(scope, move || log_lines(stream, begins, random))?;
+            start(scope, name, move || log_lines(stream, begins, random))?;
             others.push(begun);
         }
         if let Some((name, stream)) = flooding {
-            let client = thread::Builder::new().name(name.to_owned());
-            client.spawn_scoped(scope, move || flood(stream, rounds, others))?;
+            start(scope, name, move || flood(stream, rounds, others))?;
         }
         serve(listener, knobs.fixed)
     })
@@ -145,21 +139,13 @@ fn collect(slot: &mut Option<Traced<TcpStream>>, fixed: bool) -> io::Result<Then
             Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(Then::Drained),
             Err(e) => return Err(e),
         };
-        work(if n == CHUNK { STEP } else { LINE });
+        burn(if n == CHUNK { STEP } else { LINE });
         if chunk[..n].ends_with(b"?") {
             client.write_all(b"!")?; // "has everything arrived?"
         }
         if fixed {
             return Ok(Then::Unfinished); // a budget: one chunk a turn, then the others
         }
-    }
-}
-
-/// Computes for this long.
-fn work(time: Duration) {
-    let start = Instant::now();
-    while start.elapsed() < time {
-        std::hint::spin_loop();
     }
 }
 
@@ -201,20 +187,11 @@ pub fn claims(broken: &Seen, fixed: &Seen) -> Vec<Claim> {
         share >= 0.9,
     )];
     for name in &NAMES[1..] {
-        let before = quantile(&broken.fd(name).waits_lo, 0.5);
-        let after = quantile(&fixed.fd(name).waits_hi, 0.5);
-        let (Some(before), Some(after)) = (before, after) else {
-            claims.push(Claim::new(
-                format!("{name} was served in both runs"),
-                "never",
-                false,
-            ));
-            continue;
-        };
+        let (before, after) = waits(broken, fixed, name, 0.5);
         claims.push(Claim::new(
             format!("{name}'s median wait is at least 4 times the repaired server's"),
             format!("{} against {}", ms(before), ms(after)),
-            before >= 4 * after,
+            before / 4 >= after,
         ));
     }
     claims

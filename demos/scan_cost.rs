@@ -15,7 +15,7 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::claim::median;
+use super::claim::{Mark, median};
 use super::{Claim, Knobs, Random, Seen};
 
 /// How many idle descriptors stand beside the busy one.
@@ -26,125 +26,72 @@ const PACE: Duration = Duration::from_millis(5);
 /// Runs the loops, one after the other.
 pub fn run(knobs: &Knobs) -> io::Result<()> {
     let _recorder = Recorder::from_env();
-    let calls = if knobs.fixed { 1 } else { 2 };
-    let (ours, mut theirs) = UnixStream::pair()?;
+    let (ours, theirs) = UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     let busy = Traced::new(ours);
     loopscope::name_fd(&busy, "busy");
-    let phases = (calls * IDLE.len()) as u32;
-    let times = (knobs.time / phases).as_micros() / PACE.as_micros();
-    let mut random = Random::new(knobs.seed, 0);
-
+    let calls = if knobs.fixed { 1 } else { 2 };
+    let mut load = Load {
+        sender: theirs,
+        times: knobs.time.as_micros() / PACE.as_micros() / (calls * IDLE.len() as u128),
+        random: Random::new(knobs.seed, 0),
+    };
     let (quiet, _open) = UnixStream::pair()?;
     let mut idle: Vec<OwnedFd> = Vec::new();
     for size in IDLE {
         // Copies of one socket nobody writes to: each is a descriptor of its own for the kernel's lists.
-        while idle.len() < size {
-            match quiet.as_fd().try_clone_to_owned() {
-                Ok(copy) => idle.push(copy),
-                Err(e) => {
-                    // ulimit -n: what is there has to do.
-                    println!("{} descriptors, and no more: {e}", idle.len());
-                    break;
-                }
-            }
+        let missing = idle.len()..size;
+        idle.extend(missing.map_while(|_| quiet.as_fd().try_clone_to_owned().ok()));
+        if idle.len() < size {
+            println!("{} descriptors, and ulimit -n allows no more", idle.len());
         }
-        let mut messages = |serve: &mut dyn FnMut() -> io::Result<()>| {
-            for _ in 0..times {
-                // It is there before the wait begins: what the wait takes is the search.
-                theirs.write_all(b"x")?;
-                serve()?;
-                let pause = PACE / 2 + Duration::from_micros(random.below(2_500));
-                loopscope::call("pause", || thread::sleep(pause));
-            }
-            Ok(())
-        };
         match knobs.fixed {
-            true => with_epoll(&busy, &idle, &mut messages)?,
+            true => with_epoll(&busy, &idle, &mut load)?,
             false => {
-                with_select(&busy, &idle, &mut messages)?;
-                with_poll(&busy, &idle, &mut messages)?;
+                with_select(&busy, &idle, &mut load)?;
+                with_poll(&busy, &idle, &mut load)?;
             }
         }
     }
     Ok(())
 }
 
-/// Sends the messages of a phase and has each of them served.
-type Messages<'a> = dyn FnMut(&mut dyn FnMut() -> io::Result<()>) -> io::Result<()> + 'a;
-
-fn with_select(
-    busy: &Traced<UnixStream>,
-    idle: &[OwnedFd],
-    messages: &mut Messages<'_>,
-) -> io::Result<()> {
+fn with_select(busy: &Traced<UnixStream>, idle: &[OwnedFd], load: &mut Load) -> io::Result<()> {
     let mut all = FdSet::new();
     all.insert(busy)?;
-    for fd in idle {
-        if all.insert(fd).is_err() {
-            // A set is 1,024 bits. In C the program would now write past its end, and nobody would say so.
-            mark!(
-                "select is refused",
-                idle = idle.len() as u64,
-                fd_setsize = 1024
-            );
-            return Ok(());
-        }
+    if !idle.iter().all(|fd| all.insert(fd).is_ok()) {
+        // A set is 1,024 bits. In C the program would now write past its end, and nobody would say so.
+        mark!("select is refused", idle = idle.len() as u64);
+        return Ok(());
     }
-    mark!("select", idle = idle.len() as u64);
-    let mut took = Took::default();
-    messages(&mut || {
+    load.phase(["select", "select took"], idle.len(), |took| {
         // The call replaces the set by its answer, so the program copies it anew each time.
         let mut set = all.clone();
         took.by(|| select(&mut set, None))?;
-        if set.contains(busy) {
-            serve(busy)?;
+        match set.contains(busy) {
+            true => serve(busy),
+            false => Ok(()),
         }
-        Ok(())
-    })?;
-    mark!(
-        "select took",
-        idle = idle.len() as u64,
-        us = took.us("select", idle)
-    );
-    Ok(())
+    })
 }
 
-fn with_poll(
-    busy: &Traced<UnixStream>,
-    idle: &[OwnedFd],
-    messages: &mut Messages<'_>,
-) -> io::Result<()> {
+fn with_poll(busy: &Traced<UnixStream>, idle: &[OwnedFd], load: &mut Load) -> io::Result<()> {
     // The busy one last: a program that stops at the first one ready has looked at everybody all the same.
     let mut list: Vec<PollFd> = (idle.iter().map(|fd| PollFd::new(fd, Interest::IN)))
         .chain([PollFd::new(busy, Interest::IN)])
         .collect();
-    mark!("poll", idle = idle.len() as u64);
-    let mut took = Took::default();
-    messages(&mut || {
+    load.phase(["poll", "poll took"], idle.len(), |took| {
         took.by(|| poll(&mut list, None))?;
         // And after the kernel has looked at everybody, the program does.
-        match list
-            .iter()
-            .any(|asked| asked.revents().intersects(Interest::IN))
-        {
+        let mut answers = list.iter().map(PollFd::revents);
+        match answers.any(|answer| answer.intersects(Interest::IN)) {
             true => serve(busy),
             false => Ok(()),
         }
-    })?;
-    mark!(
-        "poll took",
-        idle = idle.len() as u64,
-        us = took.us("poll", idle)
-    );
-    Ok(())
+    })
 }
 
-fn with_epoll(
-    busy: &Traced<UnixStream>,
-    idle: &[OwnedFd],
-    messages: &mut Messages<'_>,
-) -> io::Result<()> {
+fn with_epoll(busy: &Traced<UnixStream>, idle: &[OwnedFd], load: &mut Load) -> io::Result<()> {
     let epoll = Epoll::new()?;
     loopscope::name_loop(&epoll, &format!("among {}", idle.len()));
     // Said once, not on every call.
@@ -153,25 +100,47 @@ fn with_epoll(
     }
     epoll.add(busy, Interest::IN, 1)?;
     let mut events = Events::with_capacity(64);
-    mark!("epoll", idle = idle.len() as u64);
-    let mut took = Took::default();
-    messages(&mut || {
+    load.phase(["epoll", "epoll took"], idle.len(), |took| {
         took.by(|| epoll.wait(&mut events, None))?;
         for _event in &events {
-            read(busy)?;
+            traced::read(busy, &mut [0; 16])?;
         }
         Ok(())
-    })?;
-    mark!(
-        "epoll took",
-        idle = idle.len() as u64,
-        us = took.us("epoll", idle)
-    );
-    Ok(())
+    })
+}
+
+/// The messages.
+struct Load {
+    sender: UnixStream,
+    times: u128,
+    random: Random,
+}
+
+impl Load {
+    /// Sends the messages of a phase, has each served by a turn of the loop, and tells what the call in it took.
+    fn phase(
+        &mut self,
+        [call, told]: [&'static str; 2],
+        idle: usize,
+        mut turn: impl FnMut(&mut Took) -> io::Result<()>,
+    ) -> io::Result<()> {
+        mark!(call, idle = idle as u64);
+        let mut took = Took(Vec::new());
+        for _ in 0..self.times {
+            // It is there before the wait begins: what the wait takes is the search.
+            self.sender.write_all(b"x")?;
+            turn(&mut took)?;
+            let pause = PACE / 2 + Duration::from_micros(self.random.below(2_500));
+            loopscope::call("pause", || thread::sleep(pause));
+        }
+        let us = (median(took.0) / 100) as f64 / 10.0;
+        println!("{call:6} among {idle:5} idle: {us:7.1} us");
+        mark!(told, idle = idle as u64, us = us);
+        Ok(())
+    }
 }
 
 /// What the calls of a phase took.
-#[derive(Default)]
 struct Took(Vec<u64>);
 
 impl Took {
@@ -181,40 +150,22 @@ impl Took {
         self.0.push(start.elapsed().as_nanos() as u64);
         result
     }
-
-    /// The one in the middle, in microseconds; prints it too.
-    fn us(self, call: &str, idle: &[OwnedFd]) -> f64 {
-        let us = (median(self.0) / 100) as f64 / 10.0;
-        println!("{call:6} among {:5} idle: {us:7.1} us", idle.len());
-        us
-    }
 }
 
 /// The handler, after a wait that tells by descriptor.
 fn serve(busy: &Traced<UnixStream>) -> io::Result<()> {
     let _run = loopscope::dispatch_fd(busy);
-    read(busy)
-}
-
-fn read(busy: &Traced<UnixStream>) -> io::Result<()> {
     traced::read(busy, &mut [0; 16]).map(|_| ())
 }
 
 /// What a recording must show.
 pub fn claims(broken: &Seen, fixed: &Seen) -> Vec<Claim> {
     // The median of a phase: one wait that was interrupted by another program does not change it.
-    let cost = |seen: &Seen, call: &str, idle: usize| {
-        let phase = format!("idle={idle}");
-        let waits = seen.waits.iter().filter(|wait| {
-            seen.mark_before(wait.t)
-                .is_some_and(|mark| mark.name == call && mark.fields == phase)
-        });
-        median(
-            waits
-                .filter(|wait| wait.n > 0)
-                .map(|wait| wait.ns)
-                .collect(),
-        )
+    let cost = |seen: &Seen, call: &str, idle: u64| {
+        let here = |m: &Mark| m.name == call && m.number("idle") == idle;
+        let told = seen.waits.iter().filter(|wait| wait.n > 0);
+        let phase = told.filter(|wait| seen.mark_before(wait.t).is_some_and(here));
+        median(phase.map(|wait| wait.ns).collect())
     };
     let us = |ns: u64| format!("{:.1} us", ns as f64 / 1e3);
     let mut claims = Vec::new();
@@ -238,14 +189,12 @@ pub fn claims(broken: &Seen, fixed: &Seen) -> Vec<Claim> {
         format!("{} against {}", us(many), us(polled)),
         many > 0 && 3 * many < polled,
     ));
-    let refused = broken
-        .marks
-        .iter()
-        .filter(|mark| mark.name == "select is refused");
+    let refused = |mark: &&Mark| mark.name == "select is refused";
+    let refused = broken.marks.iter().filter(refused).count();
     claims.push(Claim::new(
         "a select among 2,000 is refused: its set ends at 1,024",
-        format!("{} times", refused.clone().count()),
-        refused.count() == 1,
+        format!("{refused} times"),
+        refused == 1,
     ));
     claims
 }
