@@ -93,6 +93,13 @@ demos! {
     blocking_handler "blocking-handler" "one handler sleeps, one waits for a slow disk; everybody waits with them" c,
     ghost_events "ghost-events" "closed, but a copy lives: events for a client that is gone" c,
     epollout_spin "epollout-spin" "asking for room to write all the time: the loop never sleeps" c,
+    thundering_herd "thundering-herd" "six threads wait for one socket, and all of them wake up for each client",
+    oneshot_threads "oneshot-threads" "two threads serve one connection, and its answers come in the wrong order",
+    stale_in_batch "stale-in-batch" "closed in the same batch: an event for a client whose seat is taken",
+    timers_heartbeat "timers-heartbeat" "fifty milliseconds that begin anew with every event: a busy server looks dead",
+    callback_queue "callback-queue" "callbacks that put callbacks on the queue: the loop never looks up",
+    accept_limit "accept-limit" "no descriptor is left, and the door stays open: the loop goes round and round",
+    half_close "half-close" "a client has said all it had to say: the end of a stream is readable for ever",
 }
 
 /// The demo of this name.
