@@ -68,7 +68,6 @@ fn serve(mut listener: TcpListener, fixed: bool) -> io::Result<()> {
         disk: SlowDisk::new(SLOW)?,
         worker: fixed.then(|| start_worker(waker, answers)).transpose()?,
     };
-
     let mut events = Events::with_capacity(64);
     let mut gone = 0;
     while gone < NAMES.len() {
@@ -116,17 +115,16 @@ impl Server {
         }
         // The client sends nothing more before it has its answer: one read has drained the socket.
         match (request[0], &self.worker) {
-            (b'f', _) => {}
-            (_, Some(worker)) => {
+            (b's' | b'd', Some(worker)) => {
                 // The worker lives as long as this sender.
                 worker.send(id).map_err(io::Error::other)?;
                 return Ok(true); // the answer comes later; the loop goes on
             }
             (b's', None) => loopscope::call("sleep", || thread::sleep(SLOW)),
-            (_, None) => self.disk.read()?,
+            (b'd', None) => read_from(&mut self.disk)?,
+            _ => {}
         }
-        self.answer(id)?;
-        Ok(true)
+        self.answer(id).map(|()| true)
     }
 
     fn answer(&mut self, id: usize) -> io::Result<()> {
@@ -135,6 +133,12 @@ impl Server {
             None => Ok(()),
         }
     }
+}
+
+/// Blocks until a block is there.
+fn read_from(disk: &mut SlowDisk) -> io::Result<()> {
+    let answer = disk.ask()?;
+    loopscope::call("read from disk", || answer.read_exact(&mut [0; 5]))
 }
 
 /// The repaired server's helper: does the slow work where it holds nobody up, then wakes the loop.
@@ -147,7 +151,7 @@ fn start_worker(waker: Arc<Waker>, answers: Sender<usize>) -> io::Result<Sender<
             for id in todo {
                 match NAMES[id] {
                     "sleepy" => loopscope::call("sleep", || thread::sleep(SLOW)),
-                    _ => disk.read()?,
+                    _ => read_from(&mut disk)?,
                 }
                 // A loop that has ended needs no answer.
                 let _ = answers.send(id);
@@ -161,11 +165,7 @@ fn start_worker(waker: Arc<Waker>, answers: Sender<usize>) -> io::Result<Sender<
 /// A client: asks, waits for the answer, pauses.
 fn ask(name: &str, mut stream: net::TcpStream, end: Instant, mut random: Random) -> io::Result<()> {
     let supplier = Supplier::new(&stream)?;
-    let request = match name {
-        "sleepy" => b"s",
-        "disk" => b"d",
-        _ => b"f",
-    };
+    let request = &name.as_bytes()[..1]; // s, d, or anything else
     let turn = if name == "disk" { 1 } else { 0 };
     let mut next = Instant::now() + PERIOD / 2 * turn;
     while next < end {
@@ -173,8 +173,8 @@ fn ask(name: &str, mut stream: net::TcpStream, end: Instant, mut random: Random)
         supplier.supplied(|| stream.write(request))?;
         stream.read_exact(&mut [0; 3])?;
         next = match request {
-            b"f" => Instant::now() + Duration::from_micros(6_000 + random.below(6_000)),
-            _ => next + PERIOD,
+            b"s" | b"d" => next + PERIOD,
+            _ => Instant::now() + Duration::from_micros(6_000 + random.below(6_000)),
         };
     }
     Ok(())

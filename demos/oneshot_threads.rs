@@ -46,6 +46,7 @@ pub fn run(knobs: &Knobs) -> io::Result<()> {
     let epoll = Epoll::new()?;
     loopscope::name_loop(&epoll, "server");
     let (over, end) = UnixStream::pair()?;
+    loopscope::name_fd(&over, "over");
     epoll.add(&client, interest, ANN)?;
     epoll.add(&over, Interest::IN, OVER)?;
     thread::scope(|scope| {

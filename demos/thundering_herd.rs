@@ -80,6 +80,7 @@ fn one_way(way: Way, clients: u128, random: Random) -> io::Result<()> {
     let listener = Traced::new(listener);
     loopscope::name_fd(&listener, "listen");
     let (over, end) = UnixStream::pair()?;
+    loopscope::name_fd(&over, "over");
     let mut epolls: Vec<Epoll> = Vec::new();
     for _ in 0..WORKERS {
         epolls.push(match epolls.first() {
@@ -101,6 +102,7 @@ fn one_way(way: Way, clients: u128, random: Random) -> io::Result<()> {
                 work(&epoll, listener, way, woken, accepted)
             })?;
         }
+        thread::sleep(PACE); // until all of them sleep
         mark!(way.name);
         let result = come(address, clients, random);
         drop(end); // wakes everybody, which is meant

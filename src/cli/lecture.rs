@@ -16,8 +16,8 @@ use std::path::Path;
 /// terminal the plan is printed.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// `one` (a lecture of forty minutes), names of demos with commas between them, or a TOML file with
-    /// `demos = ["NAME", ...]`
+    /// `one`, `two` or `three` (lectures of half an hour to forty minutes), names of demos with commas between them, or a
+    /// TOML file with `demos = ["NAME", ...]`
     #[arg(value_name = "LIST", default_value = "one")]
     list: String,
     /// Show recordings made earlier instead of running the programs
@@ -31,15 +31,39 @@ pub struct Args {
     ascii: bool,
 }
 
-/// The lecture that is built in; docs/LECTURES.md has its timing.
-const ONE: [&str; 7] = [
-    "blocking-echo",
-    "busy-poll",
-    "scan-cost",
-    "level-vs-edge",
-    "et-not-drained",
-    "greedy-fd",
-    "blocking-handler",
+/// The lectures that are built in; docs/LECTURES.md has their timing.
+const BUILT_IN: [(&str, &[&str]); 3] = [
+    (
+        "one",
+        &[
+            "blocking-echo",
+            "busy-poll",
+            "scan-cost",
+            "level-vs-edge",
+            "et-not-drained",
+            "greedy-fd",
+            "blocking-handler",
+        ],
+    ),
+    (
+        "two",
+        &[
+            "epollout-spin",
+            "half-close",
+            "accept-limit",
+            "ghost-events",
+            "stale-in-batch",
+        ],
+    ),
+    (
+        "three",
+        &[
+            "timers-heartbeat",
+            "callback-queue",
+            "thundering-herd",
+            "oneshot-threads",
+        ],
+    ),
 ];
 
 /// Bytes of a list, at most.
@@ -69,8 +93,9 @@ pub(super) fn run(args: Args) -> Outcome {
 
 /// The demos of a list, in its order.
 fn demos_of(list: &str) -> Result<Vec<&'static Demo>, Failure> {
-    let names: Vec<String> = if list == "one" {
-        ONE.map(str::to_owned).to_vec()
+    let built_in = BUILT_IN.iter().find(|(name, _)| *name == list);
+    let names: Vec<String> = if let Some((_, names)) = built_in {
+        names.iter().map(|&name| name.to_owned()).collect()
     } else if Path::new(list).is_file() {
         let size = std::fs::metadata(list).map_or(0, |m| m.len());
         let text = match size <= MAX_LIST {
@@ -144,7 +169,9 @@ mod tests {
         for wrong in ["", "demos = []", "demos = [greedy-fd]", "names = [\"a\"]"] {
             assert!(names_in(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(demos_of("one").unwrap().len(), ONE.len());
+        for (name, demos) in BUILT_IN {
+            assert_eq!(demos_of(name).unwrap().len(), demos.len());
+        }
         assert_eq!(demos_of("greedy-fd, busy-poll").unwrap().len(), 2);
         assert!(demos_of("no-such-demo").is_err());
     }
