@@ -37,6 +37,10 @@ pub enum Hook {
     Report,
     /// A call on a descriptor has returned.
     Done,
+    /// The same, accepts only: for rules that want to hear of nothing else.
+    Accepted,
+    /// The same, only calls that took long.
+    Slow,
     /// A wait begins.
     Enter,
     /// A wait has returned.
@@ -85,10 +89,8 @@ pub struct Report<'a> {
     pub reg: &'a Registration,
     /// Events reported.
     pub mask: u32,
-    /// Its story with this report in it, …
+    /// Its story with this report in it.
     pub track: &'a Track,
-    /// … and as it was before; `None` at the first.
-    pub before: Option<&'a Track>,
 }
 
 /// A call on a descriptor has returned.
@@ -116,6 +118,8 @@ pub struct Done<'a> {
     pub took: u64,
     /// The first live registration on the description.
     pub reg: Option<&'a Registration>,
+    /// Its story before this call.
+    pub track: Option<&'a Track>,
     /// The turn the thread was in.
     pub busy: Option<Busy>,
     /// Where it was made, 0 not known.

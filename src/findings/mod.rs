@@ -70,6 +70,8 @@ pub struct Findings {
     blame: Blame,
     heard: Heard,
     named: Vec<(u64, Id)>,
+    /// Calls that took less are of no interest to rules about long ones.
+    slow: u64,
     /// The number of the last event.
     last: u64,
     tick: u64,
@@ -120,24 +122,24 @@ impl Default for Findings {
 
 /// Everything that is handed to rules at one event.
 macro_rules! tell {
-    ($self:ident, $model:ident, $at:ident, $hook:ident, $method:ident $(, $argument:expr)*) => {
+    ($self:ident, $model:ident, $at:ident, $hook:ident, $method:ident $(, $argument:expr)*) => {{
+        let mut cx = Cx {
+            model: $model,
+            tracks: &$self.tracks,
+            crowd: &$self.crowd,
+            limits: &$self.limits,
+            book: &mut $self.book,
+            now: $at.0,
+            event: $at.1,
+            blind: $self.blind,
+            over: $at.2,
+        };
         for index in &$self.wants[Hook::$hook as usize] {
             if let Some(rule) = $self.rules.get_mut(usize::from(*index)) {
-                let mut cx = Cx {
-                    model: $model,
-                    tracks: &$self.tracks,
-                    crowd: &$self.crowd,
-                    limits: &$self.limits,
-                    book: &mut $self.book,
-                    now: $at.0,
-                    event: $at.1,
-                    blind: $self.blind,
-                    over: $at.2,
-                };
                 rule.$method(&mut cx $(, $argument)*);
             }
         }
-    };
+    }};
 }
 use tell;
 
@@ -156,6 +158,7 @@ impl Findings {
             }
         }
         Self {
+            slow: rules::least_slow(&limits),
             limits,
             rules,
             wants,

@@ -58,14 +58,19 @@ impl Seams {
     }
 
     /// Looks at what an event is about to change.
+    #[inline]
     pub(super) fn before(&mut self, model: &Model, number: u64, e: &Event) -> Before {
-        let fds = matches!(
-            e.kind,
-            Kind::FdCloseBegin | Kind::DupBegin | Kind::FdOpen | Kind::CtlBegin | Kind::DupEnd
-        );
-        if !fds {
-            return Before::default();
+        use Kind::{CtlBegin, DupBegin, DupEnd, FdCloseBegin, FdOpen};
+        match e.kind {
+            FdCloseBegin | DupBegin | FdOpen | CtlBegin | DupEnd => {
+                self.number_before(model, number, e)
+            }
+            _ => Before::default(),
         }
+    }
+
+    /// The same of an event that opens, closes or changes a number.
+    fn number_before(&mut self, model: &Model, number: u64, e: &Event) -> Before {
         let Some(thread) = model.thread_numbered(e.thread) else {
             return Before::default();
         };
@@ -188,7 +193,7 @@ impl Findings {
             Kind::TimerfdSet if e.x >= 0 => {
                 if let Some(number) = model.number(process, e.fd) {
                     for reg in model.registrations(number.desc) {
-                        self.tracks.changed(reg.id, at.0);
+                        self.tracks.changed(reg.id);
                     }
                 }
             }
@@ -218,14 +223,11 @@ impl Findings {
             mask,
             thread,
         };
-        let before = self.tracks.reg(id).cloned();
-        let again = |t: Told| (t.t, t.thread) == (told.t, told.thread);
-        if before.as_ref().and_then(|b| b.told).is_some_and(again) {
-            // A select tells a descriptor once for each set it is in.
+        let reg = model.reg_told(item);
+        if !self.tracks.report(id, told) {
             return;
         }
-        self.tracks.report(id, told);
-        let (Some(reg), Some(track)) = (model.reg(id), self.tracks.reg(id)) else {
+        let (Some(reg), Some(track)) = (reg, self.tracks.reg(id)) else {
             return;
         };
         let report = Report {
@@ -236,7 +238,6 @@ impl Findings {
             reg,
             mask,
             track,
-            before: before.as_ref(),
         };
         tell!(self, model, at, Report, report, &report);
     }
@@ -250,10 +251,9 @@ impl Findings {
             op,
             result: e.x,
             asked: e.arg,
-            t: at.0,
-            event: at.1,
         };
         let busy = model.busy(thread);
+        let (reg, alone) = number.map_or((None, true), |n| meant(model, n.desc, e.fd, busy));
         let done = Done {
             t: at.0,
             event: at.1,
@@ -265,20 +265,32 @@ impl Findings {
             result: e.x,
             asked: e.arg,
             took: e.y,
-            reg: number.and_then(|n| meant(model, n.desc, e.fd, busy)),
+            reg,
+            track: reg.and_then(|r| self.tracks.reg(r.id)),
             busy,
             site: e.site,
         };
         tell!(self, model, at, Done, done, &done);
+        if op == Op::Accept {
+            tell!(self, model, at, Accepted, done, &done);
+        }
+        if e.y >= self.slow {
+            tell!(self, model, at, Slow, done, &done);
+        }
         self.tracks.hear(process);
         let Some(number) = number else { return };
-        for reg in model.registrations(number.desc) {
-            let meant = done.reg.is_some_and(|r| r.id == reg.id);
-            self.tracks.done(reg.id, thread, last, meant);
+        let meant = reg.map(|r| r.id);
+        match meant.filter(|_| alone) {
+            Some(id) => self.tracks.done(id, thread, last, true),
+            None => {
+                for reg in model.registrations(number.desc) {
+                    let meant = meant == Some(reg.id);
+                    self.tracks.done(reg.id, thread, last, meant);
+                }
+            }
         }
-        let registered = done.reg.is_some();
+        let registered = meant.is_some();
         if let Some(story) = self.tracks.number_mut(process, e.fd, number.generation) {
-            story.ops += 1;
             story.touched = at.0;
             story.refused |= e.x == AGAIN;
             story.registered |= registered;
@@ -385,7 +397,7 @@ impl Findings {
             return;
         }
         if let Some(reg) = reg {
-            self.tracks.changed(reg.id, at.0);
+            self.tracks.changed(reg.id);
         }
         if let Some(number) = model.number(process, e.fd)
             && let Some(story) = self.tracks.number_mut(process, e.fd, number.generation)
@@ -408,7 +420,6 @@ impl Findings {
             generation: number.generation,
             blocks: (e.arg & 4 != 0).then_some(e.arg & 1 == 0),
             opened: (at.0, at.1),
-            taken: number.taken,
             touched: at.0,
             // Said again at the start of a cut: what was before is not known.
             registered: e.flags & flags::AGAIN != 0,
@@ -460,13 +471,21 @@ fn waited(at: At, who: (Id, Id), on: (Id, &ThreadState), n: i32) -> Waited {
     }
 }
 
-/// Of several registrations on one description the one that a call on this number is about, made in this turn.
-fn meant(model: &Model, desc: u32, fd: i32, busy: Option<Busy>) -> Option<&Registration> {
+/// Of several registrations on one description the one that a call on this number is about, made in this turn; and whether
+/// there are no others.
+fn meant(model: &Model, desc: u32, fd: i32, busy: Option<Busy>) -> (Option<&Registration>, bool) {
+    let mut all = model.registrations(desc);
+    let (first, second) = (all.next(), all.next());
+    if second.is_none() {
+        return (first, true);
+    }
     let of_loop = |r: &&Registration| busy.is_none_or(|b| b.loop_id == r.loop_id);
     let mut own = model.registrations(desc).filter(|r| r.fd == fd);
-    own.find(of_loop)
+    let reg = own
+        .find(of_loop)
         .or_else(|| model.registrations(desc).find(of_loop))
-        .or_else(|| model.registrations(desc).next())
+        .or(first);
+    (reg, false)
 }
 
 fn polls(e: &Event) -> bool {

@@ -4,6 +4,7 @@
 use crate::model::registration::OUT;
 use crate::model::{Id, Map};
 use crate::record::event::Op;
+use std::collections::hash_map::Entry;
 
 /// Registrations and numbers followed at once; of further ones nothing is found.
 const MOST: usize = 65_536;
@@ -30,25 +31,19 @@ pub struct Last {
     pub result: i32,
     /// Bytes asked.
     pub asked: u64,
-    /// When it returned.
-    pub t: u64,
-    /// Its event.
-    pub event: u64,
 }
 
-/// One registration's story.
+/// One registration's story. Every report and call reads one of them, of thousands: what no rule asks is not kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Track {
-    /// Reports seen.
-    pub reports: u64,
-    /// The last one.
+    /// The last report.
     pub told: Option<Told>,
     /// Calls on its descriptor since, by anybody.
     pub ops: u32,
-    /// The first of them by the thread that was told.
-    pub first: Option<Last>,
-    /// The last read-like one since.
-    pub read: Option<Last>,
+    /// One of them was made by the thread that was told.
+    pub answered: bool,
+    /// One of them was read-like.
+    pub read: bool,
     /// A write was tried since.
     pub wrote: bool,
     /// A MOD was made since.
@@ -73,8 +68,6 @@ pub struct Track {
     pub fails_since: (u64, u64),
     /// The last read failed, with another error than EAGAIN or EINTR.
     pub failed: bool,
-    /// When anything was last done: a call, a MOD, a report.
-    pub touched: u64,
 }
 
 /// −EAGAIN and −EINTR: another try may do better.
@@ -84,7 +77,7 @@ const PASSING: [i32; 2] = [-11, -4];
 const EVENTS: u32 = 0x3fff;
 
 impl Track {
-    /// It is reported; true if it was before, in this very batch.
+    /// It is reported.
     fn report(&mut self, told: Told) {
         let again = self.told.is_some();
         let here = (told.t, told.event);
@@ -106,26 +99,21 @@ impl Track {
         step(ends, &mut self.ends, &mut self.ends_since);
         let fails = again && self.failed && !self.changed;
         step(fails, &mut self.fails, &mut self.fails_since);
-        self.reports += 1;
         self.told = Some(told);
         self.ops = 0;
-        self.first = None;
-        self.read = None;
+        self.answered = false;
+        self.read = false;
         self.wrote = false;
         self.changed = false;
-        self.touched = told.t;
     }
 
     /// A call on its description; `meant`: on its own number.
     fn done(&mut self, thread: Id, last: Last, meant: bool) {
-        self.touched = last.t;
         self.ops = self.ops.saturating_add(1);
-        if meant && self.first.is_none() && self.told.is_some_and(|told| told.thread == thread) {
-            self.first = Some(last);
-        }
+        self.answered |= meant && self.told.is_some_and(|told| told.thread == thread);
         match last.op {
             Op::Read | Op::Recv | Op::Accept | Op::Peek => {
-                self.read = Some(last);
+                self.read = true;
                 self.ended = last.result == 0 && last.asked > 0 && last.op != Op::Accept;
                 let accepts = last.op == Op::Accept;
                 self.failed = last.result < 0 && !accepts && !PASSING.contains(&last.result);
@@ -150,13 +138,9 @@ pub struct Story {
     pub refused: bool,
     /// When it was opened, and by which event.
     pub opened: (u64, u64),
-    /// It was accepted.
-    pub taken: bool,
     /// It has been on a loop.
     pub registered: bool,
-    /// Calls on it.
-    pub ops: u64,
-    /// When the last of them returned.
+    /// When the last call on it returned.
     pub touched: u64,
     /// The other side's end was read, or reported.
     pub end: Option<(u64, u64)>,
@@ -202,10 +186,21 @@ impl Tracks {
         self.numbers.iter()
     }
 
-    pub(super) fn report(&mut self, id: Id, told: Told) {
-        if self.regs.len() < MOST || self.regs.contains_key(&id) {
-            self.regs.entry(id).or_default().report(told);
+    /// A registration is reported; false if it has been in this very batch: a select tells a descriptor once for each set
+    /// it is in.
+    pub(super) fn report(&mut self, id: Id, told: Told) -> bool {
+        let room = self.regs.len() < MOST;
+        let track = match self.regs.get_mut(&id) {
+            Some(track) => track,
+            None if room => self.regs.entry(id).or_default(),
+            None => return true,
+        };
+        let again = |t: Told| (t.t, t.thread) == (told.t, told.thread);
+        let first = !track.told.is_some_and(again);
+        if first {
+            track.report(told);
         }
+        first
     }
 
     pub(super) fn done(&mut self, id: Id, thread: Id, last: Last, meant: bool) {
@@ -214,11 +209,10 @@ impl Tracks {
         }
     }
 
-    pub(super) fn changed(&mut self, id: Id, t: u64) {
+    pub(super) fn changed(&mut self, id: Id) {
         if let Some(track) = self.regs.get_mut(&id) {
             track.changed = true;
             (track.ended, track.failed) = (false, false);
-            track.touched = t;
         }
     }
 
@@ -239,10 +233,12 @@ impl Tracks {
         fd: i32,
         generation: u32,
     ) -> Option<&mut Story> {
-        if self.numbers.len() >= MOST && !self.numbers.contains_key(&(process, fd)) {
-            return None;
-        }
-        let story = self.numbers.entry((process, fd)).or_default();
+        let room = self.numbers.len() < MOST;
+        let story = match self.numbers.entry((process, fd)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) if room => new.insert(Story::default()),
+            Entry::Vacant(_) => return None,
+        };
         if story.generation != generation {
             *story = Story {
                 generation,

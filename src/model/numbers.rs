@@ -122,6 +122,11 @@ impl Model {
         Some((loop_id, place.batch.last()?))
     }
 
+    /// The registration that an event of a batch is about; `None` once it was folded into its role.
+    pub fn reg_told(&self, item: &Item) -> Option<&Registration> {
+        self.regs.get(item.slot).filter(|r| r.id == item.reg)
+    }
+
     /// The turn that this thread is in; nothing while it waits, or before its first wait.
     pub fn busy(&self, thread: Id) -> Option<Busy> {
         let seat = self.busy_seat(thread)?;

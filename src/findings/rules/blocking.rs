@@ -185,7 +185,7 @@ impl Rule for BlockingHandler {
     }
 
     fn hooks(&self) -> &'static [Hook] {
-        &[Hook::Call, Hook::Done, Hook::Run, Hook::Enter, Hook::Ending]
+        &[Hook::Call, Hook::Slow, Hook::Run, Hook::Enter, Hook::Ending]
     }
 
     fn run(&mut self, cx: &mut Cx<'_>, run: &Run) {

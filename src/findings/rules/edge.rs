@@ -147,6 +147,9 @@ impl Rule for EtNotDrained {
     }
 
     fn done(&mut self, _cx: &mut Cx<'_>, done: &Done<'_>) {
+        if self.left.is_empty() {
+            return;
+        }
         let Some(reg) = done.reg.filter(|r| r.interest & ET != 0) else {
             return;
         };
@@ -299,7 +302,7 @@ impl Rule for EtEofMissed {
             let Some(reg) = cx.model.reg(id).filter(|r| r.is_live()) else {
                 continue;
             };
-            let read = cx.tracks.reg(id).is_some_and(|t| t.read.is_some());
+            let read = cx.tracks.reg(id).is_some_and(|t| t.read);
             if !read {
                 // Nobody has read at all: it was left behind as a whole, or is handled elsewhere.
                 continue;

@@ -18,12 +18,11 @@ const MOST_THREADS: usize = 256;
 const TOGETHER: u64 = 5_000_000;
 
 /// The first call of the thread that was told, after a report of bytes or connections.
-fn answers(cx: &Cx<'_>, done: &Done<'_>) -> bool {
+fn answers(done: &Done<'_>) -> bool {
     let reads = matches!(done.op, Op::Read | Op::Recv | Op::Accept);
-    let track = done.reg.and_then(|r| cx.tracks.reg(r.id));
     reads
-        && track.is_some_and(|t| {
-            t.first.is_none()
+        && done.track.is_some_and(|t| {
+            !t.answered
                 && t.told
                     .is_some_and(|told| told.thread == done.thread && told.mask & IN != 0)
         })
@@ -136,7 +135,7 @@ impl Rule for ThunderingHerd {
             .registrations(number.desc)
             .filter_map(|r| cx.tracks.reg(r.id));
         let first =
-            own.any(|t| t.first.is_none() && t.told.is_some_and(|told| told.thread == done.thread));
+            own.any(|t| !t.answered && t.told.is_some_and(|told| told.thread == done.thread));
         let herd = self.shared.entry(number.desc).or_default();
         if !known {
             herd.first = (cx.now, cx.event);
@@ -276,7 +275,7 @@ impl Rule for WorkerSkew {
     }
 
     fn hooks(&self) -> &'static [Hook] {
-        &[Hook::Done, Hook::Tick, Hook::Ending]
+        &[Hook::Accepted, Hook::Tick, Hook::Ending]
     }
 
     fn ending(&mut self, cx: &mut Cx<'_>, process: Id, thread: Option<Id>) {
@@ -407,7 +406,7 @@ impl Rule for SpuriousWakeup {
     }
 
     fn done(&mut self, cx: &mut Cx<'_>, done: &Done<'_>) {
-        let Some(reg) = done.reg.filter(|_| answers(cx, done)) else {
+        let Some(reg) = done.reg.filter(|_| answers(done)) else {
             return;
         };
         if reg.kind == FdKind::Timerfd

@@ -110,11 +110,10 @@ impl Rule for StaleEvent {
         // Marked: the handler of the ended registration works on the number. Inferred: somebody reads a connection that is
         // not ready and was never reported, and finds nothing.
         let marked = !busy.inferred && busy.reg == Some(id);
-        let new = done.reg.and_then(|r| cx.tracks.reg(r.id));
         let guess = busy.inferred
             && done.result == AGAIN
             && matches!(done.op, Op::Read | Op::Recv)
-            && new.is_none_or(|t| t.told.is_none());
+            && done.track.is_none_or(|t| t.told.is_none());
         if !marked && !guess {
             return;
         }

@@ -15,6 +15,7 @@ mod timing;
 mod waits;
 mod waking;
 
+use super::Thresholds;
 use super::facts::{Cx, Rule};
 use crate::model::{Id, Map};
 
@@ -76,6 +77,12 @@ fn own_part(cx: &Cx<'_>, process: Id, thread: Id, from: u64, to: u64) -> u64 {
     let slept = slept.into_iter().fold(0, u64::saturating_add);
     let others = spent.preempted.saturating_add(slept.min(cx.late(process)));
     to.saturating_sub(from).saturating_sub(others)
+}
+
+/// Calls that take less are of no interest to rules that want to hear of slow ones only.
+pub(super) fn least_slow(limits: &Thresholds) -> u64 {
+    let io = limits.blocking_io.min(limits.blocking_warning);
+    io.min(slow::HELD_UP)
 }
 
 /// So many times, as a sentence tells it.

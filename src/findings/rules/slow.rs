@@ -24,7 +24,7 @@ pub struct LongHandler {
 /// Threads and processes watched at once.
 const MOST: usize = 4_096;
 /// A call that cannot sleep and took this long was held up.
-const HELD_UP: u64 = 10_000_000;
+pub(super) const HELD_UP: u64 = 10_000_000;
 
 impl LongHandler {
     fn takes(&mut self, thread: Id, from: u64, to: u64) {
@@ -40,7 +40,7 @@ impl Rule for LongHandler {
     }
 
     fn hooks(&self) -> &'static [Hook] {
-        &[Hook::Run, Hook::Call, Hook::Done, Hook::Tick]
+        &[Hook::Run, Hook::Call, Hook::Slow, Hook::Tick]
     }
 
     fn tick(&mut self, cx: &mut Cx<'_>) {

@@ -206,7 +206,7 @@ impl Rule for FdLimitSpin {
     }
 
     fn hooks(&self) -> &'static [Hook] {
-        &[Hook::Done]
+        &[Hook::Accepted]
     }
 
     fn done(&mut self, cx: &mut Cx<'_>, done: &Done<'_>) {
@@ -290,18 +290,17 @@ impl Rule for DataNamesOtherFd {
         let Some((_, item)) = cx.model.told_last(done.thread) else {
             return;
         };
-        let Some(reg) = cx
-            .model
-            .reg(item.reg)
-            .filter(|r| r.fd >= 0 && r.fd != done.fd)
-        else {
+        if i32::try_from(item.data & 0xffff_ffff).ok() != Some(done.fd) {
+            return;
+        }
+        let reg = cx.model.reg_told(item);
+        let Some(reg) = reg.filter(|r| r.fd >= 0 && r.fd != done.fd) else {
             return;
         };
-        let names = i32::try_from(reg.data & 0xffff_ffff).ok() == Some(done.fd);
         let another = done
             .reg
             .is_some_and(|r| r.loop_id == reg.loop_id && r.id != reg.id);
-        if names && another && self.other.len() < MOST {
+        if another && self.other.len() < MOST {
             self.other.entry(reg.id).or_insert((done.fd, 0)).0 = done.fd;
         }
     }

@@ -84,8 +84,8 @@ impl FdLeftBlocking {
         match done.op {
             Op::Read | Op::Recv | Op::Accept => {
                 // The first read after a report finds what was reported: if it took long, that was no sleep.
-                let track = done.reg.and_then(|r| cx.tracks.reg(r.id));
-                let answered = track
+                let answered = done
+                    .track
                     .is_none_or(|t| t.ops > 0 || t.told.is_none_or(|told| told.mask & IN == 0));
                 answered && done.result >= 0
             }
@@ -102,7 +102,7 @@ impl Rule for FdLeftBlocking {
     }
 
     fn hooks(&self) -> &'static [Hook] {
-        &[Hook::Done, Hook::Tick, Hook::Ending]
+        &[Hook::Slow, Hook::Tick, Hook::Ending]
     }
 
     fn ending(&mut self, cx: &mut Cx<'_>, _process: Id, thread: Option<Id>) {

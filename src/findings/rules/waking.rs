@@ -33,16 +33,22 @@ struct Second {
     since: (u64, u64),
 }
 
-/// Something was got done on a loop: its number, and how often. Kept once, by each rule that asks.
+/// Whether something was got done on a loop since it was last asked. Kept once, by each rule that asks.
 #[derive(Default)]
 struct Progress {
-    loops: Map<Id, u64>,
+    loops: Map<Id, bool>,
+    /// One on which it was: a loop that gets anything done goes on to get more done.
+    last: Option<Id>,
 }
 
 impl Progress {
     fn made(&mut self, loop_id: Id) {
+        if self.last == Some(loop_id) {
+            return;
+        }
         if self.loops.len() < MOST || self.loops.contains_key(&loop_id) {
-            *self.loops.entry(loop_id).or_default() += 1;
+            self.loops.insert(loop_id, true);
+            self.last = Some(loop_id);
         }
     }
 
@@ -60,8 +66,10 @@ impl Progress {
         }
     }
 
-    fn take(&mut self, loop_id: Id) -> u64 {
-        self.loops.insert(loop_id, 0).unwrap_or(0)
+    /// Whether anything was, and from now on.
+    fn take(&mut self, loop_id: Id) -> bool {
+        self.last.take_if(|last| *last == loop_id);
+        self.loops.insert(loop_id, false).unwrap_or(false)
     }
 }
 
@@ -138,7 +146,7 @@ impl Rule for BusyLoop {
         let spins = rate >= cx.limits.spinning_waits
             && s.asleep.saturating_mul(100) <= passed.saturating_mul(cx.limits.spinning_asleep)
             && passed / s.waits.max(1) < cx.limits.spinning_turn
-            && progress == 0
+            && !progress
             && !cx.starts(wait.process);
         let fresh = Second {
             start: wait.t,
@@ -317,7 +325,7 @@ impl Rule for IdleWakeups {
         }
         let s = *i;
         let rate = |n: u64| n.saturating_mul(SECOND) / passed.max(1);
-        let idle = self.progress.take(wait.loop_id) == 0 && !cx.starts(wait.process);
+        let idle = !self.progress.take(wait.loop_id) && !cx.starts(wait.process);
         let woken = idle && rate(s.woken) >= cx.limits.idle_wakeups;
         let timed = idle && !woken && rate(s.timeouts) >= cx.limits.idle_timeouts;
         *i = Idle {
