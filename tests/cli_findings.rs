@@ -244,6 +244,37 @@ fn known_findings_do_not_fail_and_gone_ones_leave_the_list() {
 }
 
 #[test]
+fn thresholds_of_a_run_let_that_run_pass() {
+    let place = Place::new();
+    for name in [
+        "greedy-fd-fixed",
+        "blocking-handler",
+        "blocking-handler-fixed",
+    ] {
+        let told = report(name, &["--suggest"]).exits(0).stdout;
+        let is_doubted = told.contains("# Did it? blocking-handler:");
+        assert_eq!(is_doubted, name == "blocking-handler", "{told}");
+        assert!(told.contains("\nlong_run = \""), "{told}");
+        let file = place.file("suggested.toml", &told);
+        let json = report(name, &["--json", "--thresholds", &file])
+            .exits(0)
+            .stdout;
+        let json: Value = serde_json::from_str(&json).unwrap();
+        let found = json["findings"].as_array().unwrap().iter();
+        let mut codes = found.map(|f| f["code"].as_str().unwrap());
+        let long = [
+            "blocking-handler",
+            "computing-handler",
+            "long-handler",
+            "long-iteration",
+        ];
+        assert!(codes.all(|c| !long.contains(&c)), "{name}: {json:#}");
+        assert!(!json["thresholds_changed"].as_array().unwrap().is_empty());
+    }
+    report("greedy-fd", &["--suggest", "--json"]).exits(2);
+}
+
+#[test]
 fn other_programs_can_show_the_findings() {
     let of = |format: &str| report("greedy-fd", &["--format", format]).exits(0).stdout;
     assert_eq!(of("json"), report("greedy-fd", &["--json"]).exits(0).stdout);

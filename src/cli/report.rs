@@ -29,6 +29,9 @@ pub struct Args {
     /// List this many of each kind; the rest is counted [default: 10 in text, 20 in JSON and Markdown]
     #[arg(long, value_name = "N")]
     top: Option<usize>,
+    /// Print thresholds for --thresholds instead, from what took longest in this recording of a run that went well
+    #[arg(long, conflicts_with_all = ["json", "format", "top", "fail_on", "fail_if", "baseline", "thresholds"])]
+    suggest: bool,
     #[command(flatten)]
     checks: Checks,
     /// What it takes to be a finding, as `loopscope explain thresholds` prints it
@@ -54,6 +57,9 @@ enum Format {
 }
 
 pub(super) fn run(args: Args) -> Outcome {
+    if args.suggest {
+        return suggest(&args.file);
+    }
     let limits = findings::limits(args.thresholds.as_deref())?;
     let check = args.checks.read()?;
     let mut summary = summarise(&args.file, &limits, check.limits())?;
@@ -83,6 +89,20 @@ pub(super) fn run(args: Args) -> Outcome {
     out.finish()?;
     check.tell_gone(&summary, &mut std::io::stderr());
     Ok(verdict)
+}
+
+/// Thresholds with which nothing of this recording is too long.
+fn suggest(file: &Path) -> Outcome {
+    let mut reader = open(file)?;
+    let mut progress = Progress::new("measuring");
+    let name = file.display().to_string();
+    let text = report::suggested(&mut reader, &name, &mut |done| progress.show(done))?;
+    progress.clear();
+    warn(&reader, file);
+    let mut out = Output::stdout();
+    out.text(&text)?;
+    out.finish()?;
+    Ok(Exit::OK)
 }
 
 /// The text report on stdout; also what the UI's commands print where there is no terminal.

@@ -137,8 +137,11 @@ impl Blame {
             .entries_mut()
             .filter(|e| e.worst.code == Code::GreedyHandler)
         {
+            // A crowd that once waited for a moment is no habit.
             let felt = entry.victims().map_or(0, |v| v.count);
-            if felt >= limits.greedy_times {
+            let again = entry.worst.times >= limits.greedy_times
+                || entry.worst.worst >= limits.greedy_run_once;
+            if felt >= limits.greedy_times && again {
                 entry.worst.severity = entry.worst.severity.max(Severity::Warning);
             }
         }

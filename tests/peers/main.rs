@@ -119,6 +119,9 @@ fn holds(peer: &Peer) {
     // All of it was seen, so nothing may be called unseen while it ran.
     let said = running.said();
     assert!(!said.contains("cannot be seen"), "{}: {said}", peer.name);
+    // Nothing is wrong with it, however busy the machine is.
+    let alarms = recorded.alarms();
+    assert!(alarms.is_empty(), "{}: {alarms:#?}", peer.name);
     let nameless = recorded.nameless();
     assert!(nameless.is_empty(), "{}: {nameless:#?}", peer.name);
     let screen = recorded.screen(peer.kind);

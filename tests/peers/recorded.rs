@@ -96,6 +96,12 @@ impl<'a> Recorded<'a> {
         fds.filter(|one| one["fd"].as_i64() < Some(0)).collect()
     }
 
+    /// What was found that somebody should do something about.
+    pub fn alarms(&self) -> Vec<&Value> {
+        let all = self.report["findings"].as_array().unwrap().iter();
+        all.filter(|f| f["severity"] != "info").collect()
+    }
+
     /// The Loop screen, where the program has just been told of the middle batch of the recording.
     pub fn screen(&self, kind: Kind) -> String {
         let batches: Vec<&Value> = (self.events.iter())

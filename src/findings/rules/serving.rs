@@ -4,6 +4,7 @@ use super::super::book::{Cause, Detail, Entry};
 use super::super::facts::{Cx, Hook, Rule, Words, of_run};
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
+use super::spent::own;
 use super::times;
 use crate::model::{Id, Map, Model, Run};
 
@@ -96,7 +97,8 @@ impl Rule for GreedyHandler {
     }
 
     fn run(&mut self, cx: &mut Cx<'_>, run: &Run) {
-        let (limits, length) = (cx.limits, run.run());
+        // While others had its CPU it took nothing.
+        let (limits, length) = (cx.limits, own(run));
         let moved = run.bytes_in.saturating_add(run.bytes_out);
         let calls = u64::from(run.ios).max(1);
         // A few small calls and one large one are no greed.
