@@ -57,6 +57,9 @@ impl Listener for Measures {
     }
 }
 
+/// Thresholds that are about one thing, and their defaults.
+type Names = [(&'static str, u64)];
+
 /// A threshold, what it is about, and what the run says of that.
 struct Line {
     name: &'static str,
@@ -114,7 +117,7 @@ pub fn suggested(
 impl Measures {
     fn lines(&self, d: &Thresholds) -> Vec<Line> {
         let mut lines = Vec::new();
-        let mut add = |what: &str, longest: u64, p99: Option<u64>, all: &[(&'static str, u64)]| {
+        let mut add = |what: &str, longest: u64, p99: Option<u64>, all: &Names| {
             let usual = p99.map_or(String::new(), |p99| {
                 format!("99 of 100 up to {}, ", Duration(p99))
             });
@@ -142,7 +145,7 @@ impl Measures {
             ("computing_error", d.computing_error),
         ];
         let runs = [("long_run", d.long_run), ("long_run_once", d.long_run_once)];
-        let each: [(&str, &Histogram, &[(&'static str, u64)]); 6] = [
+        let each: [(&str, &Histogram, &Names); 6] = [
             ("runs on their CPU", &self.computed, &computing),
             (
                 "runs asleep in page faults",
