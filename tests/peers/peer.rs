@@ -25,6 +25,8 @@ pub struct Peer {
     pub load: fn(&Site, Duration) -> u64,
     /// The signal that ends it.
     pub stop: libc::c_int,
+    /// What may be found of it, because it is so.
+    pub known: &'static [&'static str],
 }
 
 const PYTHON: &str = "/usr/bin/python3";
@@ -53,6 +55,7 @@ pub const REDIS: Peer = Peer {
         talked + clients::redis_benchmark(site.port, BENCHMARK * time.as_secs())
     },
     stop: libc::SIGTERM,
+    known: &[],
 };
 
 pub const NGINX: Peer = Peer {
@@ -68,6 +71,7 @@ pub const NGINX: Peer = Peer {
     script: |site| clients::web_script(site.port),
     load: |site, time| clients::web(site.port, time),
     stop: libc::SIGTERM,
+    known: &[],
 };
 
 pub const MEMCACHED: Peer = Peer {
@@ -84,6 +88,7 @@ pub const MEMCACHED: Peer = Peer {
     script: clients::memcached_script,
     load: |site, time| clients::converse(site.port, time, clients::memcached_line),
     stop: libc::SIGTERM,
+    known: &[],
 };
 
 pub const HAPROXY: Peer = Peer {
@@ -98,6 +103,7 @@ pub const HAPROXY: Peer = Peer {
         talked + clients::web(site.second, time / 2)
     },
     stop: libc::SIGTERM,
+    known: &[],
 };
 
 pub const LIGHTTPD: Peer = Peer {
@@ -112,6 +118,8 @@ pub const LIGHTTPD: Peer = Peer {
     script: |site| clients::web_script(site.port),
     load: |site, time| clients::web(site.port, time),
     stop: libc::SIGTERM,
+    // While a client on a connection that is kept asks soon enough, it is served before the others of the batch.
+    known: &["greedy-handler"],
 };
 
 pub const NODE: Peer = Peer {
@@ -130,6 +138,7 @@ pub const NODE: Peer = Peer {
         clients::web(site.port, time)
     },
     stop: libc::SIGTERM,
+    known: &[],
 };
 
 pub const ASYNCIO: Peer = Peer {
@@ -275,6 +284,7 @@ const ECHO: Peer = Peer {
     script: clients::echo_script,
     load: |site, time| clients::converse(site.port, time, clients::echo_line),
     stop: libc::SIGTERM,
+    known: &[],
 };
 
 fn line(words: &[&str]) -> Vec<OsString> {

@@ -96,10 +96,12 @@ impl<'a> Recorded<'a> {
         fds.filter(|one| one["fd"].as_i64() < Some(0)).collect()
     }
 
-    /// What was found that somebody should do something about.
-    pub fn alarms(&self) -> Vec<&Value> {
+    /// What was found that somebody should do something about, and is not known to be so.
+    pub fn alarms(&self, known: &[&str]) -> Vec<&Value> {
         let all = self.report["findings"].as_array().unwrap().iter();
-        all.filter(|f| f["severity"] != "info").collect()
+        let all = all.filter(|f| f["severity"] != "info");
+        all.filter(|f| !known.iter().any(|code| f["code"] == *code))
+            .collect()
     }
 
     /// The Loop screen, where the program has just been told of the middle batch of the recording.
