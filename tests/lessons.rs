@@ -6,6 +6,7 @@ use loopscope::demos::{self, Demo};
 use loopscope::lesson::Lesson;
 use loopscope::tui::{self, App, Leave, Look, Message, Options, Source, View};
 use ratatui::buffer::Buffer;
+use ratatui::style::Color;
 use std::path::PathBuf;
 
 /// A demo's shipped recording of the broken program, as the UI shows it.
@@ -100,6 +101,42 @@ fn every_caption_is_whole_and_every_moment_is_there() {
     }
 }
 
+/// Painted, nothing dim, few regions, at most six lanes; and the captions are whole.
+#[test]
+fn lecture_mode_is_for_a_projector() {
+    for demo in demos::ALL {
+        let lesson = Lesson::parse(demo.lesson).unwrap();
+        for (width, height) in [(60, 16), (80, 24), (120, 40)] {
+            let mut app = app(demo, true);
+            app.update(Message::Stage).unwrap();
+            for step in &lesson.steps {
+                app.update(Message::Lesson(1)).unwrap();
+                let buffer = tui::frame(&mut app, width, height).unwrap();
+                let shown = rows(&buffer);
+                let screen = shown.join("\n");
+                let place = format!("{} {width}x{height}, {}:\n{screen}", demo.name, step.title);
+                assert!(words(&shown).contains(&step.caption), "no caption: {place}");
+                assert!(shown[1].contains(&lesson.title), "{place}");
+                for dropped in ["three questions", "what you see", "the last ", "this turn"] {
+                    let title = |row: &String| row.contains(&format!("+ {dropped}"));
+                    assert!(!shown.iter().any(title), "{dropped}: {place}");
+                }
+                let painted = |c: Color| matches!(c, Color::Indexed(_));
+                let cells = buffer.content.iter();
+                assert!(cells.clone().all(|c| painted(c.fg) && painted(c.bg)));
+                assert!(tui::view::timeline::rows(&app, height.into()) <= 6);
+                if let Some(question) = &step.question {
+                    app.update(Message::Choose(question.right)).unwrap();
+                }
+            }
+            // And back to how it was.
+            app.update(Message::Stage).unwrap();
+            let buffer = tui::frame(&mut app, width, height).unwrap();
+            assert!(buffer.content.iter().any(|c| c.bg == Color::Reset));
+        }
+    }
+}
+
 #[test]
 fn steps_go_on_and_back_and_to_the_next_demo() {
     let demo = demos::find("blocking-echo").unwrap();
@@ -125,5 +162,5 @@ fn steps_go_on_and_back_and_to_the_next_demo() {
             app.update(Message::Lesson(1)).unwrap();
         }
     }
-    assert_eq!(app.left_with, Some(Leave::Next));
+    assert_eq!(app.left_with, Some(Leave::Next(false)));
 }

@@ -133,6 +133,7 @@ pub(super) fn run(args: Args) -> Outcome {
         seed: args.seed,
         ascii: args.ascii,
         lecture: false,
+        stage: false,
     };
     show(demo, args.fixed, to, how).map(|(exit, _)| exit)
 }

@@ -74,18 +74,20 @@ pub(super) fn run(args: Args) -> Outcome {
     if !stdout_is_tty() || !std::io::stdin().is_terminal() {
         return plan(&demos);
     }
-    let how = Show {
+    let mut how = Show {
         recorded: args.recorded,
         seed: args.seed,
         ascii: args.ascii,
         lecture: true,
+        stage: true,
     };
     let mut exit = Exit::OK;
     for demo in demos {
         let left;
         (exit, left) = show(demo, false, None, how)?;
-        if left != tui::Outcome::Left(Leave::Next) {
-            return Ok(exit);
+        match left {
+            tui::Outcome::Left(Leave::Next(stage)) => how.stage = stage,
+            _ => return Ok(exit),
         }
     }
     Ok(exit)

@@ -22,6 +22,7 @@ mod info;
 mod lecture;
 mod look;
 mod man;
+mod notes;
 mod open;
 mod progress;
 mod quiz;
@@ -60,6 +61,7 @@ Without a command: a list of the demos and of recent recordings to choose from.
 
   loopscope demo greedy-fd                one client starves the others, live
   loopscope lecture one                   seven demos, step by step: a lecture
+  loopscope notes                         its notes, in a second terminal
   loopscope run -- redis-server           watch a program; its terminal is screen 8
   loopscope record -o a.lscope -- CMD...  the same without a screen
   loopscope report a.lscope               who waited, behind whom and why
@@ -74,6 +76,7 @@ const EXIT_CODES: &str = "Exit codes: 0, or that of the launched program (128+N 
 enum Command {
     Demo(demo::Args),
     Lecture(lecture::Args),
+    Notes(notes::Args),
     Run(run::Args),
     Record(record::Args),
     Save(save::Args),
@@ -107,6 +110,7 @@ impl Command {
         match self {
             Command::Demo(args) => demo::run(args),
             Command::Lecture(args) => lecture::run(args),
+            Command::Notes(args) => notes::run(args),
             Command::Doctor(args) => doctor::run(args),
             Command::DemoProgram(args) => demo::run_program(args),
             Command::KeepPty => keep_pty(),

@@ -3,6 +3,7 @@
 
 use super::demo::{LIVE, start, title, unnamed_file};
 use super::error::Exit;
+use super::notes::Lectern;
 use super::run::unnamed;
 use super::watch::{Watch, first_size, watched};
 use crate::capture::session::Target;
@@ -23,6 +24,18 @@ pub(super) struct Show {
     pub ascii: bool,
     /// One of several.
     pub lecture: bool,
+    /// For a projector from the beginning.
+    pub stage: bool,
+}
+
+/// What a demo on the screen has besides the recording.
+pub(super) struct Staged {
+    /// Its lesson, Markdown.
+    pub lesson: &'static str,
+    /// How it is shown.
+    pub how: Show,
+    /// Hears of each step.
+    pub on_step: Option<tui::OnStep>,
 }
 
 /// On the screen: this side, and with `r` the other one, until the person leaves.
@@ -30,17 +43,23 @@ pub(super) fn show(
     demo: &'static Demo,
     mut fixed: bool,
     mut target: Option<(PathBuf, Target)>,
-    how: Show,
+    mut how: Show,
 ) -> anyhow::Result<(Exit, tui::Outcome)> {
+    let lectern = Lectern::open();
     loop {
-        let (exit, left) = match how.recorded {
-            true => replay(demo, fixed, how)?,
-            false => live(demo, fixed, target.take(), how)?,
+        let staged = Staged {
+            lesson: demo.lesson,
+            how,
+            on_step: lectern.as_ref().map(|lectern| lectern.tells(demo)),
         };
-        if left != tui::Outcome::Left(tui::Leave::Other) {
+        let (exit, left) = match how.recorded {
+            true => replay(demo, fixed, staged)?,
+            false => live(demo, fixed, target.take(), staged)?,
+        };
+        let tui::Outcome::Left(tui::Leave::Other(stage)) = left else {
             return Ok((exit, left));
-        }
-        fixed = !fixed;
+        };
+        (fixed, how.stage) = (!fixed, stage);
     }
 }
 
@@ -49,9 +68,10 @@ fn live(
     demo: &'static Demo,
     fixed: bool,
     target: Option<(PathBuf, Target)>,
-    how: Show,
+    staged: Staged,
 ) -> anyhow::Result<(Exit, tui::Outcome)> {
     let (path, target) = target.map_or((None, unnamed()), |(path, to)| (Some(path), to));
+    let how = staged.how;
     let live = start(demo, how.seed, fixed, target, LIVE, first_size())?;
     watched(
         live,
@@ -60,13 +80,18 @@ fn live(
             path,
             program: "the demo".to_owned(),
             ascii: how.ascii,
-            demo: Some((demo.lesson, how.lecture)),
+            demo: Some(staged),
         },
     )
 }
 
 /// From the recording that ships.
-fn replay(demo: &'static Demo, fixed: bool, how: Show) -> anyhow::Result<(Exit, tui::Outcome)> {
+fn replay(
+    demo: &'static Demo,
+    fixed: bool,
+    staged: Staged,
+) -> anyhow::Result<(Exit, tui::Outcome)> {
+    let how = staged.how;
     let [broken, repaired] = demo.recorded;
     let file = unnamed_file(if fixed { repaired } else { broken })?;
     let options = tui::Options {
@@ -74,8 +99,10 @@ fn replay(demo: &'static Demo, fixed: bool, how: Show) -> anyhow::Result<(Exit, 
         ascii: how.ascii,
         picture: Some(svg::to_svg),
         demo: true,
-        lesson: Some(demo.lesson),
+        lesson: Some(staged.lesson),
         lecture: how.lecture,
+        stage: how.stage,
+        on_step: staged.on_step,
         ..tui::Options::default()
     };
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));

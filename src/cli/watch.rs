@@ -3,6 +3,7 @@
 use super::error::{Exit, Outcome};
 use super::output::Output;
 use super::record::{self, exit_of, explain, tell};
+use super::stage::Staged;
 use crate::capture::control::ChildState;
 use crate::capture::live::Live;
 use crate::capture::pty::Size;
@@ -24,8 +25,8 @@ pub(super) struct Watch {
     pub program: String,
     /// Only ASCII.
     pub ascii: bool,
-    /// It is a demo: its lesson, and whether it is one of a lecture.
-    pub demo: Option<(&'static str, bool)>,
+    /// It is a demo.
+    pub demo: Option<Staged>,
 }
 
 /// Shows a live recording until the person leaves, then completes it and keeps it if asked.
@@ -42,8 +43,10 @@ pub(super) fn watched(live: Live, watch: Watch) -> anyhow::Result<(Exit, tui::Ou
         ascii: watch.ascii,
         picture: Some(svg::to_svg),
         demo: watch.demo.is_some(),
-        lesson: watch.demo.map(|(lesson, _)| lesson),
-        lecture: watch.demo.is_some_and(|(_, lecture)| lecture),
+        lesson: watch.demo.as_ref().map(|demo| demo.lesson),
+        lecture: watch.demo.as_ref().is_some_and(|demo| demo.how.lecture),
+        stage: watch.demo.as_ref().is_some_and(|demo| demo.how.stage),
+        on_step: watch.demo.as_ref().and_then(|demo| demo.on_step.clone()),
         ..tui::Options::default()
     };
     let shown = tui::run(&Source::Live(control.clone()), options).map(|ended| ended.outcome);

@@ -139,6 +139,8 @@ pub enum Message {
     Choose(usize),
     /// The other side of a demo: repaired instead of broken.
     Other,
+    /// For a projector: painted, few regions; or as before.
+    Stage,
     /// Open the chosen row.
     Open,
     /// One step back.
@@ -202,8 +204,8 @@ pub enum Leave {
     Cancel,
     /// Nothing to ask any more: go.
     Now,
-    /// To the other side of the demo.
-    Other,
-    /// To the next demo of the lecture.
-    Next,
+    /// To the other side of the demo; whether it was shown for a projector.
+    Other(bool),
+    /// To the next demo of the lecture; the same.
+    Next(bool),
 }

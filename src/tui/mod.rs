@@ -35,6 +35,7 @@ use crate::trace::{Error, Reader};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What to look at.
 pub enum Source {
@@ -48,6 +49,9 @@ pub enum Source {
     /// A program that was just launched; its recording grows.
     Live(Control),
 }
+
+/// Hears of a lesson's steps: the one shown, from 1, 0 before the first; and whether its answer is shown.
+pub type OnStep = Arc<dyn Fn(usize, bool) + Send + Sync>;
 
 /// How to look at it.
 #[derive(Clone, Default)]
@@ -72,6 +76,10 @@ pub struct Options {
     pub lesson: Option<&'static str>,
     /// One of several of a lecture: after the last step comes the next demo.
     pub lecture: bool,
+    /// Hears of each step of the lesson.
+    pub on_step: Option<OnStep>,
+    /// Lecture mode from the beginning: painted, few regions.
+    pub stage: bool,
     /// Makes a picture of a frame, for `Y`.
     pub picture: Option<fn(&Buffer) -> String>,
 }

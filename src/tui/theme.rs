@@ -79,6 +79,33 @@ impl Look {
     }
 }
 
+/// Paints a finished frame for a projector: bright on black, whatever the terminal's own colours are, and nothing dim. The
+/// colours are of the fixed part of the palette, which no terminal theme changes.
+pub fn paint(buffer: &mut Buffer) {
+    for cell in &mut buffer.content {
+        cell.fg = Color::Indexed(loud(cell.fg).unwrap_or(WHITE));
+        cell.bg = Color::Indexed(loud(cell.bg).unwrap_or(BLACK));
+        cell.modifier.remove(Modifier::DIM);
+    }
+}
+
+const BLACK: u8 = 16;
+const WHITE: u8 = 231;
+
+/// A colour as bright as it is on black; what is grey or the terminal's own is none.
+fn loud(color: Color) -> Option<u8> {
+    Some(match color {
+        Color::Red | Color::LightRed => 203,
+        Color::Green | Color::LightGreen => 83,
+        Color::Yellow | Color::LightYellow => 227,
+        Color::Blue | Color::LightBlue => 117,
+        Color::Magenta | Color::LightMagenta => 213,
+        Color::Cyan | Color::LightCyan => 87,
+        Color::Indexed(n) => n,
+        _ => return None,
+    })
+}
+
 /// The nearest ASCII glyph, one meaning each.
 fn ascii(c: char) -> char {
     match c {
@@ -232,6 +259,37 @@ mod tests {
         assert!(buffer.content.iter().all(|c| c.symbol().is_ascii()));
         assert!(buffer.content.iter().all(|c| c.fg == Color::Reset));
         assert!(buffer.content[0].modifier.contains(Modifier::BOLD));
+    }
+
+    #[test]
+    fn a_painted_frame_has_nothing_dim_and_no_colour_of_the_terminals() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 20, 1));
+        let styles = [
+            plain(),
+            quiet(),
+            running(),
+            queued(),
+            ready(),
+            alarm(),
+            odd(),
+        ];
+        for (x, style) in styles.into_iter().enumerate() {
+            buffer.set_string(x as u16, 0, "x", style);
+        }
+        paint(&mut buffer);
+        let mut inks = Vec::new();
+        for cell in &buffer.content {
+            assert_eq!(cell.bg, Color::Indexed(BLACK));
+            let Color::Indexed(ink) = cell.fg else {
+                panic!("{:?}", cell.fg)
+            };
+            inks.push(ink);
+        }
+        // What a state's colour tells apart stays apart.
+        inks.truncate(styles.len());
+        assert_eq!(inks[..2], [WHITE, WHITE]);
+        inks.dedup();
+        assert_eq!(inks.len(), styles.len() - 1);
     }
 
     #[test]

@@ -69,6 +69,19 @@ impl Lecture {
 impl App {
     /// PgDn and PgUp: the answer, the next step, the one before.
     pub(super) fn lesson_step(&mut self, by: i64) -> Result<(), Error> {
+        let done = self.step_by(by);
+        self.tell_step();
+        done
+    }
+
+    /// Says where the lesson is to whoever shows its notes.
+    fn tell_step(&self) {
+        if let (Some(tell), Some(lecture)) = (&self.options.on_step, &self.lecture) {
+            tell(lecture.at.map_or(0, |at| at + 1), lecture.revealed);
+        }
+    }
+
+    fn step_by(&mut self, by: i64) -> Result<(), Error> {
         let Some(lecture) = &mut self.lecture else {
             return Ok(());
         };
@@ -88,7 +101,7 @@ impl App {
         };
         if to >= lecture.lesson.steps.len() {
             match self.options.lecture {
-                true => self.left_with = Some(Leave::Next),
+                true => self.left_with = Some(Leave::Next(self.stage)),
                 false => {
                     self.say("Done.  r repaired / broken   g again   PgUp back   q quit".to_owned())
                 }
@@ -109,6 +122,7 @@ impl App {
             lecture.chosen = Some(choice);
             lecture.revealed = true;
         }
+        self.tell_step();
     }
 
     /// To the moment of the step shown, if it has come.

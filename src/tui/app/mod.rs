@@ -93,6 +93,8 @@ pub struct App {
     pub finding: usize,
     /// The chosen pane of the screen.
     pub pane: usize,
+    /// For a projector: painted, few regions.
+    pub stage: bool,
     /// What takes the keys.
     pub mode: Mode,
     /// First line shown of a popup, chosen line of the palette.
@@ -183,6 +185,7 @@ impl App {
             finding: 0,
             pane: 0,
             mode: Mode::Normal,
+            stage: options.stage,
             scroll: 0,
             input: Input::default(),
             wrong: None,
@@ -322,7 +325,8 @@ impl App {
             Message::Row(by) => self.row(by)?,
             Message::Lesson(by) => self.lesson_step(by)?,
             Message::Choose(choice) => self.lesson_answer(choice),
-            Message::Other => self.left_with = Some(Leave::Other),
+            Message::Other => self.left_with = Some(Leave::Other(self.stage)),
+            Message::Stage => self.stage = !self.stage,
             Message::Page(by) => self.row(by * i64::from(self.size.1.saturating_sub(8).max(1)))?,
             Message::Open if self.anchor.is_some() && self.view == View::Latency => {
                 self.latency_to_selected();

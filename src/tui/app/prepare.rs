@@ -51,7 +51,7 @@ impl App {
             self.label()?;
         }
         if self.view == View::Timeline {
-            let rows = crate::tui::view::timeline::rows(usize::from(height));
+            let rows = crate::tui::view::timeline::rows(self, usize::from(height));
             let lanes = crate::tui::view::lanes::lanes(self, rows);
             let fds: Vec<_> = lanes.iter().filter_map(|l| l.fd()).collect();
             self.names.prefer(&fds);

@@ -20,12 +20,6 @@ fn zooms(app: &App) -> bool {
 fn has_rows(app: &App) -> bool {
     app.view != View::Code
 }
-fn has_lesson(app: &App) -> bool {
-    app.lecture.is_some()
-}
-fn is_asked(app: &App) -> bool {
-    app.lecture.as_ref().is_some_and(|l| l.open() > 0)
-}
 fn has_filter(app: &App) -> bool {
     app.filter.is_some()
 }
@@ -58,7 +52,7 @@ pub const ACTIONS: &[Action] = &[
         short: "answer",
         help: "answer the open question",
         group: Group::Demo,
-        when: is_asked,
+        when: |app| app.lecture.as_ref().is_some_and(|l| l.open() > 0),
         weight: |_| 98,
     },
     Action {
@@ -226,8 +220,18 @@ pub const ACTIONS: &[Action] = &[
         short: "lesson",
         help: "next / previous step of the lesson",
         group: Group::Demo,
-        when: has_lesson,
+        when: |app| app.lecture.is_some(),
         weight: |_| 99,
+    },
+    Action {
+        keys: "F5",
+        binds: &[key(KeyCode::F(5))],
+        messages: |_| Message::Stage,
+        short: "lecture",
+        help: "for a projector: painted, few regions",
+        group: Group::Demo,
+        when: always,
+        weight: |_| 5,
     },
     Action {
         keys: "r",

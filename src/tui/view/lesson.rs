@@ -13,6 +13,7 @@ use ratatui::style::Style;
 use crate::text::visible;
 use crate::tui::app::App;
 use crate::tui::app::lesson::Lecture;
+use crate::tui::message::View;
 use crate::tui::theme;
 use crate::tui::widget::boxes;
 use crate::tui::widget::pen::Pen;
@@ -21,14 +22,39 @@ use crate::tui::widget::text;
 /// Rows the screen above keeps, where the terminal is large enough for both.
 const SCREEN: usize = 13;
 
+/// Rows of the Loop screen that has only its lists.
+const LISTS: usize = 7;
+
 /// How many rows of the body the screen above has, when the caption has the rest.
 pub fn screen_rows(app: &App, width: usize, rows: usize) -> usize {
     let panel = app.lecture.as_ref().map_or(0, |l| lines(l, width).len());
     match panel {
         0 => rows,
-        // On a small terminal the caption covers what is lowest on the screen.
-        _ => rows.saturating_sub(panel + 1).max(SCREEN.min(rows)),
+        // On a small terminal the caption covers what is lowest on the screen; the lists alone fit above it.
+        _ => {
+            let lists = app.stage && app.view == View::Loop;
+            let least = if lists { LISTS } else { SCREEN };
+            rows.saturating_sub(panel + 1).max(least.min(rows))
+        }
     }
+}
+
+/// A caption is shown.
+pub fn is_shown(app: &App) -> bool {
+    app.lecture.as_ref().is_some_and(|l| l.at.is_some())
+}
+
+/// What it is about, in the place of the screens' names, for a projector.
+pub fn headline(pen: &mut Pen<'_>, app: &App) {
+    let title = app.lecture.as_ref().map(|l| visible(&l.lesson.title));
+    let screen = app.view.name().to_uppercase();
+    let told = match title {
+        Some(title) => format!("{title}  ({screen})"),
+        None => screen,
+    };
+    let told = text::cut(&told, pen.width());
+    let x = (pen.width() - text::width(&told)) / 2;
+    pen.put(x, 0, &told, theme::strong());
 }
 
 /// Draws the caption over the lowest rows of the body.

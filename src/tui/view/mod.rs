@@ -60,7 +60,10 @@ pub fn draw(app: &App, buffer: &mut Buffer) {
     } else {
         let (w, h) = (pen.width(), pen.height());
         header(&mut pen.part(0, 0, w, 1), app);
-        tabs(&mut pen.part(0, 1, w, 1), app);
+        match app.stage {
+            true => lesson::headline(&mut pen.part(0, 1, w, 1), app),
+            false => tabs(&mut pen.part(0, 1, w, 1), app),
+        }
         let mut body = pen.part(0, 2, w, lesson::screen_rows(app, w, h - 3));
         match app.view {
             View::Loop => theatre::draw(&mut body, app),
@@ -86,6 +89,9 @@ pub fn draw(app: &App, buffer: &mut Buffer) {
         }
     }
     app.look.finish(buffer);
+    if app.stage && app.look.colour {
+        theme::paint(buffer);
+    }
 }
 
 fn too_small(pen: &mut Pen<'_>) {

@@ -11,7 +11,7 @@
 //! └──────────────────────────────────────────────────────────────────────────────┘
 //! ```
 
-use super::{detail, fairness, kernel, program, story, strip, timeline};
+use super::{detail, fairness, kernel, lesson, program, story, strip, timeline};
 use crate::model::{LoopKind, Part, Phase, Range};
 use crate::tui::app::App;
 use crate::tui::theme::{self, ABSENT};
@@ -32,6 +32,26 @@ struct Plan {
 }
 
 impl Plan {
+    /// For a projector: the lists, and what they mean, unless a caption says it.
+    fn few(rows: usize, need: usize, has_caption: bool) -> Plan {
+        let story = match has_caption {
+            true => 0,
+            false => (rows / 3).clamp(4, 10),
+        };
+        Plan {
+            panels: rows.saturating_sub(story).min(match story {
+                0 => usize::MAX,
+                _ => need.max(5),
+            }),
+            questions: false,
+            turn: 0,
+            turns: 0,
+            figures: false,
+            story,
+            lanes: 0,
+        }
+    }
+
     /// For `rows` lines inside the outline and a need of so many lines in the panels.
     fn new(rows: usize, need: usize, has_turns: bool) -> Plan {
         let questions = rows >= 18;
@@ -82,7 +102,11 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let need = (regs + 1)
         .max(batch + 5)
         .max(if asleep { regs * 2 + 2 } else { 0 });
-    let plan = Plan::new(h.saturating_sub(2), need, turns);
+    let rows = h.saturating_sub(2);
+    let plan = match app.stage {
+        true => Plan::few(rows, need, lesson::is_shown(app)),
+        false => Plan::new(rows, need, turns),
+    };
     let narrow = w < 76;
     let (a, b) = match w {
         0..76 => (w * 33 / 60, w * 33 / 60),
@@ -91,7 +115,9 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         _ => (w * 74 / 200, w * 104 / 200),
     };
     let bottom = plan.panels + 1;
-    boxes::across(pen, bottom, line);
+    if bottom + 1 < h {
+        boxes::across(pen, bottom, line);
+    }
     boxes::down(pen, a, 0, bottom, line);
     let left = match app.the_loop().map(|l| l.kind) {
         // Its array is an argument of every call: what is known of it is what it was told of.
@@ -164,6 +190,9 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         detail::worst(&mut pen.part(1, y + 1 + used, w - 2, rest), app);
         y += plan.lanes;
         boxes::across(pen, y, line);
+    }
+    if y + 2 >= h {
+        return;
     }
     boxes::title(pen, 1, y, w - 2, "what you see", theme::strong());
     let rows = h.saturating_sub(y + 2).min(plan.story + 1);

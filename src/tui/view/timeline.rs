@@ -62,7 +62,7 @@ pub fn narrower(ns: u64) -> u64 {
 /// Draws the screen.
 pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let (w, h) = (pen.width(), pen.height());
-    let (mut y, heights) = chart(pen, app, 0, rows(h + 3), true);
+    let (mut y, heights) = chart(pen, app, 0, rows(app, h + 3), true);
     if h >= 18 {
         let summed = app.player.window().is_some_and(Window::is_summary);
         let folded = app.player.window().is_none_or(|w| w.done);
@@ -172,10 +172,14 @@ pub fn chart(
     (used + 4, traces.map(|t| t.legend(each)))
 }
 
+/// Lanes for a projector, at most.
+const FEW: usize = 6;
+
 /// Lanes that fit on a screen this high.
-pub fn rows(height: usize) -> usize {
+pub fn rows(app: &App, height: usize) -> usize {
     let h = height.saturating_sub(3);
-    h.saturating_sub(detail_rows(h) + 5).max(1)
+    let most = if app.stage { FEW } else { usize::MAX };
+    h.saturating_sub(detail_rows(h) + 5).clamp(1, most)
 }
 
 fn detail_rows(h: usize) -> usize {
