@@ -100,6 +100,9 @@ demos! {
     callback_queue "callback-queue" "callbacks that put callbacks on the queue: the loop never looks up",
     accept_limit "accept-limit" "no descriptor is left, and the door stays open: the loop goes round and round",
     half_close "half-close" "a client has said all it had to say: the end of a stream is readable for ever",
+    wakeups "wakeups" "a finished answer in a queue: a loop wakes up for descriptors and time only",
+    backpressure "backpressure" "quick in, slow out: a relay that always reads, and its buffer that grows",
+    loop_per_core "loop-per-core" "two loops side by side and one number: pieces are sold and not counted",
 }
 
 /// The demo of this name.

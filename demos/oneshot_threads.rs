@@ -76,13 +76,18 @@ fn serve(epoll: &Epoll, client: &Traced<TcpStream>, interest: Interest) -> io::R
             }
             let (mut client, mut order) = (client, [0; 1]);
             // The trap: edge-triggered says "once a change", not "to one thread at a time".
-            while let Some(1..) = unless_eagain(client.read(&mut order))? {
-                if order == *b"L" {
-                    loopscope::call("a large order", || thread::sleep(LARGE));
+            let gone = loop {
+                match unless_eagain(client.read(&mut order))? {
+                    Some(0) => break true,
+                    Some(_) if order == *b"L" => {
+                        loopscope::call("a large order", || thread::sleep(LARGE));
+                    }
+                    Some(_) => {}
+                    None => break false,
                 }
                 client.write_all(&order)?;
-            }
-            if interest.intersects(Interest::ONESHOT) {
+            };
+            if !gone && interest.intersects(Interest::ONESHOT) {
                 // Done: tell me of what has come meanwhile, and of what comes. Only now.
                 epoll.modify(client, interest, ANN)?;
             }

@@ -51,6 +51,7 @@ const BUILT_IN: [(&str, &[&str]); 3] = [
             "epollout-spin",
             "half-close",
             "accept-limit",
+            "backpressure",
             "ghost-events",
             "stale-in-batch",
         ],
@@ -59,9 +60,11 @@ const BUILT_IN: [(&str, &[&str]); 3] = [
         "three",
         &[
             "timers-heartbeat",
+            "wakeups",
             "callback-queue",
             "thundering-herd",
             "oneshot-threads",
+            "loop-per-core",
         ],
     ),
 ];
