@@ -67,7 +67,7 @@ fn read(file: &Path) -> Found {
                     assert_eq!(e.x as u64, e.arg, "all of it");
                     found.writes.entry(e.thread).or_default().push(e.arg);
                 }
-                Kind::Lost if e.aux == Cause::Switches.code() => {}
+                Kind::Lost if Cause::from_code(e.aux).is_some_and(Cause::is_the_kernels) => {}
                 Kind::Lost => *found.lost.entry(e.aux).or_default() += e.arg,
                 Kind::ProcessEnd => found.ends.push(e.x),
                 _ => {}

@@ -80,6 +80,7 @@ fn recorder() {
         title: String::new(),
         stamped: false,
         preload: false,
+        stacks: false,
         blind: false,
         warn: None,
         attachments: Vec::new(),

@@ -144,6 +144,10 @@ impl Drain {
             self.awaited.insert(pid);
         }
         self.modules.joined(pid, maps);
+        #[cfg(feature = "cli")]
+        if let Some(kernel) = &mut self.kernel {
+            kernel.changed(pid);
+        }
         self.merge.process_seen(pid, at, &mut Proc::default());
     }
 
@@ -215,7 +219,8 @@ impl Drain {
         self.drain_overflow(reading, &mut pass);
         #[cfg(feature = "cli")]
         if let Some(kernel) = &mut self.kernel {
-            pass.fullest = pass.fullest.max(kernel.drain(reading, &mut self.merge));
+            let full = kernel.drain(reading, &mut self.merge, &mut self.modules);
+            pass.fullest = pass.fullest.max(full);
         }
         self.end_threads(&mut pass);
         if check {

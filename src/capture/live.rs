@@ -60,6 +60,7 @@ impl Live {
         let control: Arc<OnceLock<Control>> = Arc::default();
         let told = Arc::clone(&control);
         let target = plan.target.clone();
+        let stacks = plan.stacks;
         let session = Session::start(plan, move |failing| {
             if let Some(control) = told.get() {
                 control.set_failing(failing.map(one_line));
@@ -67,7 +68,7 @@ impl Live {
             }
         })?;
         let teller = session.teller();
-        let launched = watched(&teller, || {
+        let launched = watched(&teller, stacks, || {
             launch::launch(argv, session.socket(), shim.as_deref(), streams)
         })?;
         let Launched { child, pidfd, pty } = match launched {
@@ -136,11 +137,15 @@ impl Live {
 
 /// Launches with the kernel telling of what is launched. That is opened on a thread of its own, which launches nothing else and
 /// ends: whatever we start later is not told of.
-fn watched<T: Send>(teller: &Teller, launch: impl FnOnce() -> T + Send) -> Result<T, Error> {
+fn watched<T: Send>(
+    teller: &Teller,
+    stacks: bool,
+    launch: impl FnOnce() -> T + Send,
+) -> Result<T, Error> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("launch".to_owned());
         let launched = thread.spawn_scoped(scope, || {
-            teller.kernel(perf::open());
+            teller.kernel(perf::open(stacks));
             launch()
         });
         let launched = launched.map_err(Error::Thread)?;

@@ -36,6 +36,9 @@ pub(super) struct Modules {
 
 #[derive(Default)]
 struct Process {
+    /// When it was last looked at for an address of a stack.
+    #[cfg(feature = "cli")]
+    looked: Option<std::time::Instant>,
     parts: Vec<Part>,
     /// The modules named so far, by path.
     #[cfg_attr(not(feature = "cli"), allow(dead_code))]
@@ -69,7 +72,12 @@ impl Modules {
         if self.processes.len() >= MOST {
             self.processes.clear();
         }
-        self.processes.insert(pid, Process { parts, named });
+        let process = Process {
+            parts,
+            named,
+            ..Process::default()
+        };
+        self.processes.insert(pid, process);
     }
 
     /// `module+0x…` of the call that returns to this address; the address itself where nothing is known of it. The number
@@ -88,6 +96,10 @@ impl Modules {
         let Some(part) = found.cloned() else {
             return format!("{address:#x}").into_bytes();
         };
+        self.named(pid, part, at)
+    }
+
+    fn named(&mut self, pid: u32, part: Part, at: u64) -> Vec<u8> {
         let offset = at - part.base;
         let place = self.tell(pid, &part, offset).unwrap_or(offset);
         let mut name = part.name;
@@ -149,6 +161,37 @@ impl Modules {
         parts.iter().find(|p| (p.start..p.end).contains(&at))
     }
 }
+
+#[cfg(feature = "cli")]
+impl super::perf::World for Modules {
+    fn place(&mut self, pid: u32, address: u64) -> Option<Vec<u8>> {
+        self.fresh = None;
+        if self.find(pid, address).is_none() {
+            // Most such addresses are none: what is mapped is not looked at again for each.
+            let process = self.processes.entry(pid).or_default();
+            let recently = process.looked.is_some_and(|at| at.elapsed() < LOOK);
+            if recently {
+                return None;
+            }
+            let named = std::mem::take(&mut process.named);
+            let parts = look(pid).unwrap_or_else(|| std::mem::take(&mut process.parts));
+            self.keep(pid, parts, named);
+            if let Some(process) = self.processes.get_mut(&pid) {
+                process.looked = Some(std::time::Instant::now());
+            }
+        }
+        let part = self.find(pid, address)?.clone();
+        Some(self.named(pid, part, address))
+    }
+
+    fn module(&mut self) -> Option<(i32, Vec<u8>)> {
+        self.told()
+    }
+}
+
+/// A process is looked at no more often than this for addresses of stacks.
+#[cfg(feature = "cli")]
+const LOOK: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// As the process sees the file, which may live in a container.
 #[cfg(feature = "cli")]

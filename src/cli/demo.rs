@@ -359,6 +359,7 @@ pub(super) fn start(
         title: title(demo, fixed),
         // A demo says of itself all that its lesson is about, and shall show nothing else.
         preload: false,
+        stacks: false,
         blind: false,
         warn: None,
         stamped: true,

@@ -8,6 +8,7 @@ use super::progress::Progress;
 use super::{Exit, Failure, Outcome};
 use crate::derive::Store;
 use crate::export::ndjson;
+use crate::report::code::{Weight, to_folded};
 use crate::trace::{self, Anonymous, Reader, Summary};
 use crate::when::When;
 use std::io::{self, Seek};
@@ -27,6 +28,9 @@ pub struct Args {
     /// End before this
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     until: Option<When>,
+    /// What a stack's width is (--to folded) [default: waiting]
+    #[arg(long, value_enum)]
+    by: Option<By>,
     /// Hide whose it is, to hand it on: hosts, paths, arguments, text fields, terminal output (--to lscope)
     #[arg(long)]
     anon: bool,
@@ -44,12 +48,33 @@ enum Format {
     Ndjson,
     /// A recording of its own, with what the part relies on restated at its start
     Lscope,
+    /// Stacks for a flame graph tool, one a line, with the microseconds that --by says
+    Folded,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq)]
+enum By {
+    /// That events waited meanwhile, each by itself
+    #[default]
+    Waiting,
+    /// On the CPU
+    Cpu,
 }
 
 pub(super) fn run(args: Args) -> Outcome {
     if args.anon && args.to != Format::Lscope {
         return Err(Failure::usage("--anon makes a recording, --to lscope")
             .hint("export that one to other formats afterwards")
+            .into());
+    }
+    if args.by.is_some() && args.to != Format::Folded {
+        return Err(Failure::usage("--by says what a stack's width is")
+            .hint("give it with --to folded")
+            .into());
+    }
+    if args.to == Format::Folded && (args.from.is_some() || args.until.is_some()) {
+        return Err(Failure::usage("--to folded takes a whole recording")
+            .hint("cut the part first: loopscope export --to lscope --from T --until T -o PART.lscope")
             .into());
     }
     let mut reader = open(&args.file)?;
@@ -70,10 +95,42 @@ pub(super) fn run(args: Args) -> Outcome {
             progress.clear();
             out.finish()?;
         }
+        Format::Folded => folded(&mut reader, &args)?,
         Format::Lscope => lscope(&mut reader, &args, from, until)?,
     }
     warn(&reader, &args.file);
     Ok(Exit::OK)
+}
+
+/// Writes the stacks of a recording's samples.
+fn folded(reader: &mut Reader, args: &Args) -> anyhow::Result<()> {
+    let mut out = Output::create(args.output.as_deref(), args.force)?;
+    let mut progress = Progress::new("exporting");
+    let weight = match args.by.unwrap_or_default() {
+        By::Waiting => Weight::Waiting,
+        By::Cpu => Weight::Cpu,
+    };
+    let mut lines = 0u64;
+    to_folded(
+        reader,
+        weight,
+        &mut |done| progress.show(done),
+        &mut |line| {
+            lines += 1;
+            out.text(line)
+        },
+    )?;
+    progress.clear();
+    out.finish()?;
+    if lines == 0 {
+        note(match weight {
+            Weight::Waiting => "no event waited while a sample was taken; --by cpu has all samples",
+            Weight::Cpu => {
+                "no samples: recorded without them, or perf_event_open was refused (loopscope doctor)"
+            }
+        });
+    }
+    Ok(())
 }
 
 /// Cuts to a file or a stream.

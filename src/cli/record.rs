@@ -43,6 +43,9 @@ pub struct Args {
     /// End the recording after this time and leave the program running: 1.5s, 10m
     #[arg(long = "for", value_name = "D", value_parser = parse_duration)]
     duration: Option<Duration>,
+    /// Do not ask a thousand times a second which function computes
+    #[arg(long)]
+    no_stacks: bool,
     #[command(flatten)]
     flight: Flight,
     #[command(flatten)]
@@ -140,6 +143,7 @@ pub(super) fn run(args: Args) -> Outcome {
     };
     let plan = Plan {
         warn: Some(warn),
+        stacks: !args.no_stacks,
         ..plan(target, &args.command)
     };
     let live = start(plan, &args.command, streams, false)?;
@@ -204,6 +208,7 @@ pub(super) fn plan(target: Target, command: &[OsString]) -> Plan {
         title: String::new(),
         stamped: false,
         preload: true,
+        stacks: true,
         blind: false,
         warn: None,
         attachments: Vec::new(),

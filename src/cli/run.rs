@@ -6,7 +6,7 @@ use super::output::stdout_is_tty;
 use super::record;
 use super::watch::{Watch, first_size, print_report, watch};
 use crate::capture::launch::Streams;
-use crate::capture::session::Target;
+use crate::capture::session::{Plan, Target};
 use crate::trace;
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -28,6 +28,9 @@ pub struct Args {
     /// Do not record what the program writes to its terminal
     #[arg(long)]
     no_output: bool,
+    /// Do not ask a thousand times a second which function computes
+    #[arg(long)]
+    no_stacks: bool,
     /// Draw with ASCII only
     #[arg(long)]
     ascii: bool,
@@ -55,7 +58,10 @@ pub(super) fn run(args: Args) -> Outcome {
         },
         None => unnamed(),
     };
-    let plan = record::plan(target, &args.command);
+    let plan = Plan {
+        stacks: !args.no_stacks,
+        ..record::plan(target, &args.command)
+    };
     if !stdout_is_tty() || !std::io::stdin().is_terminal() {
         // Nobody to show it to: the program runs as under `record`, then the text report.
         let live = record::start(plan, &args.command, Streams::StdoutToStderr, false)?;

@@ -6,7 +6,7 @@
 use crate::json::Json;
 use crate::model::{Model, reversed};
 use crate::record::event::{
-    Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, Off, Op, Space, UNREAD, Wait, flags,
+    Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, Mode, Off, Op, Space, UNREAD, Wait, flags,
 };
 use crate::record::fields;
 use crate::record::handshake::Source;
@@ -270,6 +270,17 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
         Kind::Fault => {
             j.field("faults", e.x).field("address", e.arg);
             j.field("since_ns", e.t.saturating_sub(e.y));
+        }
+        Kind::Sample => {
+            let process = names.process;
+            j.field("mode", code(Mode::from_code(e.aux).map(Mode::name), e.aux))
+                .field("stands_for_ns", e.arg)
+                .array("stack", |j| {
+                    let places = names.model.stack(process, e.x as u32);
+                    for place in places {
+                        j.element(place);
+                    }
+                });
         }
         Kind::Output => {
             j.field("stream", e.aux).field("bytes", text);

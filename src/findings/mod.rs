@@ -210,7 +210,11 @@ impl Findings {
         self.told(model, at, ends);
         match e.kind {
             // Switch records are of no event of the program: how runs were spent turns unknown by itself.
-            Kind::Lost if matches!(Loss::from_code(e.aux), Some(Loss::Newer | Loss::Switches)) => {}
+            Kind::Lost
+                if matches!(
+                    Loss::from_code(e.aux),
+                    Some(Loss::Newer | Loss::Switches | Loss::Samples)
+                ) => {}
             Kind::Lost => self.lost(),
             Kind::Setup => self.blind |= hides_calls(model, text),
             _ => self.event(model, at, number, e, before),

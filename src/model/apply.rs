@@ -69,6 +69,7 @@ impl Model {
             Kind::RunBegin => self.run_begin(thread, process, e, at, sink),
             Kind::RunEnd => self.run_end(thread, process, e, at, sink),
             Kind::SwitchOut | Kind::SwitchIn | Kind::Fault => self.switched(thread, e, at),
+            Kind::Sample => self.sampled(thread, process, e, at, sink),
             Kind::Io => {
                 let call = (Op::from_code(e.aux), 0, e.fd);
                 self.slept_in(thread, at.t.saturating_sub(e.y), at.t, call);
@@ -474,7 +475,8 @@ impl Model {
 /// What is told of a thread while it is inside of a call: by the collector, and its end.
 fn says_nothing_of_a_call(kind: Kind) -> bool {
     use Kind::{
-        Fault, FdGone, FdSeen, InCall, RegGone, RegSeen, SwitchIn, SwitchOut, ThreadEnd, Unread,
+        Fault, FdGone, FdSeen, InCall, RegGone, RegSeen, Sample, SwitchIn, SwitchOut, ThreadEnd,
+        Unread,
     };
     matches!(
         kind,
@@ -488,5 +490,6 @@ fn says_nothing_of_a_call(kind: Kind) -> bool {
             | SwitchOut
             | SwitchIn
             | Fault
+            | Sample
     )
 }

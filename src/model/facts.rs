@@ -425,6 +425,23 @@ pub struct Mark {
     pub what: Marking,
 }
 
+/// A clock found a thread on its CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// When.
+    pub t: u64,
+    /// The thread.
+    pub thread: Id,
+    /// Its process.
+    pub process: Id,
+    /// What it was doing: a name of [`Space::Stack`](crate::record::event::Space::Stack), 0 not known.
+    pub stack: u32,
+    /// Nanoseconds it stands for.
+    pub ns: u64,
+    /// It was inside of the kernel.
+    pub in_kernel: bool,
+}
+
 /// Listens to the fold. Every method does nothing unless overridden.
 pub trait Sink {
     /// A handler run ended.
@@ -442,6 +459,8 @@ pub trait Sink {
     /// A mark was made, a span opened or closed. `fields` (see [`crate::record::fields`]) are its own, at the end those
     /// of the begin.
     fn mark(&mut self, _mark: &Mark, _fields: &[u8]) {}
+    /// A thread was found on its CPU.
+    fn sample(&mut self, _sample: &Sample) {}
 }
 
 /// Listens to nothing.
@@ -476,5 +495,9 @@ impl<A: Sink + ?Sized, B: Sink + ?Sized> Sink for (&mut A, &mut B) {
     fn mark(&mut self, mark: &Mark, fields: &[u8]) {
         self.0.mark(mark, fields);
         self.1.mark(mark, fields);
+    }
+    fn sample(&mut self, sample: &Sample) {
+        self.0.sample(sample);
+        self.1.sample(sample);
     }
 }

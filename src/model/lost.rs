@@ -10,8 +10,8 @@ impl Model {
         let cause = usize::from(e.aux) & 15;
         self.lost_by_cause[cause] = self.lost_by_cause[cause].saturating_add(e.arg);
         match Cause::from_code(e.aux) {
-            // A kind newer than this version says nothing this version could have missed.
-            Some(Cause::Newer) => {}
+            // A kind newer than this version says nothing this version could have missed; a sample more or less says the same.
+            Some(Cause::Newer | Cause::Samples) => {}
             // Of no event of the program.
             Some(Cause::Switches) => self.lose_switches(at.t.saturating_sub(e.y)),
             Some(Cause::RingFull | Cause::Torn | Cause::Rejected) => {

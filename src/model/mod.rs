@@ -32,6 +32,7 @@ mod files;
 pub(crate) mod fuzz;
 mod handed;
 pub mod histogram;
+pub mod hot;
 mod infer;
 mod io;
 mod lasting;
@@ -59,6 +60,7 @@ mod single;
 mod slab;
 pub mod spectrum;
 pub mod spent;
+mod stack;
 mod states;
 mod supply;
 mod switches;
@@ -74,8 +76,8 @@ pub use blame::{asleep, blame};
 pub use both::both;
 pub use checkpoint::{Base, Ended, Written};
 pub use facts::{
-    Fairness, Fidelity, Fired, Id, Mark, Marking, Part, Range, Run, Segment, Sink, Transition,
-    Turn, Why, Word,
+    Fairness, Fidelity, Fired, Id, Mark, Marking, Part, Range, Run, Sample, Segment, Sink,
+    Transition, Turn, Why, Word,
 };
 pub use files::File;
 #[doc(hidden)]
@@ -317,12 +319,17 @@ impl Model {
         Cause::ALL
             .iter()
             .map(|cause| (*cause, self.lost_by_cause[usize::from(cause.code()) & 15]))
-            .filter(|(cause, n)| *n > 0 && *cause != Cause::Switches)
+            .filter(|(cause, n)| *n > 0 && !cause.is_the_kernels())
     }
 
     /// Switch records and page faults that are missing: of no event of the program, so they count apart.
     pub fn switches_lost(&self) -> u64 {
         self.lost_by_cause[usize::from(Cause::Switches.code()) & 15]
+    }
+
+    /// Samples that are missing.
+    pub fn samples_lost(&self) -> u64 {
+        self.lost_by_cause[usize::from(Cause::Samples.code()) & 15]
     }
 
     /// Events that arrived after their place in the order had been written.

@@ -2,10 +2,10 @@
 
 use super::Model;
 use super::cpu::Why;
-use super::facts::Id;
+use super::facts::{Id, Sample, Sink};
 use super::spent::{BlockedIn, Spent};
 use super::states::At;
-use crate::record::event::{Event, Kind, Off, Op};
+use crate::record::event::{Event, Kind, Mode, Off, Op};
 
 impl Model {
     /// A switch record or page faults.
@@ -25,6 +25,25 @@ impl Model {
             }
             _ => {}
         }
+    }
+
+    /// A clock found the thread on its CPU.
+    pub(super) fn sampled<S: Sink + ?Sized>(
+        &self,
+        thread: Id,
+        process: Id,
+        e: &Event,
+        at: At,
+        sink: &mut S,
+    ) {
+        sink.sample(&Sample {
+            t: at.t,
+            thread,
+            process,
+            stack: u32::try_from(e.x).unwrap_or(0),
+            ns: e.arg,
+            in_kernel: e.aux == Mode::Kernel.code(),
+        });
     }
 
     /// Switch records are missing from this instant on.

@@ -57,6 +57,7 @@
 //! | SwitchOut    | [`Off`]    | –      | CPU             | –               | –               | –               |
 //! | SwitchIn     | –          | –      | CPU             | –               | –               | –               |
 //! | Fault        | –          | –      | page faults ʲ   | address ʲ       | since first ʲ   | –               |
+//! | Sample       | [`Mode`]   | –      | stack name id ᵏ | stands for, ns  | –               | –               |
 //!
 //! ¹ position in the ready batch; [`NO_INDEX`] when the program names the run itself (`dispatch(token)`); [`BY_FD`] when it
 //! names the descriptor: `arg` is its number (2³² − 1: it serves none), `fd` −1 stands for the loop the thread waited on last.
@@ -75,8 +76,9 @@
 //! a call may be told twice, [`UNREAD`] and, right before its `CtlEnd`, [`IN_FULL`].
 //! ⁱ by a read or accept that is the wait itself.
 //! ʲ that the thread met on its CPU in user code, the first of them `y` before t, and where the last one was.
+//! ᵏ what the thread was doing, [`Space::Stack`]; 0 not known.
 //!
-//! SwitchOut, SwitchIn and Fault are the kernel's (perf_event_open), about threads that push; that there are none says nothing.
+//! SwitchOut, SwitchIn, Fault and Sample are the kernel's (perf_event_open), about threads that push; that there are none says nothing.
 //! FdSeen, FdGone, RegSeen, RegGone and Unread are the collector's: what /proc and sock_diag showed of a process where its own
 //! events said otherwise or nothing. They are told as of its main thread. Setup is what the capture could not do.
 //! Threads count from 1; 0 stands for events that are no thread's (Anchor, ProcessStart, ProcessEnd, Lost with cause
@@ -309,6 +311,8 @@ coded! {
         SwitchIn = 51 "switch-in",
         /// It met page faults in user code.
         Fault = 52 "fault",
+        /// A clock found the thread on its CPU: in which function, called by which.
+        Sample = 53 "sample",
     }
 }
 
@@ -452,6 +456,16 @@ coded! {
 }
 
 coded! {
+    /// Where a sample found its thread.
+    Mode: u16 {
+        /// In the program's own code.
+        User = 1 "user",
+        /// In the kernel, for the program: its stack is what it called the kernel with.
+        Kernel = 2 "kernel",
+    }
+}
+
+coded! {
     /// What a name id names. Ids are counted per process and space, from 1.
     Space: u16 {
         /// A handler.
@@ -472,6 +486,9 @@ coded! {
         Loop = 8 "loop",
         /// A file that sites lie in, told by the collector: what identifies it, a blank, its path.
         Module = 9 "module",
+        /// A function's place and who called it, told by the collector: the caller's id (0: nobody known), a blank, the place
+        /// as a site's `module+0x…`. So stacks are a tree, and each place in it is told once.
+        Stack = 10 "stack",
     }
 }
 
@@ -496,5 +513,14 @@ coded! {
         Newer = 8 "newer",
         /// The kernel had no room for what it tells of threads and their CPUs.
         Switches = 9 "switches",
+        /// The kernel had no room for samples.
+        Samples = 10 "samples",
+    }
+}
+
+impl Cause {
+    /// What is lost was the kernel's to tell: no event of the program is missing.
+    pub const fn is_the_kernels(self) -> bool {
+        matches!(self, Cause::Switches | Cause::Samples)
     }
 }

@@ -1,6 +1,7 @@
 //! From a recording to a [`Summary`]: one pass of the model over every event, with one listener for the longest wait.
 //! Step: trace → model → **view**.
 
+use super::code;
 use super::limit::{Limit, Measured};
 use super::listen::Listener;
 use super::places::{self, Kept, Longest};
@@ -11,6 +12,7 @@ use super::summary::{
 };
 use super::worst;
 use crate::findings::Thresholds;
+use crate::model::hot::Hot;
 use crate::model::{self, Fidelity, Id, Model, Registration, Run, SameSocket, Segment, Sink, Word};
 use crate::record::event::{Op, Space};
 use crate::text::names::{Ending, descriptor};
@@ -67,15 +69,15 @@ pub fn fold_with<L: Listener>(
         keep: !measured.is_empty(),
         ..Ear::default()
     };
-    let mut worst = None;
+    let (mut hot, mut worst) = (Hot::default(), None);
     let mut found: Option<(Run, u64)> = None;
     let mut events = Events::default();
     let pages = reader.pages().len();
     for page in 0..pages {
         reader.read_page(page, &mut events)?;
         for (number, event, text) in events.iter() {
-            let mut both = (&mut ear, &mut *also);
-            rules.apply(&mut model, number, event, text, &mut both);
+            let mut all = (&mut ear, &mut (&mut hot, &mut *also));
+            rules.apply(&mut model, number, event, text, &mut all);
             for run in ear.ended.drain(..) {
                 measured.run(&model, &run);
             }
@@ -101,6 +103,7 @@ pub fn fold_with<L: Listener>(
     let mut summary = summarise(reader, &model, &ear, worst, &places);
     summary.findings = Some(found);
     summary.limits = measured.judge();
+    summary.code = code::code(reader, &model, hot)?;
     Ok(summary)
 }
 
@@ -234,6 +237,7 @@ fn summarise(
         setup: setup.chain(model.setup().iter().map(|s| told(s))).collect(),
         worst,
         findings: None,
+        code: None,
         limits: Vec::new(),
         problems: reader.problems().iter().map(ToString::to_string).collect(),
         quantile_error: (

@@ -1,10 +1,12 @@
 //! The report as JSON, schema 1. Keys and their order are a contract (docs/EXPORT.md); additions keep it 1.
 //! Step: model → **view**.
 
+use super::code::Code;
 use super::findings;
 use super::summary::{Bounds, Fd, Loop, Summary, Times};
 use crate::json::{Json, Put};
 use crate::model::Spent;
+use crate::model::hot::Heat;
 use crate::text::names::Ending;
 use crate::text::{names, wallclock};
 
@@ -66,6 +68,10 @@ pub fn to_json(s: &Summary) -> String {
                 });
             }
         });
+        match &s.code {
+            Some(found) => j.line().object("code", |j| code(j, found)),
+            None => j.line().field("code", None::<u32>),
+        };
         j.line().array("problems", |j| {
             for problem in &s.problems {
                 j.element(problem);
@@ -79,6 +85,36 @@ pub fn to_json(s: &Summary) -> String {
     let mut out = json.as_str().to_owned();
     out.push('\n');
     out
+}
+
+/// What samples say: functions, those first that most was waited for.
+fn code(j: &mut Json, code: &Code) {
+    let heat = |j: &mut Json, heat: &Heat| {
+        j.field("samples", heat.samples)
+            .field("cpu_ns", heat.cpu_ns);
+        j.field("kernel_ns", heat.kernel_ns);
+        let (least, most) = heat.waiting_ns;
+        j.field("waiting_lo_ns", least).field("waiting_hi_ns", most);
+    };
+    j.object("total", |j| heat(j, &code.total));
+    j.field("lost", code.lost);
+    j.array("functions", |j| {
+        for function in &code.functions {
+            j.line().braces(|j| {
+                j.field("name", &function.name);
+                let file = Some(&function.file).filter(|file| !file.is_empty());
+                j.field("file", file);
+                j.object("own", |j| heat(j, &function.own));
+                j.object("all", |j| heat(j, &function.all));
+                j.array("callers", |j| {
+                    for caller in &function.callers {
+                        j.element(caller.as_str());
+                    }
+                });
+            });
+        }
+    });
+    j.field("functions_omitted", code.omitted);
 }
 
 fn recording(j: &mut Json, s: &Summary) {

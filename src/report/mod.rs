@@ -1,6 +1,7 @@
 //! The report: one pass over a whole recording, told as text or as JSON. Step: trace → model → **view**.
 
 mod baseline;
+pub mod code;
 pub mod diff;
 mod findings;
 mod fold;

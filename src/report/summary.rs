@@ -66,6 +66,8 @@ pub struct Summary {
     pub setup: Vec<Setup>,
     /// The longest wait with what ran meanwhile.
     pub worst: Option<Worst>,
+    /// Which functions ran; nothing without samples.
+    pub code: Option<super::code::Code>,
     /// What was found, and what was looked for; nothing where nobody looked.
     pub findings: Option<findings::Outcome>,
     /// The limits that somebody set for it.

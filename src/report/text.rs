@@ -1,6 +1,7 @@
 //! The report as a person reads it: the verdict first, then each loop, who waited, who made others wait, and the longest
 //! wait told as a sentence. 80 columns; what is not known is said so. Step: model → **view**.
 
+mod code;
 mod found;
 mod page;
 mod story;
@@ -55,6 +56,9 @@ pub fn to_text(s: &Summary, options: &Options<'_>) -> String {
     if s.fds.iter().any(|f| f.dispatched > 0 || f.ready > 0) {
         out.who_waited(s, options.top);
         out.who_caused(s, options.top);
+    }
+    if let Some(code) = &s.code {
+        out.code(code, options.top);
     }
     if let Some(worst) = &s.worst {
         out.line("");

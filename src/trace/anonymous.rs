@@ -37,7 +37,11 @@ impl Anonymous {
             Kind::FdAddr | Kind::FdSeen if address::sides(text).is_some() => self.pair(text),
             Kind::FdName | Kind::FdSeen => self.name(text),
             Kind::Name if e.aux == Space::Pair.code() => self.pair(text),
-            Kind::Name if [Space::Site.code(), Space::Module.code()].contains(&e.aux) => {
+            Kind::Name
+                if [Space::Site, Space::Module, Space::Stack]
+                    .map(Space::code)
+                    .contains(&e.aux) =>
+            {
                 last_parts(text)
             }
             Kind::Name => self.words(text),

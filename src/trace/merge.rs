@@ -13,6 +13,7 @@
 //! Kinds that only the collector may write are refused from rings.
 #![forbid(unsafe_code)]
 
+pub use super::counts::Counts;
 pub use super::roster::Names;
 use super::roster::{Place, Roster, tells};
 use crate::record::clock::{Anchor, Converter};
@@ -46,39 +47,6 @@ struct Queue {
     writer: Option<(u64, Place)>,
     /// As much of the ring's count of lost records as stands in the order already.
     lost: u64,
-}
-
-/// What a merge has done so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Events written.
-    pub events: u64,
-    /// Of them, records that came out of rings.
-    pub records: u64,
-    /// Of these, those that tell of a loop or were said by the program itself: a wait, a run, a mark, not the calls that
-    /// every program makes.
-    pub told: u64,
-    /// Of the records, late ones.
-    pub late: u64,
-    /// Records lost, by [`Cause`] code.
-    pub lost: [u64; 10],
-}
-
-impl Counts {
-    /// Records of the program that are lost, for any cause.
-    pub fn lost(&self) -> u64 {
-        self.lost.iter().sum::<u64>() - self.switches_lost()
-    }
-
-    /// Of what the kernel tells of threads and their CPUs: no event of the program is missing with them.
-    pub fn switches_lost(&self) -> u64 {
-        self.lost[Cause::Switches as usize]
-    }
-    fn lose(&mut self, cause: u16, n: u64) {
-        if let Some(count) = self.lost.get_mut(cause as usize) {
-            *count = count.saturating_add(n);
-        }
-    }
 }
 
 /// Puts the records of many rings in order.
@@ -179,6 +147,7 @@ impl Merge {
             | Kind::SwitchOut
             | Kind::SwitchIn
             | Kind::Fault
+            | Kind::Sample
             | Kind::Output => self.lose(ring, Some(who), Cause::Rejected, 1, latest, names),
             _ => {
                 self.counts.records += 1;
@@ -278,7 +247,7 @@ impl Merge {
 
     /// What the kernel tells of the thread `who`, if that has pushed anything; what nobody pushed for is not recorded. Comes
     /// in the order of its stamps. A loss is nobody's; its `y` are the ticks it reaches back to.
-    pub fn kernel(&mut self, who: Option<u64>, rec: &Rec) {
+    pub fn kernel(&mut self, who: Option<u64>, rec: &Rec, text: &[u8]) {
         let place = match who {
             Some(who) => match self.roster.known(who) {
                 Some(place) => place,
@@ -286,7 +255,12 @@ impl Merge {
             },
             None => NOBODY,
         };
-        self.put(self.rings + 2, place, *rec, &[], rec.ticks);
+        self.put(self.rings + 2, place, *rec, text, rec.ticks);
+    }
+
+    /// The thread `who` has pushed something.
+    pub fn knows(&self, who: u64) -> bool {
+        self.roster.known(who).is_some()
     }
 
     /// Writes the clocks side by side.

@@ -8,6 +8,7 @@ mod anonymous;
 mod append;
 mod bits;
 mod columns;
+mod counts;
 mod cut;
 mod decode;
 mod dictionary;

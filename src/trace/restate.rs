@@ -54,7 +54,7 @@ impl Restater {
         use Kind::*;
         !matches!(
             kind,
-            Ready | RunBegin | RunEnd | Io | CallBegin | CallEnd | Mark
+            Ready | RunBegin | RunEnd | Io | CallBegin | CallEnd | Mark | Sample
         )
     }
 

@@ -183,7 +183,7 @@ pub fn read(path: &Path) -> Found {
                 Kind::ThreadEnd => found.thread_ends += 1,
                 Kind::InCall => found.in_calls.push(*event),
                 // The kernel's records of switches are nobody's pushes.
-                Kind::Lost if event.aux == Cause::Switches.code() => {}
+                Kind::Lost if Cause::from_code(event.aux).is_some_and(Cause::is_the_kernels) => {}
                 Kind::Lost => *found.lost.entry(event.aux).or_default() += event.arg,
                 Kind::Output => found.output.extend_from_slice(text),
                 _ => {}

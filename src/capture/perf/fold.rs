@@ -5,10 +5,12 @@
 //! nothing between them, are told together. The first after a sleep is told alone, because it may say what the sleep was.
 #![forbid(unsafe_code)]
 
+use super::open::PERIOD;
 use super::record::{Record, Said};
 use super::ring::Ring;
+use super::stacks::{Stacks, World};
 use crate::record::clock::Converter;
-use crate::record::event::{Cause, Kind, Off};
+use crate::record::event::{Cause, Kind, Mode, Off, Space};
 use crate::record::wire::Rec;
 use crate::trace::merge::Merge;
 use std::collections::{HashMap, HashSet};
@@ -21,15 +23,32 @@ const TOGETHER: u64 = 100_000;
 pub struct Kernel {
     rings: Vec<Ring>,
     held: Held,
+    stacks: Stacks,
 }
 
 impl Kernel {
     pub(super) fn new(rings: Vec<Ring>) -> Kernel {
         let held = Held {
             last: vec![0; rings.len()],
+            clocks: rings.iter().map(Ring::is_clock).collect(),
             records: Vec::new(),
+            stacks: Vec::new(),
         };
-        Kernel { rings, held }
+        Kernel {
+            rings,
+            held,
+            stacks: Stacks::default(),
+        }
+    }
+
+    /// Samples are taken.
+    pub fn has_clocks(&self) -> bool {
+        self.held.clocks.contains(&true)
+    }
+
+    /// Another program runs in this process: its addresses mean something else.
+    pub fn changed(&mut self, pid: u32) {
+        self.stacks.changed(pid);
     }
 
     /// Bytes of a CPU's ring.
@@ -37,33 +56,44 @@ impl Kernel {
         self.rings.first().map_or(0, Ring::size)
     }
 
-    /// Gives the merge, in order, what is stamped before `reading` (ticks), of the threads that have pushed something by now.
-    /// Answers how full the fullest ring was, in 1/256.
-    pub fn drain(&mut self, reading: u64, merge: &mut Merge) -> u64 {
-        // Copied, a few numbers: the merge is told meanwhile.
-        let clock = merge.converter().clone();
-        self.pass(reading, &clock, |who, rec| merge.kernel(who, rec))
-    }
-
-    /// Tells `each`, in order, what is stamped before `reading` (ticks), and of whom: `tid | pid << 32`. Answers how full the
-    /// fullest ring was, in 1/256.
-    fn pass(
-        &mut self,
-        reading: u64,
-        clock: &Converter,
-        mut each: impl FnMut(Option<u64>, &Rec),
-    ) -> u64 {
+    /// Gives the merge, in order, what is stamped before `reading` (ticks), of the threads that have pushed something by now;
+    /// `world` says what lies at an address. Answers how full the fullest ring was, in 1/256.
+    pub fn drain(&mut self, reading: u64, merge: &mut Merge, world: &mut dyn World) -> u64 {
         let mut fullest = 0;
-        for (cpu, ring) in self.rings.iter_mut().enumerate() {
-            let found = ring.read(|record| self.held.take(cpu, record));
+        for (at, ring) in self.rings.iter_mut().enumerate() {
+            let found = ring.read(|record| self.held.take(at, record));
             if found.damaged {
-                self.held.damaged(cpu);
+                self.held.damaged(at);
             }
             fullest = fullest.max(found.bytes * 256 / ring.size() as u64);
         }
-        for (who, rec) in self.held.tell(reading, clock) {
-            each(who, &rec);
+        // Copied, a few numbers: the merge is told meanwhile.
+        let clock = merge.converter().clone();
+        for (who, mut rec) in self.held.tell(reading, &clock) {
+            if let (Kind::Sample, Some(who)) = (rec.kind, who) {
+                let stack = usize::try_from(rec.x).ok();
+                let stack = stack.and_then(|at| self.held.stacks.get(at));
+                let Some(stack) = stack.filter(|_| merge.knows(who)) else {
+                    continue;
+                };
+                let pid = (who >> 32) as u32;
+                rec.x = self
+                    .stacks
+                    .id(pid, stack, world, &mut |space: Space, id, text| {
+                        let name = Rec {
+                            kind: Kind::Name,
+                            aux: space.code(),
+                            ticks: rec.ticks,
+                            fd: -1,
+                            x: id,
+                            ..Rec::default()
+                        };
+                        merge.kernel(Some(who), &name, text);
+                    });
+            }
+            merge.kernel(who, &rec, &[]);
         }
+        self.held.stacks.clear();
         fullest
     }
 }
@@ -72,8 +102,9 @@ impl Kernel {
 #[derive(Debug)]
 struct One {
     record: Record,
-    cpu: u32,
-    /// When its CPU told something before.
+    /// Which ring it comes from; the first ones are the CPUs'.
+    ring: usize,
+    /// When that told something before.
     before: u64,
 }
 
@@ -81,8 +112,12 @@ struct One {
 #[derive(Debug)]
 struct Held {
     records: Vec<One>,
-    /// When each CPU told something last: what is lost was lost after it.
+    /// When each ring told something last: what is lost was lost after it.
     last: Vec<u64>,
+    /// Which rings are those of clocks.
+    clocks: Vec<bool>,
+    /// What clocks found in this pass: a sample's `x` says which is its own.
+    stacks: Vec<Box<[u64]>>,
 }
 
 /// Faults of one thread that are told together.
@@ -95,25 +130,25 @@ struct Faults {
 }
 
 impl Held {
-    fn take(&mut self, cpu: usize, record: Record) {
-        let Some(last) = self.last.get_mut(cpu) else {
+    fn take(&mut self, ring: usize, record: Record) {
+        let Some(last) = self.last.get_mut(ring) else {
             return;
         };
         let before = *last;
         *last = before.max(record.time);
         self.records.push(One {
             record,
-            cpu: cpu as u32,
+            ring,
             before,
         });
     }
 
     /// The ring held what is no record: nobody knows how many there were, but that one is lost is certain.
-    fn damaged(&mut self, cpu: usize) {
-        let time = self.last.get(cpu).copied().unwrap_or(0);
+    fn damaged(&mut self, ring: usize) {
+        let time = self.last.get(ring).copied().unwrap_or(0);
         let said = Said::Lost(1);
         let who = 0;
-        self.take(cpu, Record { time, who, said });
+        self.take(ring, Record { time, who, said });
     }
 
     /// What is stamped before this reading, in order.
@@ -127,8 +162,27 @@ impl Held {
         let mut open: HashMap<u64, Faults> = HashMap::new();
         let mut slept: HashSet<u64> = HashSet::new();
         for one in std::mem::replace(&mut self.records, later) {
-            let Record { time, who, said } = one.record;
-            if let Said::Fault(address) = said {
+            let Record {
+                time,
+                who,
+                ref said,
+            } = one.record;
+            if let Said::Stack(kernel, stack) = said {
+                let mode = if *kernel { Mode::Kernel } else { Mode::User };
+                let rec = Rec {
+                    kind: Kind::Sample,
+                    aux: mode.code(),
+                    ticks: clock.ticks_at(time),
+                    fd: -1,
+                    x: self.stacks.len() as i32,
+                    arg: PERIOD,
+                    ..Rec::default()
+                };
+                self.stacks.push(stack.clone());
+                out.push((Some(who), rec));
+                continue;
+            }
+            if let Said::Fault(address) = *said {
                 let faults = open.get(&who).copied();
                 let joined = faults.filter(|f| time - f.first < TOGETHER && f.count < i32::MAX);
                 if let (Some(full), None) = (faults, joined) {
@@ -146,7 +200,7 @@ impl Held {
                 }
                 continue;
             }
-            match said {
+            match *said {
                 Said::Out { preempted: false } => _ = slept.insert(who),
                 Said::Out { preempted: true } => _ = slept.remove(&who),
                 _ => {}
@@ -155,7 +209,8 @@ impl Held {
                 out.push((Some(who), faults.told(clock)));
             }
             let known = !matches!(said, Said::Lost(_));
-            out.push((known.then_some(who), one.told(clock)));
+            let clocks = self.clocks.get(one.ring) == Some(&true);
+            out.push((known.then_some(who), one.told(clock, clocks)));
         }
         out.extend(open.into_iter().map(|(who, f)| (Some(who), f.told(clock))));
         out.sort_by_key(|(_, rec)| rec.ticks);
@@ -178,11 +233,12 @@ impl Faults {
 }
 
 impl One {
-    fn told(&self, clock: &Converter) -> Rec {
+    /// `clocks`: it comes from the ring of a clock.
+    fn told(&self, clock: &Converter, clocks: bool) -> Rec {
         let rec = Rec {
             ticks: clock.ticks_at(self.record.time),
             fd: -1,
-            x: self.cpu as i32,
+            x: self.ring as i32,
             ..Rec::default()
         };
         match self.record.said {
@@ -196,13 +252,18 @@ impl One {
                 .code(),
                 ..rec
             },
-            Said::In | Said::Fault(_) => Rec {
+            Said::In | Said::Fault(_) | Said::Stack(..) => Rec {
                 kind: Kind::SwitchIn,
                 ..rec
             },
             Said::Lost(n) => Rec {
                 kind: Kind::Lost,
-                aux: Cause::Switches.code(),
+                aux: if clocks {
+                    Cause::Samples
+                } else {
+                    Cause::Switches
+                }
+                .code(),
                 x: 0,
                 arg: n,
                 y: Some(clock.ticks_at(self.before)),
@@ -224,7 +285,7 @@ mod tests {
         until: u64,
     ) -> Vec<(Option<u64>, Rec)> {
         for (cpu, time, who, said) in records {
-            let (time, who, said) = (*time, *who, *said);
+            let (time, who, said) = (*time, *who, said.clone());
             held.take(*cpu, Record { time, who, said });
         }
         let clock = Converter::new(Clock::Monotonic, Anchor::default(), Anchor::default());
@@ -234,7 +295,9 @@ mod tests {
     fn empty() -> Held {
         Held {
             records: Vec::new(),
-            last: vec![0; 2],
+            last: vec![0; 3],
+            clocks: vec![false, false, true],
+            stacks: Vec::new(),
         }
     }
 
@@ -316,5 +379,26 @@ mod tests {
         let out = told(&mut held, &[], u64::MAX);
         assert_eq!(out.len(), 1);
         assert_eq!((out[0].1.arg, out[0].1.ticks), (1, 20));
+    }
+
+    #[test]
+    fn samples_keep_their_stacks_and_lose_no_switches() {
+        let mut held = empty();
+        let stack = |frames: &[u64]| Said::Stack(frames[0] == 9, frames.into());
+        let records = [
+            (2, 30, 1, stack(&[9, 8])),
+            (0, 20, 1, Said::In),
+            (2, 10, 2, stack(&[7])),
+            (2, 40, 1, Said::Lost(5)),
+        ];
+        let out = told(&mut held, &records, u64::MAX);
+        let of: Vec<_> = (out.iter())
+            .filter(|(_, rec)| rec.kind == Kind::Sample)
+            .map(|(who, rec)| (who.unwrap(), rec.aux, &*held.stacks[rec.x as usize]))
+            .collect();
+        let (user, kernel) = (Mode::User.code(), Mode::Kernel.code());
+        assert_eq!(of, [(2, user, &[7][..]), (1, kernel, &[9, 8])]);
+        let (_, lost) = out.last().unwrap();
+        assert_eq!((lost.arg, lost.aux), (5, Cause::Samples.code()));
     }
 }

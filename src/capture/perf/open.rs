@@ -1,14 +1,20 @@
 //! Opens the kernel's events for a program that is about to be launched. Step: **event** → ring → trace.
 
 use super::fold::Kernel;
+use super::record::{FRAMES, Samples};
 use super::ring::Ring;
 use perf_event_open_sys as perf;
 use perf_event_open_sys::bindings::{
-    PERF_COUNT_SW_PAGE_FAULTS, PERF_FLAG_FD_CLOEXEC, PERF_SAMPLE_ADDR, PERF_SAMPLE_TID,
-    PERF_SAMPLE_TIME, PERF_TYPE_SOFTWARE, perf_event_attr,
+    PERF_COUNT_SW_CPU_CLOCK, PERF_COUNT_SW_PAGE_FAULTS, PERF_FLAG_FD_CLOEXEC, PERF_SAMPLE_ADDR,
+    PERF_SAMPLE_CALLCHAIN, PERF_SAMPLE_TID, PERF_SAMPLE_TIME, PERF_TYPE_SOFTWARE, perf_event_attr,
 };
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
+
+/// Samples a second of a thread that computes: a prime number, so that nothing periodic keeps step with it.
+const RATE: u64 = 997;
+/// What a sample stands for, in nanoseconds.
+pub(super) const PERIOD: u64 = 1_000_000_000 / RATE;
 
 /// Pages of a CPU's ring: what an ordinary user may lock (516 KiB a CPU, perf_event_mlock_kb) is enough for two sessions.
 const MOST_PAGES: usize = 64;
@@ -27,16 +33,22 @@ pub struct Refused {
 }
 
 /// Opens one event a CPU on the calling thread: what that launches from now on is told of, from its first exec on, with its
-/// threads and children. The thread itself is not, but whatever else it launches would be.
-pub fn open() -> Result<Kernel, Refused> {
+/// threads and children. The thread itself is not, but whatever else it launches would be. With `stacks` a second one says
+/// which function computes, as far as that is permitted.
+pub fn open(stacks: bool) -> Result<Kernel, Refused> {
     let cpus = cpus();
     let mut pages = MOST_PAGES;
     while pages > FEWEST_PAGES && pages * cpus.len() > PAGES {
         pages /= 2;
     }
     loop {
-        match rings(&cpus, pages) {
-            Ok(rings) => return Ok(Kernel::new(rings)),
+        match rings(&cpus, pages, faults, Samples::Faults) {
+            Ok(mut all) => {
+                if stacks {
+                    all.extend(clocks(&cpus, pages / 2));
+                }
+                return Ok(Kernel::new(all));
+            }
             // Too much memory would be locked.
             Err((error, true)) if is_limit(&error) && pages > FEWEST_PAGES => pages /= 2,
             Err((error, mapping)) => return Err(refused(&error, mapping)),
@@ -44,12 +56,29 @@ pub fn open() -> Result<Kernel, Refused> {
     }
 }
 
+/// Every CPU's ring of samples, in the kernel too where we may look there; none where it is refused.
+fn clocks(cpus: &[u32], pages: usize) -> Vec<Ring> {
+    let all = [false, true].into_iter().find_map(|only_user| {
+        let clock = |cpu| clock(cpu, only_user);
+        rings(cpus, pages, clock, Samples::Stacks).ok()
+    });
+    all.unwrap_or_default()
+}
+
 /// Every CPU's ring; or why not, and whether it was the memory that was refused.
-fn rings(cpus: &[u32], pages: usize) -> Result<Vec<Ring>, (io::Error, bool)> {
+fn rings(
+    cpus: &[u32],
+    pages: usize,
+    event: impl Fn(u32) -> io::Result<OwnedFd>,
+    samples: Samples,
+) -> Result<Vec<Ring>, (io::Error, bool)> {
     let mut rings = Vec::with_capacity(cpus.len());
     for cpu in cpus {
         match event(*cpu) {
-            Ok(event) => rings.push(Ring::map(event, pages).map_err(|error| (error, true))?),
+            Ok(event) => {
+                let ring = Ring::map(event, pages, samples).map_err(|error| (error, true))?;
+                rings.push(ring);
+            }
             // It has been taken away since.
             Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}
             Err(error) => return Err((error, false)),
@@ -62,27 +91,54 @@ fn rings(cpus: &[u32], pages: usize) -> Result<Vec<Ring>, (io::Error, bool)> {
 }
 
 /// The event of one CPU: page faults in user code one by one, and beside them every switch.
-fn event(cpu: u32) -> io::Result<OwnedFd> {
+fn faults(cpu: u32) -> io::Result<OwnedFd> {
+    let mut attr = perf_event_attr {
+        config: u64::from(PERF_COUNT_SW_PAGE_FAULTS),
+        sample_type: u64::from(PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_ADDR),
+        ..common()
+    };
+    attr.__bindgen_anon_1.sample_period = 1;
+    attr.set_context_switch(1);
+    attr.set_exclude_kernel(1);
+    opened(attr, cpu)
+}
+
+/// The clock of one CPU: while a thread runs on it, the functions that are under way, as frame pointers tell them.
+fn clock(cpu: u32, only_user: bool) -> io::Result<OwnedFd> {
+    let mut attr = perf_event_attr {
+        config: u64::from(PERF_COUNT_SW_CPU_CLOCK),
+        sample_type: u64::from(PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_CALLCHAIN),
+        sample_max_stack: FRAMES as u16,
+        ..common()
+    };
+    attr.__bindgen_anon_1.sample_freq = RATE;
+    attr.set_freq(1);
+    attr.set_exclude_kernel(u64::from(only_user));
+    attr.set_exclude_callchain_kernel(1);
+    opened(attr, cpu)
+}
+
+/// What our events have in common.
+fn common() -> perf_event_attr {
     let mut attr = perf_event_attr {
         size: size_of::<perf_event_attr>() as u32,
         type_: PERF_TYPE_SOFTWARE,
-        config: u64::from(PERF_COUNT_SW_PAGE_FAULTS),
-        sample_type: u64::from(PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_ADDR),
         clockid: libc::CLOCK_MONOTONIC,
         ..Default::default()
     };
-    attr.__bindgen_anon_1.sample_period = 1;
     // Nobody sleeps on it: it wakes nobody before it is full.
     attr.set_watermark(1);
     attr.__bindgen_anon_2.wakeup_watermark = u32::MAX;
     attr.set_sample_id_all(1);
-    attr.set_context_switch(1);
     attr.set_use_clockid(1);
     attr.set_inherit(1);
     attr.set_disabled(1);
     attr.set_enable_on_exec(1);
-    attr.set_exclude_kernel(1);
     attr.set_exclude_hv(1);
+    attr
+}
+
+fn opened(mut attr: perf_event_attr, cpu: u32) -> io::Result<OwnedFd> {
     let cpu = i32::try_from(cpu).map_err(|_| io::Error::from_raw_os_error(libc::ENODEV))?;
     // SAFETY: a live attribute of the size it names; our own thread, one CPU, no group.
     let fd =

@@ -6,8 +6,23 @@ use perf_event_open_sys::bindings as perf;
 /// Bytes of a record's header: type (4), misc (2), size (2).
 pub const HEADER: usize = 8;
 
-/// What a record says.
+/// Calls that are kept of a stack, the innermost ones.
+pub const FRAMES: usize = 64;
+
+/// From here on a number in a stack is none of an address: PERF_CONTEXT_MAX, −4095.
+const CONTEXTS: u64 = -4095i64 as u64;
+
+/// What a ring's samples are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Samples {
+    /// Page faults, with their address.
+    Faults,
+    /// What a clock found, with the calls that led there.
+    Stacks,
+}
+
+/// What a record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     /// The thread left its CPU; it could have gone on if it was pre-empted.
     Out {
@@ -18,12 +33,14 @@ pub enum Said {
     In,
     /// It met a page fault in user code, at this address.
     Fault(u64),
+    /// A clock found it on its CPU, inside of the kernel or in user code, there and called from there, and so on outwards.
+    Stack(bool, Box<[u64]>),
     /// The ring had no room for this many records.
     Lost(u64),
 }
 
 /// A record with its stamp.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// CLOCK_MONOTONIC.
     pub time: u64,
@@ -40,7 +57,7 @@ pub fn size(header: &[u8; HEADER]) -> Option<usize> {
 }
 
 /// Reads one record; nothing for one of a kind that we did not ask for, or that is too short for what it is.
-pub fn read(bytes: &[u8]) -> Option<Record> {
+pub fn read(bytes: &[u8], samples: Samples) -> Option<Record> {
     let header: &[u8; HEADER] = bytes.first_chunk()?;
     let kind = u32::from_ne_bytes([header[0], header[1], header[2], header[3]]);
     let misc = u32::from(u16::from_ne_bytes([header[4], header[5]]));
@@ -68,7 +85,22 @@ pub fn read(bytes: &[u8]) -> Option<Record> {
             at(0, Said::Out { preempted })
         }
         perf::PERF_RECORD_SWITCH => at(0, Said::In),
-        perf::PERF_RECORD_SAMPLE => at(0, Said::Fault(word(2)?)),
+        perf::PERF_RECORD_SAMPLE => match samples {
+            Samples::Faults => at(0, Said::Fault(word(2)?)),
+            Samples::Stacks => {
+                let count = usize::try_from(word(2)?).ok()?;
+                let last = bytes.get(..HEADER + (count.min(FRAMES + 8) + 3) * 8)?;
+                let frames = last[HEADER + 24..].chunks_exact(8).map(|bytes| {
+                    let bytes = bytes.first_chunk().copied().unwrap_or_default();
+                    u64::from_ne_bytes(bytes)
+                });
+                // What is no address says what the addresses after it are.
+                let frames = frames.filter(|frame| *frame < CONTEXTS).take(FRAMES);
+                let kernel =
+                    misc & perf::PERF_RECORD_MISC_CPUMODE_MASK == perf::PERF_RECORD_MISC_KERNEL;
+                at(0, Said::Stack(kernel, frames.collect()))
+            }
+        },
         // The event's id comes first.
         perf::PERF_RECORD_LOST => at(2, Said::Lost(word(1)?)),
         perf::PERF_RECORD_LOST_SAMPLES => at(1, Said::Lost(word(0)?)),
@@ -100,7 +132,7 @@ mod tests {
     #[test]
     fn each_kind_says_who_when_and_what() {
         let who = 9 | 7 << 32;
-        let said = |kind, misc, words: &[u64]| read(&bytes(kind, misc, words));
+        let said = |kind, misc, words: &[u64]| read(&bytes(kind, misc, words), Samples::Faults);
         let record = |time, said| Some(Record { time, who, said });
         let out = perf::PERF_RECORD_MISC_SWITCH_OUT;
         let preempted = out | perf::PERF_RECORD_MISC_SWITCH_OUT_PREEMPT;
@@ -118,13 +150,43 @@ mod tests {
     }
 
     #[test]
+    fn a_stack_is_its_addresses_and_where_it_was_found() {
+        let user = -512i64 as u64;
+        let stack = |misc, words: &[u64]| {
+            let all = [&[ids(), 5, words.len() as u64], words].concat();
+            let read = read(
+                &bytes(perf::PERF_RECORD_SAMPLE, misc, &all),
+                Samples::Stacks,
+            );
+            read.map(|record| record.said)
+        };
+        let inside = perf::PERF_RECORD_MISC_KERNEL;
+        let of = |kernel, frames: &[u64]| Some(Said::Stack(kernel, frames.into()));
+        assert_eq!(stack(2, &[user, 10, 20]), of(false, &[10, 20]));
+        assert_eq!(stack(inside, &[user, 30]), of(true, &[30]));
+        assert_eq!(stack(2, &[]), of(false, &[]));
+        let deep: Vec<u64> = (1..200).collect();
+        let Some(Said::Stack(_, kept)) = stack(2, &deep) else {
+            panic!("no stack");
+        };
+        assert_eq!((kept.len(), kept[0]), (FRAMES, 1));
+        // More frames are promised than there are bytes.
+        for count in [4, u64::MAX, 1 << 60] {
+            let words = [ids(), 5, count, 1, 2, 3];
+            let short = bytes(perf::PERF_RECORD_SAMPLE, 2, &words);
+            assert_eq!(read(&short, Samples::Stacks), None, "{count}");
+        }
+    }
+
+    #[test]
     fn what_is_cut_or_strange_says_nothing() {
         let whole = bytes(perf::PERF_RECORD_SAMPLE, 2, &[ids(), 8, 0x1000]);
         for cut in 0..whole.len() {
-            assert_eq!(read(&whole[..cut]), None, "{cut}");
+            assert_eq!(read(&whole[..cut], Samples::Faults), None, "{cut}");
         }
-        assert_eq!(read(&bytes(perf::PERF_RECORD_MMAP2, 0, &[1, 2, 3])), None);
-        assert_eq!(read(&bytes(u32::MAX, 0, &[1, 2, 3])), None);
+        let strange = |kind| read(&bytes(kind, 0, &[1, 2, 3]), Samples::Stacks);
+        assert_eq!(strange(perf::PERF_RECORD_MMAP2), None);
+        assert_eq!(strange(u32::MAX), None);
         let size_of = |bytes: u16| {
             let [a, b] = bytes.to_ne_bytes();
             size(&[0, 0, 0, 0, 0, 0, a, b])

@@ -4,15 +4,15 @@
 //! The head is the kernel's (acquired before what lies below it is read), the tail ours (released when that has been copied
 //! out). Only the kernel and we write here, but nothing of what is read is believed without a look.
 
-use super::record::{self, HEADER, Record};
+use super::record::{self, FRAMES, HEADER, Record, Samples};
 use perf_event_open_sys::bindings::perf_event_mmap_page;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The longest record that may say anything to us; longer ones are passed over.
-const LONGEST: usize = 64;
+/// The longest record that may say anything to us, one with a deep stack; longer ones are passed over.
+const LONGEST: usize = HEADER + (FRAMES + 16) * 8;
 
 /// A mapped ring, and the event that fills it.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub struct Ring {
     page: usize,
     /// Bytes of the records, a power of two.
     size: usize,
+    samples: Samples,
     _event: OwnedFd,
 }
 
@@ -38,8 +39,8 @@ pub struct Found {
 }
 
 impl Ring {
-    /// Maps `pages` pages (a power of two) of an event's ring.
-    pub fn map(event: OwnedFd, pages: usize) -> io::Result<Ring> {
+    /// Maps `pages` pages (a power of two) of the ring of an event that gives these samples.
+    pub fn map(event: OwnedFd, pages: usize, samples: Samples) -> io::Result<Ring> {
         // SAFETY: takes an integer, returns one.
         let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
         let size = page * pages;
@@ -59,8 +60,14 @@ impl Ring {
             base: base.ok_or_else(io::Error::last_os_error)?,
             page,
             size,
+            samples,
             _event: event,
         })
+    }
+
+    /// Its samples are what a clock found.
+    pub fn is_clock(&self) -> bool {
+        self.samples == Samples::Stacks
     }
 
     /// Bytes it holds.
@@ -86,6 +93,7 @@ impl Ring {
             bytes: end.wrapping_sub(at),
             damaged: false,
         };
+        let mut scratch = [0; LONGEST];
         while at != end {
             let left = end.wrapping_sub(at);
             let mut header = [0; HEADER];
@@ -97,10 +105,9 @@ impl Ring {
                 break;
             };
             if size <= LONGEST {
-                let mut bytes = [0; LONGEST];
-                let bytes = &mut bytes[..size];
+                let bytes = &mut scratch[..size];
                 self.copy(at, bytes);
-                if let Some(record) = record::read(bytes) {
+                if let Some(record) = record::read(bytes, self.samples) {
                     each(record);
                 }
             }

@@ -10,6 +10,9 @@ use crate::text::visible;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+/// Functions of a stack that are shown.
+const SHOWN: usize = 6;
+
 type Key = (Module, u64);
 
 /// The places of the recording that is shown.
@@ -51,7 +54,13 @@ impl Places {
 impl App {
     /// Where a call site of a process lies, if that is known by now.
     pub fn place(&self, process: Id, site: u16) -> Option<Place> {
-        let name = self.model().name(process, Space::Site, u32::from(site));
+        self.place_called(
+            process,
+            self.model().name(process, Space::Site, u32::from(site)),
+        )
+    }
+
+    fn place_called(&self, process: Id, name: &str) -> Option<Place> {
         let Some((module, offset)) = parse_site(name) else {
             return told(name);
         };
@@ -78,6 +87,18 @@ impl App {
         };
         let text = known.filter(|text| !text.is_empty()).unwrap_or_else(name);
         (!text.is_empty()).then(|| visible(&text).into_owned())
+    }
+
+    /// The functions of a stack, the innermost first: `parse_row`, or `server+0x4a31` where no more is known.
+    pub fn stack(&self, process: Id, stack: u32) -> Vec<String> {
+        let places = self.model().stack(process, stack).into_iter();
+        let named = |name: &str| {
+            let place = self.place_called(process, name);
+            let function = place.and_then(|place| Some(place.frames.into_iter().next()?.function));
+            let function = function.filter(|function| !function.is_empty());
+            visible(&function.unwrap_or_else(|| name.to_owned())).into_owned()
+        };
+        places.take(SHOWN).map(named).collect()
     }
 
     /// The module that sites of this process call by this name.

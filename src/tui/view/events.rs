@@ -347,6 +347,13 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
         },
         Kind::SwitchIn => format!("runs on CPU {}", e.x),
         Kind::Fault => format!("page faults: {}, the last at {:#x}", e.x, e.arg),
+        Kind::Sample => {
+            let calls = app.stack(process, e.x as u32);
+            match calls.is_empty() {
+                true => "computes".to_owned(),
+                false => format!("computes in {}", calls.join(" < ")),
+            }
+        }
         Kind::Output => format!("{} bytes: {text}", bytes.len()),
     }
 }

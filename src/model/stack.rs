@@ -1,0 +1,25 @@
+//! The stack of a sample, out of the tree that its places are named as. Step: **model**.
+
+use super::Model;
+use super::facts::Id;
+use crate::record::event::Space;
+
+/// Places of a stack at most; a hostile tree may go round.
+const DEEPEST: usize = 256;
+
+impl Model {
+    /// The places of a stack as sites are named, `module+0x…`, the innermost first; none where it is not known.
+    pub fn stack(&self, process: Id, stack: u32) -> Vec<&str> {
+        let mut places = Vec::new();
+        let mut at = stack;
+        while at != 0 && places.len() < DEEPEST {
+            let name = self.name(process, Space::Stack, at);
+            let parts = name.split_once(' ');
+            let parts = parts.and_then(|(caller, place)| Some((caller.parse().ok()?, place)));
+            let Some((caller, place)) = parts else { break };
+            places.push(place);
+            at = caller;
+        }
+        places
+    }
+}

@@ -1,0 +1,263 @@
+//! Which function ran, and who waited meanwhile: samples under the names that symbols give their places.
+//! Step: trace → model → **view**.
+
+use crate::model::hot::{Heat, Hot};
+use crate::model::{Id, Model};
+use crate::record::event::Space;
+use crate::symbols::{ATTACHMENT, Module, Place, Sites, module_called, parse_site};
+use crate::text::visible;
+use crate::trace::{Error, Events, Reader};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+
+/// Functions told of.
+const MOST: usize = 200;
+
+/// A function and what it did.
+#[derive(Clone, Debug, Default)]
+pub struct Function {
+    /// Its name; of what has none, the file it lies in.
+    pub name: String,
+    /// Its source file, if known.
+    pub file: String,
+    /// It was running itself.
+    pub own: Heat,
+    /// It or what it called was.
+    pub all: Heat,
+    /// Who called it, in the stack of its own that others waited for longest, from the inside out.
+    pub callers: Vec<String>,
+}
+
+/// All that samples say.
+#[derive(Clone, Debug, Default)]
+pub struct Code {
+    /// Everything together.
+    pub total: Heat,
+    /// Samples the kernel had no room for.
+    pub lost: u64,
+    /// The functions, those first that most was waited for while they ran themselves.
+    pub functions: Vec<Function>,
+    /// Functions that are not told of.
+    pub omitted: u64,
+}
+
+/// What a flame graph's widths are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Time on the CPU, in microseconds.
+    Cpu,
+    /// Time that events waited meanwhile, each by itself and at most, in microseconds.
+    Waiting,
+}
+
+/// A function in a stack.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Name {
+    function: String,
+    file: String,
+}
+
+/// The stacks of a recording, outermost function first, each with its process.
+struct Stacks {
+    all: Vec<(Id, Vec<Name>, Heat)>,
+}
+
+/// The functions of a recording; nothing when it has no samples.
+pub(super) fn code(reader: &mut Reader, model: &Model, hot: Hot) -> Result<Option<Code>, Error> {
+    let stacks = stacks(reader, model, hot)?;
+    if stacks.all.is_empty() {
+        return Ok(None);
+    }
+    let mut code = Code {
+        lost: model.samples_lost(),
+        ..Code::default()
+    };
+    let mut functions: BTreeMap<&Name, (Heat, Heat, u64, &[Name])> = BTreeMap::new();
+    for (_, names, heat) in &stacks.all {
+        code.total.add(heat);
+        let Some((own, callers)) = names.split_last() else {
+            continue;
+        };
+        let function = functions.entry(own).or_default();
+        function.0.add(heat);
+        let weight = heat.waiting_ns.1.max(1);
+        if weight > function.2 {
+            (function.2, function.3) = (weight, callers);
+        }
+        // A function that calls itself is there once.
+        let mut once: Vec<&Name> = names.iter().collect();
+        once.sort_unstable();
+        once.dedup();
+        for name in once {
+            functions.entry(name).or_default().1.add(heat);
+        }
+    }
+    let total = functions.len();
+    let mut all: Vec<Function> = (functions.into_iter())
+        .map(|(name, (own, all, _, callers))| Function {
+            name: name.function.clone(),
+            file: name.file.clone(),
+            own,
+            all,
+            callers: callers.iter().rev().map(|n| n.function.clone()).collect(),
+        })
+        .collect();
+    all.sort_by_key(|f| {
+        let by = |heat: &Heat| (heat.waiting_ns.1, heat.cpu_ns);
+        (Reverse(by(&f.own)), Reverse(by(&f.all)))
+    });
+    all.truncate(MOST);
+    code.omitted = (total - all.len()) as u64;
+    code.functions = all;
+    Ok(Some(code))
+}
+
+/// The stacks of a recording as lines for flame graph tools: functions from the outside in, semicolons between, a weight.
+///
+/// # Errors
+/// When the file cannot be read, and those of `line`.
+pub fn to_folded<E: From<Error>>(
+    reader: &mut Reader,
+    weight: Weight,
+    progress: &mut dyn FnMut(f64),
+    line: &mut dyn FnMut(&str) -> Result<(), E>,
+) -> Result<(), E> {
+    let (mut model, mut hot, mut events) = (Model::default(), Hot::default(), Events::default());
+    let pages = reader.pages().len();
+    for page in 0..pages {
+        reader.read_page(page, &mut events)?;
+        for (number, event, text) in events.iter() {
+            model.apply(number, event, text, &mut hot);
+        }
+        progress((page + 1) as f64 / pages as f64);
+    }
+    let stacks = stacks(reader, &model, hot)?;
+    let mut lines: BTreeMap<String, u64> = BTreeMap::new();
+    for (process, names, heat) in &stacks.all {
+        let name = (model.processes().get(*process as usize)).map_or("", |p| p.name.as_ref());
+        let mut text = plain(super::words::program(name).as_ref());
+        for name in names {
+            text.push(';');
+            text.push_str(&plain(&name.function));
+        }
+        let ns = match weight {
+            Weight::Cpu => heat.cpu_ns,
+            Weight::Waiting => heat.waiting_ns.1,
+        };
+        *lines.entry(text).or_default() += ns;
+    }
+    for (text, ns) in lines {
+        if ns >= 1_000 {
+            line(&format!("{text} {}\n", ns / 1_000))?;
+        }
+    }
+    Ok(())
+}
+
+/// A name in which nothing reads as something else.
+fn plain(name: &str) -> String {
+    visible(name).replace(';', ":")
+}
+
+fn stacks(reader: &mut Reader, model: &Model, hot: Hot) -> Result<Stacks, Error> {
+    let found = hot.finish();
+    if found.is_empty() {
+        return Ok(Stacks { all: Vec::new() });
+    }
+    let mut sites = Sites::default();
+    if let Some(bytes) = reader.attachment(ATTACHMENT)? {
+        sites.read(&bytes);
+    }
+    let mut modules: HashMap<(Id, &str), Option<Module>> = HashMap::new();
+    let mut key = |process: Id, place| -> Option<(Module, u64)> {
+        let (name, address) = parse_site(place)?;
+        let module = modules
+            .entry((process, name))
+            .or_insert_with(|| module_called(name, |n| model.name(process, Space::Module, n)));
+        Some((module.clone()?, address))
+    };
+    let chains: Vec<(Id, Vec<&str>, Heat)> = (found.into_iter())
+        .map(|((process, stack), heat)| (process, model.stack(process, stack), heat))
+        .collect();
+    let places = chains
+        .iter()
+        .flat_map(|(process, chain, _)| chain.iter().map(|place| (*process, *place)));
+    let keys: HashMap<(Id, &str), (Module, u64)> = places
+        .filter_map(|(process, place)| Some(((process, place), key(process, place)?)))
+        .collect();
+    sites.look_up(keys.values().cloned());
+    let mut all: BTreeMap<(Id, Vec<Name>), Heat> = BTreeMap::new();
+    for (process, chain, heat) in chains {
+        let mut names = Vec::new();
+        for place in chain {
+            let found = keys.get(&(process, place));
+            let found = found.and_then(|(module, address)| sites.get(module, *address)?);
+            functions(place, found, &mut names);
+        }
+        if names.is_empty() {
+            names.push(unknown("[unknown]"));
+        }
+        names.reverse();
+        all.entry((process, names)).or_default().add(&heat);
+    }
+    let all = all
+        .into_iter()
+        .map(|((process, names), heat)| (process, names, heat));
+    Ok(Stacks { all: all.collect() })
+}
+
+/// The functions at a place, from the inside out: those that were inlined there, too.
+fn functions(place: &str, found: Option<&Place>, into: &mut Vec<Name>) {
+    let before = into.len();
+    for frame in found.iter().flat_map(|place| &place.frames) {
+        // Without debug information a place is told as so many bytes into its function.
+        let function = frame.function.split("+0x").next().unwrap_or_default();
+        if !function.is_empty() {
+            into.push(Name {
+                function: function.to_owned(),
+                file: frame.file.clone(),
+            });
+        }
+    }
+    if into.len() == before {
+        let module = parse_site(place).map_or(place, |(module, _)| module);
+        into.push(unknown(&format!("[{module}]")));
+    }
+}
+
+fn unknown(name: &str) -> Name {
+    Name {
+        function: name.to_owned(),
+        file: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::symbols::Frame;
+
+    #[test]
+    fn a_place_is_its_functions_or_its_file() {
+        let frame = |function: &str, file: &str| Frame {
+            function: function.to_owned(),
+            file: file.to_owned(),
+            line: 1,
+        };
+        let told = |found: Option<&Place>| {
+            let mut names = Vec::new();
+            functions("redis-server+0x4a", found, &mut names);
+            names.into_iter().map(|n| n.function).collect::<Vec<_>>()
+        };
+        let inlined = Place {
+            frames: vec![frame("inner", "a.c"), frame("outer", "b.c")],
+        };
+        assert_eq!(told(Some(&inlined)), ["inner", "outer"]);
+        let symbol = Place {
+            frames: vec![frame("poll_loop+0x1c", "")],
+        };
+        assert_eq!(told(Some(&symbol)), ["poll_loop"]);
+        assert_eq!(told(None), ["[redis-server]"]);
+        assert_eq!(plain("operator;\u{1b}x"), "operator:\\u{1b}x");
+    }
+}
