@@ -336,9 +336,7 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
         });
         self.outcome.lonely = self.looks.known.lonely();
         self.outcome.unseen = self.looks.last.take();
-        if let Some(found) = found
-            && let Ok(Some(bytes)) = found.recv_timeout(PLACES)
-        {
+        if let Some(bytes) = found.and_then(|found| symbols::attachment(&in_time(&found))) {
             // A recording that is kept small may have no room for it.
             let _ = self.writer.attach(symbols::ATTACHMENT, &bytes);
         }
@@ -356,17 +354,29 @@ const PLACES: Duration = Duration::from_millis(500);
 
 /// Looks up what the call sites are, so that they are known wherever the recording is read; somebody else does, in time
 /// or not.
-fn find_places(sites: BTreeMap<symbols::Module, Vec<u64>>) -> Option<Receiver<Option<Vec<u8>>>> {
+fn find_places(sites: BTreeMap<symbols::Module, Vec<u64>>) -> Option<Receiver<String>> {
     if sites.is_empty() {
         return None;
     }
     let (to, found) = channel();
     let look = move || {
-        // Too late is as good as not at all.
-        let _ = to.send(symbols::attachment(&sites));
+        symbols::lines(&sites, &mut |lines| {
+            // Too late is as good as not at all.
+            let _ = to.send(lines);
+        });
     };
     let thread = std::thread::Builder::new().name("symbols".to_owned());
     thread.spawn(look).ok().map(|_| found)
+}
+
+/// What has been found of them when it is time to end.
+fn in_time(found: &Receiver<String>) -> String {
+    let end = Instant::now() + PLACES;
+    let mut lines = String::new();
+    while let Ok(more) = found.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        lines.push_str(&more);
+    }
+    lines
 }
 
 /// A ring holds what a program pushes in some 20 ms at its fastest, and a busy machine lets others wait for longer: also

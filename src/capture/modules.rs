@@ -46,7 +46,7 @@ struct Process {
     named: Vec<Vec<u8>>,
 }
 
-/// An executable part of a file.
+/// An executable mapping, as a rule of a part of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Part {
     start: u64,
@@ -60,6 +60,13 @@ struct Part {
     deleted: bool,
     /// Device and inode.
     file: Vec<u8>,
+}
+
+impl Part {
+    /// It is mapped from a file.
+    fn is_file(&self) -> bool {
+        self.path.first() == Some(&b'/')
+    }
 }
 
 impl Modules {
@@ -86,13 +93,13 @@ impl Modules {
     pub(super) fn name(&mut self, pid: u32, parent: u32, address: u64) -> Vec<u8> {
         let at = address.saturating_sub(1);
         self.fresh = None;
-        if self.find(pid, at).is_none()
+        if self.find_file(pid, at).is_none()
             && let Some(parts) = look(pid)
         {
             let named = self.processes.remove(&pid).map(|p| p.named);
             self.keep(pid, parts, named.unwrap_or_default());
         }
-        let found = self.find(pid, at).or_else(|| self.find(parent, at));
+        let found = (self.find_file(pid, at)).or_else(|| self.find_file(parent, at));
         let Some(part) = found.cloned() else {
             return format!("{address:#x}").into_bytes();
         };
@@ -137,18 +144,27 @@ impl Modules {
         let image = known.or_insert_with(|| image(pid, &part.path)).as_ref()?;
         let address = image.address(offset)?;
         let name = [image.identity.as_bytes(), b" ", &part.path].concat();
-        let module = crate::symbols::Module::parse(&String::from_utf8_lossy(&name));
-        if let Some(module) = module.filter(|_| name.len() <= MAX_TEXT) {
-            if self.places.len() < MOST_PLACES {
-                self.places.insert((module, address));
-            }
-            let named = &mut self.processes.entry(pid).or_default().named;
-            if named.len() < MOST_NAMED && !named.contains(&part.path) {
-                named.push(part.path.clone());
-                self.fresh = Some((named.len() as i32, name));
-            }
+        if let Some(module) = crate::symbols::Module::parse(&String::from_utf8_lossy(&name)) {
+            self.tell_module(pid, &part.path, module, address);
         }
         Some(address)
+    }
+
+    /// Remembers a place, and a module that this process was not told of.
+    #[cfg(feature = "cli")]
+    fn tell_module(&mut self, pid: u32, path: &[u8], module: crate::symbols::Module, address: u64) {
+        let name = module.name();
+        if name.len() > MAX_TEXT {
+            return;
+        }
+        if self.places.len() < MOST_PLACES {
+            self.places.insert((module, address));
+        }
+        let named = &mut self.processes.entry(pid).or_default().named;
+        if named.len() < MOST_NAMED && !named.iter().any(|known| known == path) {
+            named.push(path.to_vec());
+            self.fresh = Some((named.len() as i32, name.into_bytes()));
+        }
     }
 
     #[cfg(not(feature = "cli"))]
@@ -159,6 +175,11 @@ impl Modules {
     fn find(&self, pid: u32, at: u64) -> Option<&Part> {
         let parts = &self.processes.get(&pid)?.parts;
         parts.iter().find(|p| (p.start..p.end).contains(&at))
+    }
+
+    /// The same where it is a file's.
+    fn find_file(&self, pid: u32, at: u64) -> Option<&Part> {
+        self.find(pid, at).filter(|part| part.is_file())
     }
 }
 
@@ -173,14 +194,23 @@ impl super::perf::World for Modules {
             if recently {
                 return None;
             }
-            let named = std::mem::take(&mut process.named);
-            let parts = look(pid).unwrap_or_else(|| std::mem::take(&mut process.parts));
-            self.keep(pid, parts, named);
-            if let Some(process) = self.processes.get_mut(&pid) {
-                process.looked = Some(std::time::Instant::now());
+            process.looked = Some(std::time::Instant::now());
+            if let Some(parts) = look(pid) {
+                process.parts = parts;
             }
         }
         let part = self.find(pid, address)?.clone();
+        if part.path.is_empty() {
+            // Made while the program runs: it may write down what it calls it.
+            let module = crate::symbols::jit::module(pid);
+            self.tell_module(pid, &module.path.clone().into_bytes(), module, address);
+            let name = format!("{}+{address:#x}", crate::symbols::jit::file(pid));
+            return Some(name.into_bytes());
+        }
+        if !part.is_file() {
+            // The kernel's own, the vdso.
+            return Some(part.name);
+        }
         Some(self.named(pid, part, address))
     }
 
@@ -212,7 +242,7 @@ fn look(pid: u32) -> Option<Vec<Part>> {
     Some(parse(&maps(pid))).filter(|parts| !parts.is_empty())
 }
 
-/// The executable mappings of files, named without what ends the path of one that is deleted.
+/// The executable mappings, of files named without what ends the path of one that is deleted.
 fn parse(maps: &[u8]) -> Vec<Part> {
     let mut parts: Vec<Part> = maps.split(|b| *b == b'\n').filter_map(part).collect();
     let mut first: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
@@ -220,7 +250,7 @@ fn parse(maps: &[u8]) -> Vec<Part> {
         let of = first
             .entry(part.name.clone())
             .or_insert_with(|| part.path.clone());
-        if *of != part.path {
+        if part.is_file() && *of != part.path {
             part.name = part.path.clone();
         }
     }
@@ -235,21 +265,26 @@ fn part(line: &[u8]) -> Option<Part> {
     let access = fields.next()?;
     let offset = std::str::from_utf8(fields.next()?).ok()?;
     let (device, inode) = (fields.next()?, fields.next()?);
-    let path = fields.next()?.trim_ascii();
+    let path = fields.next().unwrap_or_default().trim_ascii();
     let (start, end) = (
         u64::from_str_radix(start, 16).ok()?,
         u64::from_str_radix(end, 16).ok()?,
     );
-    if access.get(2) != Some(&b'x') || path.first() != Some(&b'/') {
+    if access.get(2) != Some(&b'x') {
         return None;
     }
     let alive = path.strip_suffix(b" (deleted)");
     let (deleted, path) = (alive.is_some(), alive.unwrap_or(path));
+    let name = match path {
+        [b'/', ..] => path.rsplit(|b| *b == b'/').next()?,
+        // The kernel's own, or nobody's.
+        other => other,
+    };
     Some(Part {
         start,
         end,
         base: start.saturating_sub(u64::from_str_radix(offset, 16).ok()?),
-        name: path.rsplit(|b| *b == b'/').next()?.to_vec(),
+        name: name.to_vec(),
         path: path.to_vec(),
         deleted,
         file: [device, b" ", inode].concat(),

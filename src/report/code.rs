@@ -4,7 +4,7 @@
 use crate::model::hot::{Heat, Hot};
 use crate::model::{Id, Model};
 use crate::record::event::Space;
-use crate::symbols::{ATTACHMENT, Module, Place, Sites, module_called, parse_site};
+use crate::symbols::{ATTACHMENT, Module, Place, Sites, jit, module_called, parse_site};
 use crate::text::visible;
 use crate::trace::{Error, Events, Reader};
 use std::cmp::Reverse;
@@ -220,8 +220,14 @@ fn functions(place: &str, found: Option<&Place>, into: &mut Vec<Name>) {
         }
     }
     if into.len() == before {
-        let module = parse_site(place).map_or(place, |(module, _)| module);
-        into.push(unknown(&format!("[{module}]")));
+        let name = match parse_site(place) {
+            Some((shim, _)) if shim.starts_with("preload-") => "[loopscope]".to_owned(),
+            Some((map, _)) if jit::is_map(map) => "[jit]".to_owned(),
+            Some((module, _)) => format!("[{module}]"),
+            // The vdso.
+            None => place.to_owned(),
+        };
+        into.push(unknown(&name));
     }
 }
 
@@ -258,6 +264,11 @@ mod tests {
         };
         assert_eq!(told(Some(&symbol)), ["poll_loop"]);
         assert_eq!(told(None), ["[redis-server]"]);
+        let mut other = Vec::new();
+        for place in ["[vdso]", "preload-12.so+0x7", "perf-12.map+0x7f00"] {
+            functions(place, None, &mut other);
+        }
+        assert_eq!(other, ["[vdso]", "[loopscope]", "[jit]"].map(unknown));
         assert_eq!(plain("operator;\u{1b}x"), "operator:\\u{1b}x");
     }
 }

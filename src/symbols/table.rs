@@ -1,7 +1,7 @@
 //! The places of a recording: those that it carries, and those that are looked up while it is read, in the background and
 //! once. Step: trace → **view**.
 
-use super::{Frame, Module, Place, locate};
+use super::{Frame, Module, Place, jit, locate};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -149,13 +149,18 @@ fn all(mut keys: Vec<Key>) -> Found {
     out
 }
 
-/// The attachment with the places of these addresses; nothing if none is known.
-pub fn attachment(wanted: &BTreeMap<Module, Vec<u64>>) -> Option<Vec<u8>> {
+/// Looks up these addresses, module by module, and gives what the attachment says of each module as soon as it is known. What
+/// nobody can look up later comes first: the names of code that the program made itself.
+pub fn lines(wanted: &BTreeMap<Module, Vec<u64>>, each: &mut dyn FnMut(String)) {
     let one_line = |text: &str| text.replace(['\t', '\n', '\r'], " ");
-    let mut out = format!("{HEAD}\n");
-    let empty = out.len();
-    for (module, addresses) in wanted {
-        for (address, place) in addresses.iter().zip(locate(module, addresses)) {
+    let (maps, files): (Vec<_>, Vec<_>) = wanted.iter().partition(|(m, _)| jit::is_map(&m.path));
+    for (module, addresses) in maps.into_iter().chain(files) {
+        let places = match jit::is_map(&module.path) {
+            true => jit::locate(module, addresses),
+            false => locate(module, addresses),
+        };
+        let mut out = String::new();
+        for (address, place) in addresses.iter().zip(places) {
             let Some(place) = place else { continue };
             out.push_str(&format!("{address:#x}\t{}", one_line(&module.name())));
             for frame in &place.frames {
@@ -164,6 +169,11 @@ pub fn attachment(wanted: &BTreeMap<Module, Vec<u64>>) -> Option<Vec<u8>> {
             }
             out.push('\n');
         }
+        each(out);
     }
-    (out.len() > empty).then(|| out.into_bytes())
+}
+
+/// The attachment of such lines; nothing if there are none.
+pub fn attachment(lines: &str) -> Option<Vec<u8>> {
+    (!lines.is_empty()).then(|| format!("{HEAD}\n{lines}").into_bytes())
 }
