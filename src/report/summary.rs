@@ -372,6 +372,10 @@ impl Summary {
             found.omitted += found.found.len().saturating_sub(top) as u64;
             found.found.truncate(top);
         }
+        if let Some(code) = &mut self.code {
+            code.omitted += code.functions.len().saturating_sub(top) as u64;
+            code.functions.truncate(top);
+        }
         let ready = |l: &Loop| u64::MAX - l.ready;
         self.loops_omitted += shortened(&mut self.loops, top, ready);
         let of_loops = self.loops.iter().map(|l| l.process);
