@@ -4,7 +4,7 @@
 use crate::model::hot::{Heat, Hot};
 use crate::model::{Id, Model};
 use crate::record::event::Space;
-use crate::symbols::{ATTACHMENT, Module, Place, Sites, jit, module_called, parse_site};
+use crate::symbols::{ATTACHMENT, Module, Sites, functions, module_called, parse_site};
 use crate::text::visible;
 use crate::trace::{Error, Events, Reader};
 use std::cmp::Reverse;
@@ -192,10 +192,16 @@ fn stacks(reader: &mut Reader, model: &Model, hot: Hot) -> Result<Stacks, Error>
         for place in chain {
             let found = keys.get(&(process, place));
             let found = found.and_then(|(module, address)| sites.get(module, *address)?);
-            functions(place, found, &mut names);
+            names.extend(functions(place, found).into_iter().map(|frame| Name {
+                function: frame.function,
+                file: frame.file,
+            }));
         }
         if names.is_empty() {
-            names.push(unknown("[unknown]"));
+            names.push(Name {
+                function: "[unknown]".to_owned(),
+                file: String::new(),
+            });
         }
         names.reverse();
         all.entry((process, names)).or_default().add(&heat);
@@ -206,69 +212,12 @@ fn stacks(reader: &mut Reader, model: &Model, hot: Hot) -> Result<Stacks, Error>
     Ok(Stacks { all: all.collect() })
 }
 
-/// The functions at a place, from the inside out: those that were inlined there, too.
-fn functions(place: &str, found: Option<&Place>, into: &mut Vec<Name>) {
-    let before = into.len();
-    for frame in found.iter().flat_map(|place| &place.frames) {
-        // Without debug information a place is told as so many bytes into its function.
-        let function = frame.function.split("+0x").next().unwrap_or_default();
-        if !function.is_empty() {
-            into.push(Name {
-                function: function.to_owned(),
-                file: frame.file.clone(),
-            });
-        }
-    }
-    if into.len() == before {
-        let name = match parse_site(place) {
-            Some((shim, _)) if shim.starts_with("preload-") => "[loopscope]".to_owned(),
-            Some((map, _)) if jit::is_map(map) => "[jit]".to_owned(),
-            Some((module, _)) => format!("[{module}]"),
-            // The vdso.
-            None => place.to_owned(),
-        };
-        into.push(unknown(&name));
-    }
-}
-
-fn unknown(name: &str) -> Name {
-    Name {
-        function: name.to_owned(),
-        file: String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::symbols::Frame;
 
     #[test]
-    fn a_place_is_its_functions_or_its_file() {
-        let frame = |function: &str, file: &str| Frame {
-            function: function.to_owned(),
-            file: file.to_owned(),
-            line: 1,
-        };
-        let told = |found: Option<&Place>| {
-            let mut names = Vec::new();
-            functions("redis-server+0x4a", found, &mut names);
-            names.into_iter().map(|n| n.function).collect::<Vec<_>>()
-        };
-        let inlined = Place {
-            frames: vec![frame("inner", "a.c"), frame("outer", "b.c")],
-        };
-        assert_eq!(told(Some(&inlined)), ["inner", "outer"]);
-        let symbol = Place {
-            frames: vec![frame("poll_loop+0x1c", "")],
-        };
-        assert_eq!(told(Some(&symbol)), ["poll_loop"]);
-        assert_eq!(told(None), ["[redis-server]"]);
-        let mut other = Vec::new();
-        for place in ["[vdso]", "preload-12.so+0x7", "perf-12.map+0x7f00"] {
-            functions(place, None, &mut other);
-        }
-        assert_eq!(other, ["[vdso]", "[loopscope]", "[jit]"].map(unknown));
+    fn a_name_reads_as_nothing_else() {
         assert_eq!(plain("operator;\u{1b}x"), "operator:\\u{1b}x");
     }
 }

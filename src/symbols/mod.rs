@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `bytes` | a file that nobody trusts, read piece by piece and never too much of it |
 //! | `find` | where a module's debug information lies: in it, by its build id, by its debug link |
+//! | `function` | what a place of a stack is called |
 //! | `jit` | the names that a program gave the code it made |
 //! | `module` | one module: from offsets to places |
 //! | `table` | the places of a recording: those it carries, those asked for in the background |
@@ -15,11 +16,13 @@
 
 mod bytes;
 mod find;
+mod function;
 pub mod jit;
 mod module;
 mod table;
 
 pub use find::Image;
+pub use function::functions;
 pub use module::locate;
 pub use table::{ATTACHMENT, Sites, attachment, lines};
 

@@ -3,6 +3,7 @@
 
 mod choose;
 pub mod code;
+pub mod computed;
 mod findings;
 pub mod known;
 mod latency;

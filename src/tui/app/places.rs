@@ -5,7 +5,7 @@
 use super::App;
 use crate::model::Id;
 use crate::record::event::Space;
-use crate::symbols::{Frame, Module, Place, Sites, parse_site};
+use crate::symbols::{self, Frame, Module, Place, Sites, parse_site};
 use crate::text::visible;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -89,16 +89,15 @@ impl App {
         (!text.is_empty()).then(|| visible(&text).into_owned())
     }
 
-    /// The functions of a stack, the innermost first: `parse_row`, or `server+0x4a31` where no more is known.
+    /// The functions of a stack, the innermost first: `parse_row`, or `[server]` where no more is known.
     pub fn stack(&self, process: Id, stack: u32) -> Vec<String> {
         let places = self.model().stack(process, stack).into_iter();
-        let named = |name: &str| {
+        let functions = places.flat_map(|name| {
             let place = self.place_called(process, name);
-            let function = place.and_then(|place| Some(place.frames.into_iter().next()?.function));
-            let function = function.filter(|function| !function.is_empty());
-            visible(&function.unwrap_or_else(|| name.to_owned())).into_owned()
-        };
-        places.take(SHOWN).map(named).collect()
+            symbols::functions(name, place.as_ref())
+        });
+        let named = functions.map(|frame| visible(&frame.function).into_owned());
+        named.take(SHOWN).collect()
     }
 
     /// The module that sites of this process call by this name.

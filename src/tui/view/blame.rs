@@ -5,6 +5,7 @@ use super::moment::{self, Stage};
 use crate::model::{Fidelity, Id, LoopKind, Part, Range, Run, Segment, asleep, blame};
 use crate::record::event::Space;
 use crate::tui::app::App;
+use crate::tui::app::computed::Computed;
 use crate::tui::app::known::mark_of;
 use crate::tui::view::popup;
 use crate::tui::widget::bar;
@@ -104,6 +105,25 @@ pub fn behind(app: &App, run: &Run, stage: Stage, most: usize) -> String {
     format!("behind{guess}: {list}")
 }
 
+/// Which functions ran while it waited, as far as samples tell.
+fn computed(app: &App, run: &Run) -> Option<String> {
+    let from = run.ready.map_or(run.wakeup, |r| r.lo);
+    let ran = app.computed(Some(run.thread), from, run.start);
+    let all: u64 = ran.iter().map(|c| c.samples).sum();
+    let each = |c: &Computed| {
+        let share = c.samples as f64 * 100.0 / all.max(1) as f64;
+        format!("{} {share:.0} %", c.calls.join(" < "))
+    };
+    let told: Vec<String> = ran.iter().take(3).map(each).collect();
+    (!told.is_empty()).then(|| {
+        format!(
+            "Meanwhile the CPU was in {} (of {}).",
+            told.join("; "),
+            text::plural(all, "sample")
+        )
+    })
+}
+
 /// The wait in sentences.
 pub fn lines(app: &App, run: &Run, stage: Stage) -> Vec<String> {
     let parts = parts(app, run);
@@ -143,6 +163,7 @@ pub fn lines(app: &App, run: &Run, stage: Stage) -> Vec<String> {
             time(run.run())
         ));
     }
+    out.extend(computed(app, run));
     out.push(match (run.notice_fidelity, run.notice) {
         (Fidelity::Measured, _) => {
             "notice is measured: somebody stamped when the bytes were sent".to_owned()

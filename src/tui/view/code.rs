@@ -1,16 +1,80 @@
 //! Screen 8, the program's own face: its terminal, or the demo's source at the line that runs. Step: trace → **view**.
 
+use crate::tui::app::computed::Computed;
 use crate::tui::app::{App, Mode};
 use crate::tui::theme;
+use crate::tui::widget::bar;
 use crate::tui::widget::boxes;
 use crate::tui::widget::pen::Pen;
 use crate::tui::widget::text;
 use ratatui::style::{Color, Modifier, Style};
 
-/// Draws the screen.
+/// Draws the screen: the program's own face, and below it which functions ran of late, where samples tell.
 pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let (w, h) = (pen.width(), pen.height());
     let typing = app.mode == Mode::Typing;
+    let ran = match typing {
+        true => Vec::new(),
+        false => app.computed_lately(),
+    };
+    let below = match ran.is_empty() {
+        true => 0,
+        false => (ran.len() + 2).min(h / 3).max(3),
+    };
+    if below > 0 && h >= 14 {
+        functions(&mut pen.part(0, h - below, w, below), &ran);
+        return face(&mut pen.part(0, 0, w, h - below), app, typing);
+    }
+    face(pen, app, typing);
+}
+
+/// The functions that ran, those found most often first.
+fn functions(pen: &mut Pen<'_>, ran: &[Computed]) {
+    let (w, h) = (pen.width(), pen.height());
+    boxes::outline(pen, theme::quiet());
+    let all: u64 = ran.iter().map(|c| c.samples).sum();
+    let title = format!(
+        "which function computed in the last second: {}",
+        text::plural(all, "sample")
+    );
+    boxes::title(pen, 1, 0, w - 2, &title, theme::strong());
+    for (row, one) in ran.iter().take(h.saturating_sub(2)).enumerate() {
+        let part = one.samples as f64 / all.max(1) as f64;
+        let bar = bar::share(part, BAR);
+        let x = pen.put(
+            1,
+            1 + row,
+            &format!(" {:3.0} % ", part * 100.0),
+            theme::plain(),
+        );
+        pen.put(x, 1 + row, &bar, theme::running());
+        let (name, callers) = one
+            .calls
+            .split_first()
+            .map_or(("", &[][..]), |(n, c)| (n.as_str(), c));
+        let x = pen.put(
+            x + BAR + 1,
+            1 + row,
+            &text::cut(name, w / 2),
+            theme::strong(),
+        );
+        if !callers.is_empty() {
+            let told = format!("  called by {}", callers.join(", "));
+            pen.put(
+                x,
+                1 + row,
+                &text::cut(&told, (w - 2).saturating_sub(x)),
+                theme::quiet(),
+            );
+        }
+    }
+}
+
+/// Cells of a function's bar.
+const BAR: usize = 12;
+
+fn face(pen: &mut Pen<'_>, app: &App, typing: bool) {
+    let (w, h) = (pen.width(), pen.height());
     boxes::outline(
         pen,
         if typing {
