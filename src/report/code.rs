@@ -52,9 +52,9 @@ pub enum Weight {
 
 /// A function in a stack.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Name {
-    function: String,
-    file: String,
+pub(super) struct Name {
+    pub function: String,
+    pub file: String,
 }
 
 /// The stacks of a recording, outermost function first, each with its process.
@@ -161,34 +161,48 @@ fn plain(name: &str) -> String {
 
 fn stacks(reader: &mut Reader, model: &Model, hot: Hot) -> Result<Stacks, Error> {
     let found = hot.finish();
-    if found.is_empty() {
-        return Ok(Stacks { all: Vec::new() });
+    let names = names(reader, model, found.iter().map(|(of, _)| *of))?;
+    let mut all: BTreeMap<(Id, Vec<Name>), Heat> = BTreeMap::new();
+    for (of, heat) in found {
+        let names = names.get(&of).cloned().unwrap_or_default();
+        all.entry((of.0, names)).or_default().add(&heat);
     }
+    let all = all
+        .into_iter()
+        .map(|((process, names), heat)| (process, names, heat));
+    Ok(Stacks { all: all.collect() })
+}
+
+/// The functions of these stacks, each given with its process, from the outside in.
+pub(super) fn names(
+    reader: &mut Reader,
+    model: &Model,
+    wanted: impl Iterator<Item = (Id, u32)>,
+) -> Result<HashMap<(Id, u32), Vec<Name>>, Error> {
+    let chains: HashMap<(Id, u32), Vec<&str>> = wanted
+        .map(|(process, stack)| ((process, stack), model.stack(process, stack)))
+        .collect();
     let mut sites = Sites::default();
-    if let Some(bytes) = reader.attachment(ATTACHMENT)? {
+    if !chains.is_empty()
+        && let Some(bytes) = reader.attachment(ATTACHMENT)?
+    {
         sites.read(&bytes);
     }
     let mut modules: HashMap<(Id, &str), Option<Module>> = HashMap::new();
     let mut key = |process: Id, place| -> Option<(Module, u64)> {
         let (name, address) = parse_site(place)?;
-        let module = modules
-            .entry((process, name))
+        let module = (modules.entry((process, name)))
             .or_insert_with(|| module_called(name, |n| model.name(process, Space::Module, n)));
         Some((module.clone()?, address))
     };
-    let chains: Vec<(Id, Vec<&str>, Heat)> = (found.into_iter())
-        .map(|((process, stack), heat)| (process, model.stack(process, stack), heat))
-        .collect();
-    let places = chains
-        .iter()
-        .flat_map(|(process, chain, _)| chain.iter().map(|place| (*process, *place)));
+    let places = (chains.iter())
+        .flat_map(|((process, _), chain)| chain.iter().map(|place| (*process, *place)));
     let keys: HashMap<(Id, &str), (Module, u64)> = places
         .filter_map(|(process, place)| Some(((process, place), key(process, place)?)))
         .collect();
     sites.look_up(keys.values().cloned());
-    let mut all: BTreeMap<(Id, Vec<Name>), Heat> = BTreeMap::new();
-    for (process, chain, heat) in chains {
-        let mut names = Vec::new();
+    let named = chains.into_iter().map(|((process, stack), chain)| {
+        let mut names: Vec<Name> = Vec::new();
         for place in chain {
             let found = keys.get(&(process, place));
             let found = found.and_then(|(module, address)| sites.get(module, *address)?);
@@ -204,12 +218,9 @@ fn stacks(reader: &mut Reader, model: &Model, hot: Hot) -> Result<Stacks, Error>
             });
         }
         names.reverse();
-        all.entry((process, names)).or_default().add(&heat);
-    }
-    let all = all
-        .into_iter()
-        .map(|((process, names), heat)| (process, names, heat));
-    Ok(Stacks { all: all.collect() })
+        ((process, stack), names)
+    });
+    Ok(named.collect())
 }
 
 #[cfg(test)]

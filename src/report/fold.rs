@@ -4,6 +4,7 @@
 use super::code;
 use super::limit::{Limit, Measured};
 use super::listen::Listener;
+use super::meanwhile;
 use super::places::{self, Kept, Longest};
 use super::rules::Rules;
 use super::summary::{
@@ -96,14 +97,17 @@ pub fn fold_with<L: Listener>(
         worst = Some(ear.worst(&model, &run));
     }
     model.settle();
-    let found = rules.finish(&mut model);
+    let mut found = rules.finish(&mut model);
     also.end(&model, &found);
     reader.verify_rest()?;
     let places = places::told(reader, &model, &ear.places)?;
     let mut summary = summarise(reader, &model, &ear, worst, &places);
+    summary.code = code::code(reader, &model, hot)?;
+    if summary.code.is_some() {
+        meanwhile::tell(reader, &model, &mut found)?;
+    }
     summary.findings = Some(found);
     summary.limits = measured.judge();
-    summary.code = code::code(reader, &model, hot)?;
     Ok(summary)
 }
 

@@ -9,6 +9,7 @@ mod formats;
 mod json;
 mod limit;
 mod listen;
+mod meanwhile;
 mod places;
 mod rules;
 mod suggest;
