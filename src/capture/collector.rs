@@ -36,7 +36,7 @@ pub(super) enum Message {
     /// How a process looked from outside.
     Look(Look),
     /// What the kernel tells of the program about to be launched, or why it does not.
-    Kernel(Result<Kernel, perf::Refused>),
+    Kernel(Result<Box<Kernel>, perf::Refused>),
     /// End now, whoever still lives.
     Finish,
 }
@@ -233,7 +233,7 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
                 self.drain.note(None, rec, &bytes);
             }
             Message::Look(look) => self.looks.came(look),
-            Message::Kernel(Ok(kernel)) => self.drain.kernel = Some(kernel),
+            Message::Kernel(Ok(kernel)) => self.drain.kernel = Some(*kernel),
             Message::Kernel(Err(refused)) => self.looks.kernel_refused(&refused, &mut self.drain),
             Message::Finish => self.finish = true,
         }

@@ -79,12 +79,8 @@ impl Modules {
         if self.processes.len() >= MOST {
             self.processes.clear();
         }
-        let process = Process {
-            parts,
-            named,
-            ..Process::default()
-        };
-        self.processes.insert(pid, process);
+        let process = self.processes.entry(pid).or_default();
+        (process.parts, process.named) = (parts, named);
     }
 
     /// `module+0x…` of the call that returns to this address; the address itself where nothing is known of it. The number

@@ -212,7 +212,7 @@ impl Teller {
 
     /// What the kernel tells of the child that is about to be launched, or why it does not.
     pub fn kernel(&self, kernel: Result<perf::Kernel, perf::Refused>) {
-        let _ = self.0.send(Message::Kernel(kernel));
+        let _ = self.0.send(Message::Kernel(kernel.map(Box::new)));
     }
 
     /// A child has been launched, and its end will be told.

@@ -229,6 +229,6 @@ mod tests {
 
     #[test]
     fn a_name_reads_as_nothing_else() {
-        assert_eq!(plain("operator;\u{1b}x"), "operator:\\u{1b}x");
+        assert_eq!(plain("operator;\u{1b}x"), "operator:\\x1bx");
     }
 }

@@ -116,7 +116,7 @@ mod tests {
         );
         assert_eq!(
             told(&[(3, 3)]),
-            " Meanwhile its thread was in write\\u{1b}, called by main (3 of 3 samples)."
+            " Meanwhile its thread was in write\\x1b, called by main (3 of 3 samples)."
         );
         assert_eq!(told(&[]), "");
     }
