@@ -8,6 +8,7 @@ mod session_support;
 use common::Ended;
 use loopscope::capture::launch::Streams;
 use loopscope::capture::live::Live;
+use loopscope::capture::perf::Sampling;
 use loopscope::capture::session::{Plan, Target};
 use loopscope::record::event::Cause;
 use loopscope::{Recorder, task};
@@ -80,7 +81,7 @@ fn recorder() {
         title: String::new(),
         stamped: false,
         preload: false,
-        stacks: false,
+        stacks: Sampling::Off,
         blind: false,
         warn: None,
         attachments: Vec::new(),

@@ -95,7 +95,7 @@ fn who_wants_none_has_none() {
     let program = preload::compiled(dir.path(), "hot", &["-g"]);
     let file = dir.path().join("hot.lscope");
     let (path, program) = (file.to_str().unwrap(), program.to_str().unwrap());
-    run(&["record", "--no-stacks", "-o", path, "--", program]).exits(0);
+    run(&["record", "--stacks", "off", "-o", path, "--", program]).exits(0);
     let is_of_stacks = |kind: Kind, aux: u16| {
         kind == Kind::Sample || kind == Kind::Name && aux == Space::Stack.code()
     };

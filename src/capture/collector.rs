@@ -233,7 +233,12 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
                 self.drain.note(None, rec, &bytes);
             }
             Message::Look(look) => self.looks.came(look),
-            Message::Kernel(Ok(kernel)) => self.drain.kernel = Some(*kernel),
+            Message::Kernel(Ok(kernel)) => {
+                if kernel.lacks_stacks() {
+                    self.looks.stacks_refused(&mut self.drain);
+                }
+                self.drain.kernel = Some(*kernel);
+            }
             Message::Kernel(Err(refused)) => self.looks.kernel_refused(&refused, &mut self.drain),
             Message::Finish => self.finish = true,
         }

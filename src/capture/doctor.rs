@@ -230,7 +230,7 @@ fn threads() -> Check {
 /// Opens the events themselves: the paranoid level alone does not say what a container's seccomp filter does.
 fn perf() -> Check {
     let level = line("/proc/sys/kernel/perf_event_paranoid");
-    match perf::open(false) {
+    match perf::open(perf::Sampling::Off) {
         Ok(kernel) => Check::good(
             "perf_event_open",
             format!(

@@ -221,6 +221,9 @@ impl Drain {
         if let Some(kernel) = &mut self.kernel {
             let full = kernel.drain(reading, &mut self.merge, &mut self.modules);
             pass.fullest = pass.fullest.max(full);
+            let threads = self.rings.iter().filter(|ring| ring.owner != 0);
+            let mono = self.start.mono.saturating_add(now);
+            kernel.watch(mono, threads.map(|ring| (ring.who, ring.quiet)));
         }
         self.end_threads(&mut pass);
         if check {

@@ -139,7 +139,7 @@ impl Live {
 /// ends: whatever we start later is not told of.
 fn watched<T: Send>(
     teller: &Teller,
-    stacks: bool,
+    stacks: perf::Sampling,
     launch: impl FnOnce() -> T + Send,
 ) -> Result<T, Error> {
     std::thread::scope(|scope| {

@@ -156,6 +156,15 @@ impl Looks {
         tell(SWITCHES, &refused.because, refused.advice, drain);
     }
 
+    /// Nor which function a thread is in.
+    pub fn stacks_refused(&self, drain: &mut Drain) {
+        let because =
+            "perf_event_open refuses a clock of 997 samples a second, or the memory for them";
+        let advice =
+            "raise kernel.perf_event_max_sample_rate to 1000 and kernel.perf_event_mlock_kb to 516";
+        tell(STACKS, because, advice, drain);
+    }
+
     /// Who of the tree is not seen.
     fn judge(&mut self, sights: &[Sight], drain: &mut Drain) {
         self.surveyed.1 += 1;
@@ -233,6 +242,7 @@ impl Looks {
 }
 
 /// What the kernel would have told.
+const STACKS: &str = "which function computes";
 const SWITCHES: &str = "switch records: why runs were long (blocked, pre-empted, page faults)";
 
 /// Writes into the recording what the capture cannot do.

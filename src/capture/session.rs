@@ -88,8 +88,8 @@ pub struct Plan {
     /// Preload the shim: record the calls of a program that need not know of us. Without it, only what programs that link
     /// the library say is recorded.
     pub preload: bool,
-    /// Ask the kernel a thousand times a second which function a thread that computes is in.
-    pub stacks: bool,
+    /// When the kernel is asked which function a thread that computes is in.
+    pub stacks: perf::Sampling,
     /// With the shim: what was said before the start of why the program will not be seen.
     pub blind: bool,
     /// Takes what is found not to be seen; it also stands in the recording.

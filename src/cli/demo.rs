@@ -10,6 +10,7 @@ use super::seen::see;
 use super::stage::{Show, show};
 use crate::capture::launch::Streams;
 use crate::capture::live::{Ended, Live};
+use crate::capture::perf::Sampling;
 use crate::capture::pty::Size;
 use crate::capture::session::{Plan, Target};
 use crate::demos::{self, Claim, Demo, Seen};
@@ -359,7 +360,7 @@ pub(super) fn start(
         title: title(demo, fixed),
         // A demo says of itself all that its lesson is about, and shall show nothing else.
         preload: false,
-        stacks: false,
+        stacks: Sampling::Off,
         blind: false,
         warn: None,
         stamped: true,

@@ -10,6 +10,7 @@ use crate::capture::collector::Outcome as Recorded;
 use crate::capture::control::Control;
 use crate::capture::launch::{self, Streams};
 use crate::capture::live::{self, Live};
+use crate::capture::perf::Sampling;
 use crate::capture::rendezvous::Refused;
 use crate::capture::session::{self, Plan, Target};
 use crate::record::handshake::Status;
@@ -43,9 +44,9 @@ pub struct Args {
     /// End the recording after this time and leave the program running: 1.5s, 10m
     #[arg(long = "for", value_name = "D", value_parser = parse_duration)]
     duration: Option<Duration>,
-    /// Do not ask a thousand times a second which function computes
-    #[arg(long)]
-    no_stacks: bool,
+    /// When to ask, 997 times a second, which function runs
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    pub(super) stacks: Stacks,
     #[command(flatten)]
     flight: Flight,
     #[command(flatten)]
@@ -56,6 +57,28 @@ pub struct Args {
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     command: Vec<OsString>,
+}
+
+/// When stacks are sampled.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, Default)]
+pub(super) enum Stacks {
+    /// While a thread computes for more than 4 ms, and a second after: a healthy loop pays nothing
+    #[default]
+    Stalls,
+    /// All the time: a loop that sleeps often pays some percent
+    Always,
+    /// Never
+    Off,
+}
+
+impl From<Stacks> for Sampling {
+    fn from(stacks: Stacks) -> Sampling {
+        match stacks {
+            Stacks::Stalls => Sampling::Stalls,
+            Stacks::Always => Sampling::Always,
+            Stacks::Off => Sampling::Off,
+        }
+    }
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -143,7 +166,7 @@ pub(super) fn run(args: Args) -> Outcome {
     };
     let plan = Plan {
         warn: Some(warn),
-        stacks: !args.no_stacks,
+        stacks: args.stacks.into(),
         ..plan(target, &args.command)
     };
     let live = start(plan, &args.command, streams, false)?;
@@ -208,7 +231,7 @@ pub(super) fn plan(target: Target, command: &[OsString]) -> Plan {
         title: String::new(),
         stamped: false,
         preload: true,
-        stacks: true,
+        stacks: Sampling::Stalls,
         blind: false,
         warn: None,
         attachments: Vec::new(),

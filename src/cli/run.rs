@@ -28,9 +28,9 @@ pub struct Args {
     /// Do not record what the program writes to its terminal
     #[arg(long)]
     no_output: bool,
-    /// Do not ask a thousand times a second which function computes
-    #[arg(long)]
-    no_stacks: bool,
+    /// When to ask, 997 times a second, which function runs
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    stacks: record::Stacks,
     /// Draw with ASCII only
     #[arg(long)]
     ascii: bool,
@@ -59,7 +59,7 @@ pub(super) fn run(args: Args) -> Outcome {
         None => unnamed(),
     };
     let plan = Plan {
-        stacks: !args.no_stacks,
+        stacks: args.stacks.into(),
         ..record::plan(target, &args.command)
     };
     if !stdout_is_tty() || !std::io::stdin().is_terminal() {

@@ -9,6 +9,7 @@ use super::open::PERIOD;
 use super::record::{Record, Said};
 use super::ring::Ring;
 use super::stacks::{Stacks, World};
+use super::stall::{Awake, Sampling};
 use crate::record::clock::Converter;
 use crate::record::event::{Cause, Kind, Mode, Off, Space};
 use crate::record::wire::Rec;
@@ -24,10 +25,14 @@ pub struct Kernel {
     rings: Vec<Ring>,
     held: Held,
     stacks: Stacks,
+    sampling: Sampling,
+    awake: Awake,
+    /// The clocks go.
+    samples: bool,
 }
 
 impl Kernel {
-    pub(super) fn new(rings: Vec<Ring>) -> Kernel {
+    pub(super) fn new(rings: Vec<Ring>, sampling: Sampling) -> Kernel {
         let held = Held {
             last: vec![0; rings.len()],
             clocks: rings.iter().map(Ring::is_clock).collect(),
@@ -38,12 +43,29 @@ impl Kernel {
             rings,
             held,
             stacks: Stacks::default(),
+            sampling,
+            awake: Awake::default(),
+            samples: false,
         }
     }
 
-    /// Samples are taken.
-    pub fn has_clocks(&self) -> bool {
-        self.held.clocks.contains(&true)
+    /// Stacks were asked for and are refused.
+    pub fn lacks_stacks(&self) -> bool {
+        self.sampling != Sampling::Off && !self.held.clocks.contains(&true)
+    }
+
+    /// Takes samples where they are worth it: `now` is CLOCK_MONOTONIC, `threads` those that push, and whether they have said
+    /// nothing since the last pass.
+    pub fn watch(&mut self, now: u64, threads: impl Iterator<Item = (u64, bool)>) {
+        if self.sampling != Sampling::Stalls {
+            return;
+        }
+        let computes = self.awake.computes(now, threads);
+        if computes != self.samples {
+            self.samples = computes;
+            let clocks = self.rings.iter().filter(|ring| ring.is_clock());
+            clocks.for_each(|ring| ring.enable(computes));
+        }
     }
 
     /// Another program runs in this process: its addresses mean something else.
@@ -61,7 +83,10 @@ impl Kernel {
     pub fn drain(&mut self, reading: u64, merge: &mut Merge, world: &mut dyn World) -> u64 {
         let mut fullest = 0;
         for (at, ring) in self.rings.iter_mut().enumerate() {
-            let found = ring.read(|record| self.held.take(at, record));
+            let found = ring.read(|record| {
+                self.awake.take(&record);
+                self.held.take(at, record);
+            });
             if found.damaged {
                 self.held.damaged(at);
             }

@@ -1,5 +1,6 @@
 //! What the kernel tells by itself of a recorded program's threads: when each is taken off its CPU and why, when it is back,
-//! which page faults it meets, and, a thousand times a second, which function it is in. Step: event → **ring** → trace.
+//! which page faults it meets, and, a thousand times a second while it
+//! computes for long, which function it is in. Step: event → **ring** → trace.
 //!
 //! One perf event a CPU is opened on the thread that launches the program, to be inherited and to begin with the program's
 //! first exec: so it covers every thread and process of the tree from the first instruction on, needs no more rights than
@@ -13,13 +14,16 @@
 //! | record | one record of the kernel's, as bytes and as what it says           |
 //! | fold   | many CPUs' records in one order, on the recording's clock          |
 //! | stacks | addresses that called one another as a tree of places              |
+//! | stall  | whether samples are worth taking just now                          |
 
 mod fold;
 mod open;
 mod record;
 mod ring;
 mod stacks;
+mod stall;
 
 pub use fold::Kernel;
 pub use open::{Refused, open};
 pub use stacks::World;
+pub use stall::Sampling;

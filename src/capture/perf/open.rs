@@ -3,6 +3,7 @@
 use super::fold::Kernel;
 use super::record::{FRAMES, Samples};
 use super::ring::Ring;
+use super::stall::Sampling;
 use perf_event_open_sys as perf;
 use perf_event_open_sys::bindings::{
     PERF_COUNT_SW_CPU_CLOCK, PERF_COUNT_SW_PAGE_FAULTS, PERF_FLAG_FD_CLOEXEC, PERF_SAMPLE_ADDR,
@@ -33,9 +34,9 @@ pub struct Refused {
 }
 
 /// Opens one event a CPU on the calling thread: what that launches from now on is told of, from its first exec on, with its
-/// threads and children. The thread itself is not, but whatever else it launches would be. With `stacks` a second one says
-/// which function computes, as far as that is permitted.
-pub fn open(stacks: bool) -> Result<Kernel, Refused> {
+/// threads and children. The thread itself is not, but whatever else it launches would be. A second one says which function
+/// computes, as far as that is wanted and permitted.
+pub fn open(sampling: Sampling) -> Result<Kernel, Refused> {
     let cpus = cpus();
     let mut pages = MOST_PAGES;
     while pages > FEWEST_PAGES && pages * cpus.len() > PAGES {
@@ -44,10 +45,10 @@ pub fn open(stacks: bool) -> Result<Kernel, Refused> {
     loop {
         match rings(&cpus, pages, faults, Samples::Faults) {
             Ok(mut all) => {
-                if stacks {
-                    all.extend(clocks(&cpus, pages / 2));
+                if sampling != Sampling::Off {
+                    all.extend(clocks(&cpus, pages / 4, sampling == Sampling::Always));
                 }
-                return Ok(Kernel::new(all));
+                return Ok(Kernel::new(all, sampling));
             }
             // Too much memory would be locked.
             Err((error, true)) if is_limit(&error) && pages > FEWEST_PAGES => pages /= 2,
@@ -56,11 +57,14 @@ pub fn open(stacks: bool) -> Result<Kernel, Refused> {
     }
 }
 
-/// Every CPU's ring of samples, in the kernel too where we may look there; none where it is refused.
-fn clocks(cpus: &[u32], pages: usize) -> Vec<Ring> {
-    let all = [false, true].into_iter().find_map(|only_user| {
-        let clock = |cpu| clock(cpu, only_user);
-        rings(cpus, pages, clock, Samples::Stacks).ok()
+/// Every CPU's ring of samples, in the kernel too where we may look there; none where it is refused. They are taken from the
+/// program's start on, or when somebody says so.
+fn clocks(cpus: &[u32], pages: usize, from_start: bool) -> Vec<Ring> {
+    let ways = [false, true].into_iter();
+    let mut ways = ways.flat_map(|only_user| [pages, FEWEST_PAGES].map(|few| (only_user, few)));
+    let all = ways.find_map(|(only_user, pages)| {
+        let clock = |cpu| clock(cpu, only_user, from_start);
+        rings(cpus, pages.max(FEWEST_PAGES), clock, Samples::Stacks).ok()
     });
     all.unwrap_or_default()
 }
@@ -104,7 +108,7 @@ fn faults(cpu: u32) -> io::Result<OwnedFd> {
 }
 
 /// The clock of one CPU: while a thread runs on it, the functions that are under way, as frame pointers tell them.
-fn clock(cpu: u32, only_user: bool) -> io::Result<OwnedFd> {
+fn clock(cpu: u32, only_user: bool, from_start: bool) -> io::Result<OwnedFd> {
     let mut attr = perf_event_attr {
         config: u64::from(PERF_COUNT_SW_CPU_CLOCK),
         sample_type: u64::from(PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_CALLCHAIN),
@@ -115,6 +119,7 @@ fn clock(cpu: u32, only_user: bool) -> io::Result<OwnedFd> {
     attr.set_freq(1);
     attr.set_exclude_kernel(u64::from(only_user));
     attr.set_exclude_callchain_kernel(1);
+    attr.set_enable_on_exec(u64::from(from_start));
     opened(attr, cpu)
 }
 

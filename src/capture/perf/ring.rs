@@ -23,7 +23,7 @@ pub struct Ring {
     /// Bytes of the records, a power of two.
     size: usize,
     samples: Samples,
-    _event: OwnedFd,
+    event: OwnedFd,
 }
 
 // SAFETY: the mapping is this value's own, and only `&mut self` reads or advances it.
@@ -61,13 +61,25 @@ impl Ring {
             page,
             size,
             samples,
-            _event: event,
+            event,
         })
     }
 
     /// Its samples are what a clock found.
     pub fn is_clock(&self) -> bool {
         self.samples == Samples::Stacks
+    }
+
+    /// Has its event count, or not, in all threads that have inherited it and in those they make.
+    pub fn enable(&self, on: bool) {
+        let fd = self.event.as_raw_fd();
+        // SAFETY: a live event of ours and no argument. It cannot fail but for one that is none; then nothing is sampled.
+        unsafe {
+            match on {
+                true => perf_event_open_sys::ioctls::ENABLE(fd, 0),
+                false => perf_event_open_sys::ioctls::DISABLE(fd, 0),
+            }
+        };
     }
 
     /// Bytes it holds.
