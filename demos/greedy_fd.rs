@@ -189,9 +189,9 @@ pub fn claims(broken: &Seen, fixed: &Seen) -> Vec<Claim> {
     for name in &NAMES[1..] {
         let (before, after) = waits(broken, fixed, name, 0.5);
         claims.push(Claim::new(
-            format!("{name}'s median wait is at least 4 times the repaired server's"),
+            format!("{name}'s median wait is at least 10 times the repaired server's"),
             format!("{} against {}", ms(before), ms(after)),
-            before / 4 >= after,
+            before / 10 >= after,
         ));
     }
     claims
