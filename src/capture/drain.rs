@@ -145,9 +145,7 @@ impl Drain {
         }
         self.modules.joined(pid, maps);
         #[cfg(feature = "cli")]
-        if let Some(kernel) = &mut self.kernel {
-            kernel.changed(pid);
-        }
+        self.kernel.iter_mut().for_each(|k| k.changed(pid));
         self.merge.process_seen(pid, at, &mut Proc::default());
     }
 
@@ -222,8 +220,8 @@ impl Drain {
             let full = kernel.drain(reading, &mut self.merge, &mut self.modules);
             pass.fullest = pass.fullest.max(full);
             let threads = self.rings.iter().filter(|ring| ring.owner != 0);
-            let mono = self.start.mono.saturating_add(now);
-            kernel.watch(mono, threads.map(|ring| (ring.who, ring.quiet)));
+            let threads = threads.map(|ring| (ring.who, ring.quiet));
+            kernel.watch(self.start.mono.saturating_add(now), threads);
         }
         self.end_threads(&mut pass);
         if check {

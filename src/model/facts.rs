@@ -4,6 +4,7 @@
 //! [`Sink`]. Step: trace → **model** → view. Instants and durations are nanoseconds.
 
 use super::spent::{BlockedIn, Spent};
+use super::stack::Sample;
 
 /// The model's number of a process, thread, loop or registration: dense, from 0, never reused in one recording.
 pub type Id = u32;
@@ -423,23 +424,6 @@ pub struct Mark {
     pub fd: i32,
     /// Which of the three.
     pub what: Marking,
-}
-
-/// A clock found a thread on its CPU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sample {
-    /// When.
-    pub t: u64,
-    /// The thread.
-    pub thread: Id,
-    /// Its process.
-    pub process: Id,
-    /// What it was doing: a name of [`Space::Stack`](crate::record::event::Space::Stack), 0 not known.
-    pub stack: u32,
-    /// Nanoseconds it stands for.
-    pub ns: u64,
-    /// It was inside of the kernel.
-    pub in_kernel: bool,
 }
 
 /// Listens to the fold. Every method does nothing unless overridden.

@@ -5,7 +5,8 @@
 //! known between two ends; so is the waiting.
 
 use super::Map;
-use super::facts::{Id, Run, Sample, Sink};
+use super::facts::{Id, Run, Sink};
+use super::stack::Sample;
 use std::collections::VecDeque;
 
 /// Samples of a thread that may still be weighed, some eight seconds of computing. An event that waited for longer is counted

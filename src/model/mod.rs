@@ -76,8 +76,8 @@ pub use blame::{asleep, blame};
 pub use both::both;
 pub use checkpoint::{Base, Ended, Written};
 pub use facts::{
-    Fairness, Fidelity, Fired, Id, Mark, Marking, Part, Range, Run, Sample, Segment, Sink,
-    Transition, Turn, Why, Word,
+    Fairness, Fidelity, Fired, Id, Mark, Marking, Part, Range, Run, Segment, Sink, Transition,
+    Turn, Why, Word,
 };
 pub use files::File;
 #[doc(hidden)]
@@ -93,6 +93,7 @@ pub use roles::{Role, RoleKind};
 pub use same::SameSocket;
 pub use side::Call;
 pub use spent::{BlockedIn, Spent};
+pub use stack::Sample;
 pub use supply::reversed;
 pub use tasks::{Task, Tasks};
 pub use timerfds::{Expiry, Timerfd};

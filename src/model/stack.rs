@@ -1,4 +1,4 @@
-//! The stack of a sample, out of the tree that its places are named as. Step: **model**.
+//! A sample, and its stack out of the tree that its places are named as. Step: **model**.
 
 use super::Model;
 use super::facts::Id;
@@ -6,6 +6,23 @@ use crate::record::event::Space;
 
 /// Places of a stack at most; a hostile tree may go round.
 const DEEPEST: usize = 256;
+
+/// A clock found a thread on its CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// When.
+    pub t: u64,
+    /// The thread.
+    pub thread: Id,
+    /// Its process.
+    pub process: Id,
+    /// What it was doing: a name of [`Space::Stack`](crate::record::event::Space::Stack), 0 not known.
+    pub stack: u32,
+    /// Nanoseconds it stands for.
+    pub ns: u64,
+    /// It was inside of the kernel.
+    pub in_kernel: bool,
+}
 
 impl Model {
     /// The places of a stack as sites are named, `module+0x…`, the innermost first; none where it is not known.

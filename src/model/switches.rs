@@ -2,8 +2,9 @@
 
 use super::Model;
 use super::cpu::Why;
-use super::facts::{Id, Sample, Sink};
+use super::facts::{Id, Sink};
 use super::spent::{BlockedIn, Spent};
+use super::stack::Sample;
 use super::states::At;
 use crate::record::event::{Event, Kind, Mode, Off, Op};
 

@@ -88,6 +88,8 @@
 //! number plus one (select), and a descriptor that is in several sets may be told once or once a set. A read or accept that is
 //! the wait itself is told in the same way: its array has one entry, and n is 0 where the call met EAGAIN.
 
+use super::coded::coded;
+
 /// One recorded event; the [module table](self) says what each column means for each [`Kind`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Event {
@@ -178,30 +180,6 @@ pub mod flags {
     pub const LATE: u8 = 1 << 6;
     /// `RunEnd`: the program left the batch before its end, what was not reached is skipped.
     pub const LEFT: u8 = 1 << 7;
-}
-
-macro_rules! coded {
-    ($(#[$doc:meta])* $name:ident : $int:ty { $($(#[$vdoc:meta])* $variant:ident = $code:literal $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[repr($int)]
-        #[non_exhaustive]
-        pub enum $name { $($(#[$vdoc])* $variant = $code,)* }
-        impl $name {
-            /// Every code this version knows, in numeric order.
-            pub const ALL: &[$name] = &[$($name::$variant,)*];
-            /// The variant with this wire code; nothing for one newer than this version.
-            pub const fn from_code(code: $int) -> Option<Self> {
-                match code { $($code => Some(Self::$variant),)* _ => None }
-            }
-            /// The wire code.
-            pub const fn code(self) -> $int { self as $int }
-            /// The name used in exports and on screen.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $text,)* }
-            }
-        }
-    };
 }
 
 coded! {
@@ -515,12 +493,5 @@ coded! {
         Switches = 9 "switches",
         /// The kernel had no room for samples.
         Samples = 10 "samples",
-    }
-}
-
-impl Cause {
-    /// What is lost was the kernel's to tell: no event of the program is missing.
-    pub const fn is_the_kernels(self) -> bool {
-        matches!(self, Cause::Switches | Cause::Samples)
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod clock;
+mod coded;
 pub mod event;
 pub mod fields;
 pub mod handshake;

@@ -39,3 +39,10 @@ impl Counts {
         }
     }
 }
+
+impl Cause {
+    /// What is lost was the kernel's to tell: no event of the program is missing.
+    pub const fn is_the_kernels(self) -> bool {
+        matches!(self, Cause::Switches | Cause::Samples)
+    }
+}
