@@ -23,6 +23,14 @@ pub fn run(args: &[&str]) -> Ended {
     Ended::of(loopscope().args(args).output().unwrap())
 }
 
+/// Copies the binary, by a process of its own: a descriptor of ours that writes to it would be inherited by whatever another
+/// test's thread is about to start, and until that has begun nobody can run the copy.
+pub fn copy_of_the_binary(to: &Path) {
+    let mut copy = Command::new("cp");
+    copy.arg(env!("CARGO_BIN_EXE_loopscope")).arg(to);
+    assert!(copy.status().unwrap().success());
+}
+
 /// How a run ended.
 pub struct Ended {
     pub code: i32,
@@ -99,7 +107,7 @@ impl Place {
     pub fn public_binary(&self) -> PathBuf {
         use std::os::unix::fs::PermissionsExt;
         let copy = self.path("loopscope");
-        std::fs::copy(env!("CARGO_BIN_EXE_loopscope"), &copy).unwrap();
+        copy_of_the_binary(&copy);
         for path in [self.0.path(), &copy] {
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
         }

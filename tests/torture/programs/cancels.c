@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <time.h>
 
-static int in[2], full[2], ep, listener, locked;
+static int in[2], full[2], out[2], ep, listener, locked;
 static sem_t never, started;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
@@ -100,7 +100,7 @@ static void *block(void *which) {
     case 36: waitpid(-1, 0, 0); break;
     case 37: { siginfo_t i; waitid(P_ALL, 0, &i, WEXITED); break; }
     case 38: wait(0); break;
-    case 39: splice(in[0], 0, full[1], 0, 1, 0); break;
+    case 39: splice(in[0], 0, out[1], 0, 1, 0); break;
     case 40: sendmmsg(full[1], &messages, 1, 0); break;
     case 41: /* at once, wherever it is */
         pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, 0);
@@ -146,6 +146,7 @@ int main(int argc, char **argv) {
         ;
     while (send(full[1], fill, 1, MSG_DONTWAIT) > 0)
         ;
+    assert(pipe(out) == 0);
     ep = epoll_create1(0);
     listener = socket(AF_UNIX, SOCK_STREAM, 0);
     struct sockaddr_un name = {.sun_family = AF_UNIX};
