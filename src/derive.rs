@@ -8,6 +8,7 @@
 mod found;
 mod index;
 mod marks;
+pub mod meanwhile;
 mod store;
 
 pub use marks::Marks;

@@ -5,7 +5,7 @@ GONE = {"ERR", "HUP", "RDHUP"}
 IN, OUT = {"IN", "PRI"} | GONE, {"OUT"} | GONE
 ANSWERS = {"read": IN, "recv": IN, "peek": IN, "accept": IN, "write": OUT, "send": OUT, "sendfile": OUT, "connect": OUT, "shutdown": GONE}
 def handlers(events):
-    infers, marks, turn, since, last, latest, open_runs, batch, owner = set(), set(), {}, {}, {}, {}, {}, {}, {}
+    infers, marks, turn, since, last, latest, open_runs, batch, owner, lay_down = set(), set(), {}, {}, {}, {}, {}, {}, {}, {}
     out = []
     def line(kind, seat, **more): out.append({"kind": kind, "at_ns": t, "loop": seat[0], "thread": seat[1], **more})
     def stop(run, at):  # a piece of a run ends; it may be come back to until the turn ends
@@ -29,15 +29,22 @@ def handlers(events):
             if seat not in turn: continue
             if stack and stack[-1]["item"] is None and stack[-1]["from"] > turn[seat]: return True  # the program marks that one
             run = next((run for run in stack if run["seat"] == seat), None)
-            if run and (run["item"]["fd"], run["item"]["file"]) == (fd, file):
+            item = latest.get((seat[0], fd, file))
+            again = run and item and item["at_ns"] > run["item"]["at_ns"]  # told again since, another thread perhaps
+            if run and (run["item"]["fd"], run["item"]["file"]) == (fd, file) and not again:
                 run.update({"own": max(run["own"], at), "inside": run["inside"] or inside})
                 return True
-            item = latest.get((seat[0], fd, file))
-            if not item or item["thread"] != seat[1] or item["at_ns"] != turn[seat]: continue
+            if not item: continue
+            here = item.get("now", (item["thread"], item["at_ns"])) == (seat[1], turn[seat])
+            parked = False
+            if not here:  # told earlier or to another thread, and not slept on since: carried over
+                if item["state"] != "told" or not item["guess"] or not item["masks"] & answers & IN: continue
+                if item["at_ns"] < min(lay_down.get(of, 0) for of in (seat, (seat[0], item["thread"]))): continue
+                item["now"], parked = (seat[1], turn[seat]), item["at_ns"] > turn[seat]
             if item["state"] != "served" and not (item["state"] == "told" and (not run or item["masks"] & answers)): return False
             start = max(start, since[seat])
-            leave(depth_of(seat) + 1, start)
-            if run: stop(stack.pop(), start)
+            leave(depth_of(seat) + (not parked), start)  # who was parked unseen served nothing then
+            if run and not parked: stop(stack.pop(), start)
             item["state"], since[seat] = "running", start
             stack.append({"seat": seat, "item": item, "from": start, "own": max(at, start), "inside": inside})
             return True
@@ -49,7 +56,7 @@ def handlers(events):
         if kind in ("process-start", "exec") and e["source"] == "preload": infers.add(e["process"])
         guess = e["process"] in infers
         if kind == "ready" and wait:
-            e["state"], e["masks"] = "told", set(e["mask"].split("|"))
+            e["state"], e["masks"], e["guess"] = "told", set(e["mask"].split("|")), guess and seat not in marks
             before = latest.get((seat[0], e["fd"], e["file"]))
             e["merged"] = polls and before is not None and before["thread"] == thread and before["at_ns"] == woke
             if e["merged"]: before["masks"] |= e["masks"]  # a select tells of each of its sets
@@ -66,6 +73,7 @@ def handlers(events):
             line("turn-over", seat, inferred=seat in turn)
             turn.pop(seat, 0)
             last[thread] = seat
+            if e["timeout_ns"] != 0: lay_down[seat] = t
         elif kind in ("wait-exit", "ctl-end", "close-end", "dup-end") and stack and stack[-1].get("inside") and (wait or kind != "wait-exit"):
             stack[-1].update({"own": max(stack[-1]["own"], t), "inside": False})
         elif kind == "io" and guess and e.get("file") is not None:
@@ -79,7 +87,7 @@ def handlers(events):
             leave(depth_of(seat), t)
             marks.add(seat)
             turn.pop(seat, 0)
-        elif kind == "lost" and e["cause"] not in ("newer", "switches"):  # those are of no event of the program
+        elif kind == "lost" and e["cause"] not in ("newer", "samples", "switches"):  # those are of no event of the program
             e["all"] = e["cause"] not in ("ring-full", "torn", "rejected")
             for of in [of for of in open_runs if e["all"] or of == thread]: open_runs[of].clear()
             for of in [of for of in turn if e["all"] or of[1] == thread]: turn.pop(of)

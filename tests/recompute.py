@@ -6,6 +6,8 @@ table, caused, served = collections.defaultdict(lambda: [0, 0, 0]), collections.
 proofs, read = collections.defaultdict(dict), collections.Counter()  # by file
 batch, wake, room, size, runs, latest, accounts, marked = {}, {}, {}, {}, collections.defaultdict(list), {}, {}, set()
 loops_of = collections.defaultdict(set)
+entered, off, back = {}, {}, {}  # waits, and whether their threads slept
+asks = {}  # threads that wait in the call itself, and their loops
 def add(key, name, ns):
     table[key, name] = [table[key, name][0] + 1, table[key, name][1] + ns, max(table[key, name][2], ns)]
 def waited(seat, key, start, item):  # from ready to start, and whose runs lie between them
@@ -24,9 +26,11 @@ def end(thread, seat, t):  # the marked run under way there ends, and whatever i
 def over(seat, inferred):  # the turn is over: inferred runs are complete, and what nobody served has waited all the same
     for item in batch.pop(seat, ()):
         if item["state"] == "served":
-            for name, ns in item["waited"] + [("run_ns", item["run"])]: add(item["key"], name, ns)
+            told = [(name, ns) for name, ns in item["waited"] if "noticed" not in item or name == "queue_ns"]
+            for name, ns in told + [("run_ns", item["run"])]: add(item["key"], name, ns)
         elif item["state"] == "told" and item["span"] and (inferred or seat[0] not in marked):
             for name, at in zip(("lo", "hi"), reversed(item["span"])): add(item["key"], name, item["told"] - at)
+            item["noticed"] = True
 def measured(item, t0, t1):  # it became ready while the sender's call lasted
     lo = min(max(t0, item["span"][0] if item["span"] else 0), item["told"])
     item["span"], item["bounded"] = (lo, max(min(t1, item["told"]), lo)), False
@@ -37,6 +41,8 @@ for e in handlers(map(json.loads, open(sys.argv[1]))):
     seat, key = (e.get("loop"), thread), (e.get("loop"), e.get("fd"), e.get("generation"))
     if seat[0] is not None and kind in ("wait-enter", "run-begin", "run-end"): end(thread, seat, t)
     loops_of[e.get("process")].add(seat[0])
+    if kind == "wait-enter": back.pop(thread, 0), entered.update({seat: t})
+    if kind == "lost" and e["cause"] not in ("newer", "samples"): off.clear()
     if kind == "lost" and "all" in e:  # nobody knows what its thread was in the middle of, nor what is registered
         for at in [at for at in batch if e["all"] or at[1] == thread]:
             for item in batch[at]: item["state"] = "served" if "waited" in item else "lost"
@@ -50,15 +56,19 @@ for e in handlers(map(json.loads, open(sys.argv[1]))):
     elif kind == "turn-over":
         over(seat, e["inferred"])
         wake.pop(seat, 0)
+    elif kind == "switch-out": off[thread] = e["why"]
+    elif kind == "switch-in": back[thread] = t if off.pop(thread, 0) == "blocked" else back.get(thread, 0)
     elif kind == "wait-enter": size[seat] = e["maxevents"] if e["call"].startswith("epoll") else 0  # poll's array proves nothing
     elif kind == "wait-exit" and seat[0] is not None:
+        looked = min(max(back.get(thread, t), entered.pop(seat, t)), t)  # the kernel, and not before
+        if e["n"] == 0 and not e["call"].startswith(("epoll", "poll", "ppoll", "select", "pselect")): asks[thread] = seat[0]
         wake[seat], batch[seat], all_of_it = t, [], (e["n"], 0 if late else size.get(seat, 0))
-        if e["n"] == 0 < size.pop(seat, 0) and not late: room[seat[0]] = t
+        if e["n"] == 0 < size.pop(seat, 0) and not late: room[seat[0]] = max(room.get(seat[0], -1), looked)
     elif kind == "ready" and not e.get("merged", True):
         known, edge = proofs[file].setdefault((*key[:2], file is None and e["data"]), {}), "ET" in e["interest"]
         before, unread, begun = known.get("told", -1), [], -1
         lo = max(room.get(seat[0], -1), before, known.get("set", -1), known.get("empty", -1) if "OUT" not in e["masks"] else -1)
-        e.update({"key": key, "told": t, "span": (min(lo, t), t) if lo >= 0 else None, "bounded": lo >= 0})
+        e.update({"key": key, "told": t, "span": (min(lo, looked), t) if lo >= 0 else None, "bounded": lo >= 0})
         sent = account(e["addresses"])
         if sent["file"] not in (None, file): sent.update({"sent": 0, "sends": [], "begun": {}})
         sent["file"] = file
@@ -82,16 +92,22 @@ for e in handlers(map(json.loads, open(sys.argv[1]))):
         for item in batch.get(seat, ()): item["state"] = "skipped" if item["state"] == "told" else item["state"]
     elif kind == "piece":  # of an inferred run
         item, start, t = e["item"], e["from_ns"], e["to_ns"]
+        if not any(item is i for i in batch.setdefault(seat, [])):  # carried over into this turn
+            for items in batch.values(): items[:] = [i for i in items if i is not item]
+            batch[seat].append(item)
         if "waited" not in item: item.update({"waited": waited(seat, item["key"], start, item), "bounded": False, "run": 0})
         item["run"] += t - start
         served[seat].append((item["key"], start, t))
     elif kind == "tail": add(e["item"]["key"], "tail_ns", e["to_ns"] - e["from_ns"])
+    elif kind == "ctl-begin" and e["op"] == "add":  # it may be told of before its ADD has returned
+        proofs[file].setdefault((*key[:2], False), {"set": t})
     elif kind == "ctl-end" and e["result"] == 0:
         if e["op"] != "mod": proofs[file].pop((*key[:2], False), 0)
         if e["op"] != "del": proofs[file].setdefault((*key[:2], False), {})["set"] = t
     elif kind == "reg-seen": proofs[file].setdefault((*key[:2], False), {})
     elif kind == "io" and e["op"] in ("read", "recv", "accept"):
         n = 0 if e["op"] == "accept" else e["result"] or 0
+        if thread in asks: proofs[file].setdefault((asks.pop(thread), e["fd"], False), {})
         read[file] += n
         short = n > 0 and (e["what"] in ("eventfd", "timerfd") or e["what"] not in ("udp", "unix-dgram", "file") and n < e["asked"])
         if e.get("error") == "EAGAIN" or short:
@@ -112,7 +128,7 @@ for e in handlers(map(json.loads, open(sys.argv[1]))):
             if item["state"] in ("told", "running") and e["from_ns"] <= item["told"] and e["to_ns"] >= item["span"][0]: measured(item, e["from_ns"], e["to_ns"])
     for one in e.get("closes", ()):
         for pair in [pair for pair, sent in accounts.items() if one["last"] and sent["file"] == one["file"]]: del accounts[pair]
-    if "merged" in e and all_of_it[0] == e["index"] + 1 < all_of_it[1]: room[seat[0]] = t  # the whole batch, and room for more
+    if "merged" in e and all_of_it[0] == e["index"] + 1 < all_of_it[1]: room[seat[0]] = max(room.get(seat[0], -1), looked)  # the whole batch, and room for more
     if late and kind in ("ready", "run-begin"): proofs[file][(*key[:2], file is None and e["data"])] = {}
     if late and kind in ("io", "ctl-begin", "ctl-end", "fd-open", "dup-begin", "dup-end"): proofs[file] = {of: {} for of in proofs[file]}
 report, wrong, rows = json.load(open(sys.argv[2])), [], collections.defaultdict(list)

@@ -218,6 +218,12 @@ impl Play {
                 e.fd = k.number("ep").unwrap_or(-1) as i32;
                 e.x = k.number("max").unwrap_or(64) as i32;
                 e.arg = k.number("timeout").unwrap_or(-1) as u64;
+                e.y = k.number("lets").unwrap_or(0) as u64;
+            }
+            "signals" => {
+                e.kind = Kind::Signals;
+                e.x = k.need("tid") as i32;
+                e.arg = k.need("set") as u64;
             }
             "exit" => {
                 e.kind = Kind::WaitExit;
@@ -476,8 +482,19 @@ impl Play {
             "off" => {
                 e.kind = Kind::SwitchOut;
                 e.aux = coded(Off::ALL, Off::name, k.text("why").unwrap_or("blocked")).code();
+                e.x = k.number("cpu").unwrap_or(0) as i32;
             }
-            "on" => e.kind = Kind::SwitchIn,
+            "on" => {
+                e.kind = Kind::SwitchIn;
+                e.x = k.number("cpu").unwrap_or(0) as i32;
+            }
+            "steal" => {
+                e.kind = Kind::Steal;
+                e.aux = 2;
+                e.x = k.number("cpu").unwrap_or(0) as i32;
+                e.arg = k.need("ns") as u64;
+                e.y = k.need("since") as u64;
+            }
             "fault" => {
                 e.kind = Kind::Fault;
                 e.x = k.number("n").unwrap_or(1) as i32;

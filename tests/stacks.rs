@@ -112,3 +112,56 @@ fn who_wants_none_has_none() {
         folded.stderr
     );
 }
+
+/// The function that a thread slept in, and whether its callers are known: of one that keeps frame pointers and of one that
+/// does not.
+#[test]
+fn what_a_handler_sleeps_in_is_named_with_its_callers() {
+    let frames = ["-O1", "-fno-omit-frame-pointer"];
+    let none = ["-O2", "-fomit-frame-pointer"];
+    for (how, function, arguments) in [
+        ("sleep", "load_rows", frames),
+        ("lock", "take_lock", frames),
+        ("sleep", "load_rows", none),
+        ("lock", "take_lock", none),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let program = preload::compiled(dir.path(), "sleeps", &[&["-g"], &arguments[..]].concat());
+        let file = dir.path().join("sleeps.lscope");
+        let output = record(&file, &program, &[how, "100"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let report = report(&file);
+        let mut setup = report["setup"].as_array().unwrap().iter();
+        if let Some(refused) = setup.find(|s| {
+            let missing = s["missing"].as_str().unwrap_or_default();
+            missing.starts_with("switch records")
+        }) {
+            eprintln!("not told on this machine: {refused}");
+            return;
+        }
+        let code = &report["code"];
+        let functions = code["functions"].as_array().unwrap();
+        let found = functions.iter().find(|f| f["name"] == function);
+        let found = found.unwrap_or_else(|| panic!("{how} {arguments:?}: {code:#}"));
+        let callers: Vec<&str> = (found["callers"].as_array().unwrap().iter())
+            .map(|name| name.as_str().unwrap())
+            .collect();
+        assert_eq!(callers[..2], ["serve", "main"], "{how} {arguments:?}");
+        // Ten times a tenth of a second, and three others wait meanwhile. On a busy machine a sleep may go unseen.
+        let ns = |key: &str| found["own"][key].as_u64().unwrap();
+        assert!(ns("asleep_ns") >= 700_000_000, "{how}: {code:#}");
+        assert_eq!(ns("cpu_ns"), 0);
+        assert!(ns("waiting_hi_ns") > 2 * ns("asleep_ns"), "{how}: {code:#}");
+        assert!(ns("waiting_lo_ns") <= ns("waiting_hi_ns"));
+        let path = file.to_str().unwrap();
+        let by = |by| run(&["export", "--to", "folded", "--by", by, path]).exits(0);
+        let marked = |line: &str| {
+            let (stack, _) = line.rsplit_once(' ').unwrap();
+            stack.contains(&format!(";main;serve;{function};")) && stack.ends_with(";[asleep]")
+        };
+        let folded = by("waiting").stdout;
+        assert!(folded.lines().any(marked), "{folded}");
+        assert!(!by("cpu").stdout.contains("[asleep]"));
+    }
+}

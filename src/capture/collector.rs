@@ -34,7 +34,7 @@ pub(super) enum Message {
     /// A piece of what a program wrote to its terminal, with the terminal's size as `Output` carries it.
     Output(Vec<u8>, i32),
     /// How a process looked from outside.
-    Look(Look),
+    Look(Box<Look>),
     /// What the kernel tells of the program about to be launched, or why it does not.
     Kernel(Result<Box<Kernel>, perf::Refused>),
     /// End now, whoever still lives.
@@ -232,7 +232,7 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
                 };
                 self.drain.note(None, rec, &bytes);
             }
-            Message::Look(look) => self.looks.came(look),
+            Message::Look(look) => self.looks.came(*look, &mut self.drain),
             Message::Kernel(Ok(kernel)) => {
                 if kernel.lacks_stacks() {
                     self.looks.stacks_refused(&mut self.drain);
@@ -290,6 +290,7 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
         let alive = &self.alive;
         self.looks
             .passed(&mut self.drain, |pid| alive.contains_key(&pid));
+        self.looks.plan_steal(pass.records > 0, &mut self.drain);
         let now = Instant::now();
         if now.duration_since(self.looked) >= LOOK {
             self.looked = now;
@@ -332,6 +333,7 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
     }
 
     fn end(mut self) -> Outcome {
+        self.looks.end(&mut self.drain);
         let found = find_places(self.drain.modules.places());
         let writer = &mut self.writer;
         let known = &mut self.looks.known;

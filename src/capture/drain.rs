@@ -21,7 +21,7 @@ use super::pass::{HOLDING, SHORTEST};
 use super::procfs::Proc;
 use super::ring::{Ring, tell_damage};
 use crate::record::clock::{Anchor, Clock, Converter};
-use crate::record::event::{Cause, Event};
+use crate::record::event::{Cause, Event, Kind};
 use crate::record::handshake::Source;
 use crate::record::ring::Stop;
 use crate::record::segment::Segment;
@@ -162,7 +162,6 @@ impl Drain {
     /// A process is gone (waited for, or its pidfd says so). The next pass writes the rest of what it pushed, the
     /// ends of its threads, then its own with this wait status.
     pub fn process_ended(&mut self, pid: u32, status: i32) {
-        self.foreign.ended(pid);
         self.ended.push((pid, status));
     }
 
@@ -209,6 +208,7 @@ impl Drain {
         let ended = std::mem::take(&mut self.ended);
         let mut pass = Pass {
             now,
+            pause: Duration::MAX,
             ..Pass::default()
         };
         for at in 0..self.rings.len() - 1 {
@@ -219,9 +219,9 @@ impl Drain {
         if let Some(kernel) = &mut self.kernel {
             let full = kernel.drain(reading, &mut self.merge, &mut self.modules);
             pass.fullest = pass.fullest.max(full);
-            let threads = self.rings.iter().filter(|ring| ring.owner != 0);
-            let threads = threads.map(|ring| (ring.who, ring.quiet));
-            kernel.watch(self.start.mono.saturating_add(now), threads);
+            let mono = self.start.mono.saturating_add(now);
+            kernel.watch(mono, &Ring::threads(&self.rings), &mut self.modules);
+            pass.pause = kernel.pause(mono);
         }
         self.end_threads(&mut pass);
         if check {
@@ -230,16 +230,16 @@ impl Drain {
         for (pid, status) in ended {
             self.awaited.remove(&pid);
             self.merge.process_ended(pid, status, self.clock.now());
+            // Not before: until now whoever asks finds it among the processes, and is to know what it is.
+            self.foreign.ended(pid);
         }
         if let Some(limit) = before {
             self.merge.release(limit, &mut sink);
         }
         self.pause = pass.next_pause(self.pause);
-        pass.pause = if pass.records > 0 && self.merge.holds_any() {
-            self.pause.min(HOLDING)
-        } else {
-            self.pause
-        };
+        let holds = pass.records > 0 && self.merge.holds_any();
+        let pause = if holds { HOLDING } else { self.pause };
+        pass.pause = self.pause.min(pause).min(pass.pause);
         pass
     }
 
@@ -348,6 +348,7 @@ impl Drain {
             }
             (ring.owner, ring.who) = (owner, self.foreign.who(owner));
             ring.quiet = false;
+            ring.serves = false;
         }
         let who = ring.who;
         // Dead or retired before the drain: then the drain sees all there ever will be.
@@ -360,16 +361,15 @@ impl Drain {
         let lost = ring.consumer.lost();
         let merge = &mut self.merge;
         let clock = self.clock;
+        let serves = &mut ring.serves;
         let mut names = Proc {
             parent: ring.consumer.parent(),
             modules: Some(&mut self.modules),
         };
         let each = |r: &crate::record::ring::Record<'_>| {
-            let latest = if r.rec.ticks > reading {
-                clock.now()
-            } else {
-                reading
-            };
+            *serves |= r.rec.kind == Kind::WaitExit;
+            let later = r.rec.ticks > reading;
+            let latest = if later { clock.now() } else { reading };
             merge.collect(at, who, &r.rec, r.text, latest, &mut names);
         };
         let done = if dead {
@@ -426,11 +426,8 @@ impl Drain {
         let merge = &mut self.merge;
         let clock = self.clock;
         let done = ring.consumer.drain(|r| {
-            let latest = if r.rec.ticks > reading {
-                clock.now()
-            } else {
-                reading
-            };
+            let later = r.rec.ticks > reading;
+            let latest = if later { clock.now() } else { reading };
             let who = foreign.who(r.who);
             merge.collect(at, who, &r.rec, r.text, latest, &mut Proc::default());
         });
@@ -496,5 +493,39 @@ fn later(clock: Clock, start: Anchor) -> Anchor {
             return anchor;
         }
         std::hint::spin_loop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::clock::Clock;
+    use crate::record::segment::Layout;
+    use std::sync::atomic::AtomicU64;
+
+    /// Whoever asks who is there between the end and the pass that writes it would wait for somebody else's end.
+    #[test]
+    fn a_stranger_is_one_until_its_end_is_written() {
+        let layout = Layout {
+            large: 1,
+            large_slots: 1024,
+            small: 1,
+            small_slots: 1024,
+            overflow_slots: 2048,
+        };
+        let count = layout.words().expect("a small layout");
+        let words: Vec<AtomicU64> = (0..count).map(|_| AtomicU64::new(0)).collect();
+        let words = words.leak().as_ptr().cast();
+        // SAFETY: leaked words stay as long as the process.
+        let segment = unsafe { Segment::create(words, count, layout, Clock::Monotonic, 1) };
+        let mut drain = Drain::new(segment.expect("enough memory"));
+        let me = std::process::id();
+        drain.foreign.joined(me, me);
+        // The first process of the machine has no rings of ours.
+        assert_eq!(drain.foreign.who(1 | 1 << 32), 1 | 1 << 32);
+        drain.process_ended(1, UNKNOWN_STATUS);
+        assert!(drain.foreign.is_stranger(1));
+        drain.pass(|_, _| ());
+        assert!(!drain.foreign.is_stranger(1));
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::record::address;
-use crate::record::event::{Ctl, Event, FdKind, Kind};
+use crate::record::event::{Ctl, Event, FdKind, Kind, Wait};
 use crate::record::handshake::Source;
 
 /// Descriptors followed per process; of one with more nothing is said.
@@ -91,6 +91,11 @@ struct Thread {
     /// A stall of its has been told already.
     told: bool,
     ended: bool,
+    tid: u32,
+    /// The signals that its waits let through, as the last one said.
+    lets: u64,
+    /// Some of them were told to wait.
+    held: bool,
 }
 
 /// A process is looked at so many nanoseconds after its hello, whatever it says.
@@ -119,6 +124,9 @@ impl Known {
             Kind::Io if e.x != BAD => {}
             Kind::WaitEnter | Kind::WaitExit => {
                 if let Some(thread) = self.threads.get_mut(e.thread as usize) {
+                    if e.kind == Kind::WaitEnter {
+                        thread.lets = lets_through(e);
+                    }
                     thread.busy = if e.kind == Kind::WaitExit { e.t } else { 0 };
                     thread.waited = e.t.max(1);
                     thread.told = false;
@@ -145,6 +153,7 @@ impl Known {
                 if let Some(thread) = self.threads.get_mut(at) {
                     *thread = Thread {
                         process: e.arg as u32,
+                        tid: e.x as u32,
                         ..Thread::default()
                     };
                 }
@@ -260,6 +269,25 @@ impl Known {
         Some(waits)
     }
 
+    /// The threads of a process whose waits let signals through, at most so many.
+    pub fn letting(&self, pid: u32, most: usize) -> Vec<u32> {
+        let number = self.numbers.get(&pid).copied();
+        let here = (self.threads.iter())
+            .filter(|t| !t.ended && (t.lets != 0 || t.held) && Some(t.process) == number);
+        here.take(most).map(|t| t.tid).collect()
+    }
+
+    /// A thread of a process was seen with these signals waiting: whether that is to be told.
+    pub fn pending(&mut self, pid: u32, tid: u32, set: u64) -> bool {
+        let number = self.numbers.get(&pid).copied();
+        let mut threads = self.threads.iter_mut().rev();
+        let found = threads.find(|t| t.tid == tid && Some(t.process) == number && !t.ended);
+        found.is_some_and(|thread| {
+            let held = set & thread.lets != 0;
+            held | std::mem::replace(&mut thread.held, held)
+        })
+    }
+
     /// Processes of which a thread has stalled since this was last asked.
     pub fn stalled(&mut self, now: u64) -> Vec<u32> {
         let mut all = Vec::new();
@@ -270,6 +298,14 @@ impl Known {
             }
         }
         all
+    }
+}
+
+/// The signals that a wait lets through.
+fn lets_through(e: &Event) -> u64 {
+    match Wait::from_code(e.aux) {
+        Some(Wait::Pwait | Wait::Pwait2) => e.y,
+        _ => 0,
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::procfs::{self, Tfd};
 use super::sight::{Sight, Surveyor};
 use super::sockdiag::{self, Sockets};
+use super::steal;
 use crate::record::event::{FdKind, MAX_TEXT};
 use crate::record::wire;
 
@@ -33,9 +34,13 @@ pub(super) enum Request {
         pid: u32,
         /// Also if it has not run since the last look.
         anyway: bool,
+        /// Threads whose pending signals are asked for.
+        threads: Vec<u32>,
     },
     /// Processes and all they have started: who among them is not seen.
     Tree(Vec<u32>),
+    /// What the hypervisor has taken.
+    Steal,
 }
 
 /// A descriptor.
@@ -53,7 +58,7 @@ pub(super) struct SeenFd {
 /// What was seen.
 #[derive(Clone, Debug)]
 pub(super) struct Look {
-    /// 0 of a tree.
+    /// 0 of a tree, and of the machine.
     pub pid: u32,
     /// When it began; what happened since may or may not be in it.
     pub began: Instant,
@@ -77,9 +82,13 @@ pub(super) enum Seen {
         fds: Vec<SeenFd>,
         /// By epoll descriptor.
         regs: Vec<(i32, Vec<Tfd>)>,
+        /// Signals that wait, by thread.
+        signals: Vec<(u32, u64)>,
     },
     /// A tree of processes.
     Tree(Vec<Sight>),
+    /// What the hypervisor has taken so far.
+    Steal(Option<steal::Reading>),
 }
 
 /// The last look at a process.
@@ -105,13 +114,21 @@ pub(super) fn watch(requests: &Receiver<Request>, mut tell: impl FnMut(Look) -> 
     let own = procfs::net_namespace(std::process::id() as i32);
     while let Ok(request) = requests.recv() {
         let began = Instant::now();
-        let (process, anyway) = match request {
-            Request::Process { pid, anyway } => (pid, anyway),
-            Request::Tree(roots) => {
+        let (process, anyway, threads) = match request {
+            Request::Process {
+                pid,
+                anyway,
+                threads,
+            } => (pid, anyway, threads),
+            of_many => {
+                let seen = match of_many {
+                    Request::Tree(roots) => Seen::Tree(surveyor.survey(&roots)),
+                    _ => Seen::Steal(steal::read()),
+                };
                 let look = Look {
                     pid: 0,
                     began,
-                    seen: Seen::Tree(surveyor.survey(&roots)),
+                    seen,
                     took: began.elapsed(),
                 };
                 if !tell(look) {
@@ -127,7 +144,7 @@ pub(super) fn watch(requests: &Receiver<Request>, mut tell: impl FnMut(Look) -> 
             Seen::Idle
         } else {
             let abroad = own.is_none() || procfs::net_namespace(pid) != own;
-            look(pid, |inodes| {
+            look(pid, &threads, |inodes| {
                 if abroad {
                     return Arc::new(sockdiag::of_namespace(pid));
                 }
@@ -170,7 +187,7 @@ pub(super) fn watch(requests: &Receiver<Request>, mut tell: impl FnMut(Look) -> 
     }
 }
 
-fn look(pid: i32, sockets: impl FnOnce(&[u64]) -> Arc<Sockets>) -> Seen {
+fn look(pid: i32, threads: &[u32], sockets: impl FnOnce(&[u64]) -> Arc<Sockets>) -> Seen {
     let numbers = match procfs::fds(pid) {
         Ok(numbers) => numbers,
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -178,6 +195,9 @@ fn look(pid: i32, sockets: impl FnOnce(&[u64]) -> Arc<Sockets>) -> Seen {
         }
         Err(_) => return Seen::Gone,
     };
+    let signals = threads.iter();
+    let signals = signals.filter_map(|tid| Some((*tid, procfs::pending(pid, *tid)?)));
+    let signals = signals.collect();
     let mut fds: Vec<SeenFd> = (numbers.iter().take(MOST_FDS))
         .filter_map(|fd| Some(named(*fd, &procfs::fd_link(pid, *fd)?)))
         .collect();
@@ -209,7 +229,12 @@ fn look(pid: i32, sockets: impl FnOnce(&[u64]) -> Arc<Sockets>) -> Seen {
             regs.push((epoll.fd, all));
         }
     }
-    Seen::Open { numbers, fds, regs }
+    Seen::Open {
+        numbers,
+        fds,
+        regs,
+        signals,
+    }
 }
 
 /// What a link in /proc/PID/fd says. A socket's kind is asked for elsewhere.
@@ -275,11 +300,15 @@ mod tests {
 
     #[test]
     fn we_see_ourselves() {
-        let Seen::Open { numbers, fds, .. } = look(std::process::id() as i32, |_| Arc::default())
+        let Seen::Open { numbers, fds, .. } =
+            look(std::process::id() as i32, &[], |_| Arc::default())
         else {
             panic!("our own descriptors are not to be seen");
         };
         assert!(numbers.contains(&0) && fds.iter().any(|f| f.fd == 0));
-        assert!(matches!(look(i32::MAX, |_| Arc::default()), Seen::Gone));
+        assert!(matches!(
+            look(i32::MAX, &[], |_| Arc::default()),
+            Seen::Gone
+        ));
     }
 }

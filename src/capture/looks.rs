@@ -1,6 +1,6 @@
 //! When to look at which process, and what becomes of it: at its start, once a second while it runs, soon after something
 //! that does not fit (a call on a closed number, a failed epoll_ctl, lost events) or a descriptor without a name, and when
-//! a thread of its has not come back to its wait for 100 ms. Step: **ring → trace**.
+//! a thread of its has not come back to its wait for 100 ms; and when to read what the hypervisor takes. Step: **ring → trace**.
 //!
 //! A process is left alone fifty times as long as the look at it took, though never for more than three seconds.
 #![forbid(unsafe_code)]
@@ -15,6 +15,7 @@ use super::look::{Look, Request, Seen};
 use super::perf;
 use super::reconcile::{self, When};
 use super::sight::{Judge, Sight, Unseen};
+use super::steal::{self, Steal};
 use crate::record::event::{Kind, MAX_TEXT};
 use crate::record::wire::{self, Rec};
 
@@ -29,6 +30,8 @@ const SOON: Duration = Duration::from_millis(100);
 const SHARE: u32 = 50;
 /// But no longer: on a busy machine it may have taken long for having had to wait.
 const LONGEST: Duration = Duration::from_secs(3);
+/// Threads of a process whose pending signals are looked at.
+const MOST_THREADS: usize = 64;
 /// Processes from which a look at the tree starts.
 const MOST_ROOTS: usize = 256;
 /// Passes until everything pushed before a look ended has been written.
@@ -57,6 +60,7 @@ pub(super) struct Looks {
     /// When the tree was last looked at, how often, and that the last look has not come back.
     surveyed: (Instant, u32, bool),
     warn: Option<Warn>,
+    steal: Steal,
     /// What was told last.
     pub last: Option<Unseen>,
 }
@@ -76,6 +80,7 @@ impl Looks {
             judge,
             surveyed: (Instant::now(), 0, false),
             warn,
+            steal: Steal::begin(),
             last: None,
         }
     }
@@ -88,8 +93,40 @@ impl Looks {
     }
 
     /// A look has come back.
-    pub fn came(&mut self, look: Look) {
-        self.came.push((look, self.passes));
+    pub fn came(&mut self, look: Look, drain: &mut Drain) {
+        match look.seen {
+            // Of no process: nothing that was pushed has to come before.
+            Seen::Steal(reading) => self.stolen(reading, drain),
+            _ => self.came.push((look, self.passes)),
+        }
+    }
+
+    /// A reading of what the hypervisor has taken.
+    fn stolen(&mut self, reading: Option<steal::Reading>, drain: &mut Drain) {
+        for rec in self.steal.came(reading) {
+            drain.note(None, rec, &[]);
+        }
+    }
+
+    /// The recording ends: what was taken last belongs to it.
+    pub fn end(&mut self, drain: &mut Drain) {
+        if self.steal.is_counted() {
+            self.stolen(steal::read(), drain);
+        }
+    }
+
+    /// Reads what the hypervisor takes, when it is time; `heard`: events have come in this pass.
+    pub fn plan_steal(&mut self, heard: bool, drain: &mut Drain) {
+        if let Some(rec) = self.steal.introduction() {
+            drain.note(None, rec, &[]);
+        }
+        if heard {
+            self.steal.heard();
+        }
+        // Full: others are before it, and it is asked for again.
+        if self.steal.is_due() && self.requests.try_send(Request::Steal).is_ok() {
+            self.steal.ask();
+        }
     }
 
     /// A pass has been made. Nothing is said of a process whose end has been told: it would seem to have come back.
@@ -114,17 +151,35 @@ impl Looks {
             plan.least = look.took.saturating_mul(SHARE).min(LONGEST);
             plan.looks += 1;
         }
-        let (numbers, fds, regs) = match &look.seen {
-            Seen::Open { numbers, fds, regs } => (numbers, fds, regs),
+        let (numbers, fds, regs, signals) = match &look.seen {
+            Seen::Open {
+                numbers,
+                fds,
+                regs,
+                signals,
+            } => (numbers, fds, regs, signals),
             Seen::Denied(why) => return self.denied(look.pid, why, drain),
-            Seen::Idle | Seen::Gone | Seen::Tree(_) => return,
-        };
-        let Some(process) = self.known.process(look.pid) else {
-            return;
+            Seen::Idle | Seen::Gone | Seen::Tree(_) | Seen::Steal(_) => return,
         };
         // All of it at one instant: nobody may take what was seen for newer than it is.
         let (ticks, now) = drain.reading();
         let ago = u64::try_from(look.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        for (tid, set) in signals {
+            if self.known.pending(look.pid, *tid, *set) {
+                let rec = Rec {
+                    kind: Kind::Signals,
+                    fd: -1,
+                    x: *tid as i32,
+                    arg: *set,
+                    y: Some(ago),
+                    ..Rec::default()
+                };
+                drain.note_at(Some(look.pid), rec, &[], ticks);
+            }
+        }
+        let Some(process) = self.known.process(look.pid) else {
+            return;
+        };
         let when = When {
             began: now.saturating_sub(ago),
             ago,
@@ -190,6 +245,7 @@ impl Looks {
         let stalled = self.known.stalled(now);
         let mut plans = std::mem::take(&mut self.plans);
         for pid in alive {
+            let threads = self.known.letting(pid, MOST_THREADS);
             let Some(process) = self.known.process(pid) else {
                 continue;
             };
@@ -210,6 +266,7 @@ impl Looks {
                 let request = Request::Process {
                     pid,
                     anyway: surprise || plan.looks == 0,
+                    threads,
                 };
                 // Full: others are before it, and it is asked for again.
                 plan.asked = self.requests.try_send(request).is_ok();

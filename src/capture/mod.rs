@@ -65,6 +65,8 @@ mod sockdiag;
 #[cfg(feature = "cli")]
 mod stale;
 #[cfg(feature = "cli")]
+mod steal;
+#[cfg(feature = "cli")]
 mod stragglers;
 #[cfg(feature = "cli")]
 pub mod trigger;

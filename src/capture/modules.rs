@@ -10,12 +10,17 @@ use std::fs;
 
 #[cfg(feature = "cli")]
 use crate::record::event::MAX_TEXT;
+#[cfg(feature = "cli")]
+use crate::symbols::unwind::{Frames, Registers, Step};
 
 /// Processes remembered; beyond, all are forgotten and looked at again.
 const MOST: usize = 4096;
 /// Modules named in one process; calls from more are not told to be in a file.
 #[cfg(feature = "cli")]
 const MOST_NAMED: usize = 1024;
+/// Bytes of unwind tables held; beyond, all are read again.
+#[cfg(feature = "cli")]
+const MOST_FRAMES: usize = 128 << 20;
 /// Places remembered until the end of the recording.
 #[cfg(feature = "cli")]
 const MOST_PLACES: usize = 16_384;
@@ -29,6 +34,9 @@ pub(super) struct Modules {
     /// What the headers of a file tell, by what the mapping says of it.
     #[cfg(feature = "cli")]
     images: HashMap<Vec<u8>, Option<crate::symbols::Image>>,
+    /// What files say of their functions' frames, by the same.
+    #[cfg(feature = "cli")]
+    frames: HashMap<Vec<u8>, Option<(crate::symbols::Image, Frames)>>,
     /// Where calls have come from.
     #[cfg(feature = "cli")]
     places: std::collections::BTreeSet<(crate::symbols::Module, u64)>,
@@ -173,16 +181,9 @@ impl Modules {
         parts.iter().find(|p| (p.start..p.end).contains(&at))
     }
 
-    /// The same where it is a file's.
-    fn find_file(&self, pid: u32, at: u64) -> Option<&Part> {
-        self.find(pid, at).filter(|part| part.is_file())
-    }
-}
-
-#[cfg(feature = "cli")]
-impl super::perf::World for Modules {
-    fn place(&mut self, pid: u32, address: u64) -> Option<Vec<u8>> {
-        self.fresh = None;
+    /// The same, of a process that may have mapped more since it was last looked at.
+    #[cfg(feature = "cli")]
+    fn part(&mut self, pid: u32, address: u64) -> Option<Part> {
         if self.find(pid, address).is_none() {
             // Most such addresses are none: what is mapped is not looked at again for each.
             let process = self.processes.entry(pid).or_default();
@@ -195,7 +196,20 @@ impl super::perf::World for Modules {
                 process.parts = parts;
             }
         }
-        let part = self.find(pid, address)?.clone();
+        self.find(pid, address).cloned()
+    }
+
+    /// The same where it is a file's.
+    fn find_file(&self, pid: u32, at: u64) -> Option<&Part> {
+        self.find(pid, at).filter(|part| part.is_file())
+    }
+}
+
+#[cfg(feature = "cli")]
+impl super::perf::World for Modules {
+    fn place(&mut self, pid: u32, address: u64) -> Option<Vec<u8>> {
+        self.fresh = None;
+        let part = self.part(pid, address)?;
         if part.path.is_empty() {
             // Made while the program runs: it may write down what it calls it.
             let module = crate::symbols::jit::module(pid);
@@ -213,6 +227,42 @@ impl super::perf::World for Modules {
     fn module(&mut self) -> Option<(i32, Vec<u8>)> {
         self.told()
     }
+
+    fn caller(
+        &mut self,
+        pid: u32,
+        address: u64,
+        registers: &mut Registers,
+        stack: &dyn Fn(u64) -> Option<u64>,
+    ) -> Step {
+        let part = self.part(pid, address);
+        let Some(part) = part.filter(|part| part.is_file() && !part.deleted) else {
+            return Step::Unknown;
+        };
+        let key = [&part.file, &b" "[..], &part.path].concat();
+        if !self.frames.contains_key(&key) {
+            let held: usize = self.frames.values().flatten().map(|(_, f)| f.size()).sum();
+            if held >= MOST_FRAMES || self.frames.len() >= MOST {
+                self.frames.clear();
+            }
+            let frames = by_path(pid, &part.path, |path| {
+                Some((crate::symbols::Image::of(path)?, Frames::of(path)?))
+            });
+            self.frames.insert(key.clone(), frames);
+        }
+        let Some(Some((image, frames))) = self.frames.get(&key) else {
+            return Step::Unknown;
+        };
+        match image.address(address.wrapping_sub(part.base)) {
+            Some(address) => frames.caller(address, registers, stack),
+            None => Step::Unknown,
+        }
+    }
+
+    fn is_ours(&mut self, pid: u32, address: u64) -> bool {
+        let part = self.find_file(pid, address);
+        part.is_some_and(|part| part.name.starts_with(b"preload-"))
+    }
 }
 
 /// A process is looked at no more often than this for addresses of stacks.
@@ -222,11 +272,16 @@ const LOOK: std::time::Duration = std::time::Duration::from_millis(250);
 /// As the process sees the file, which may live in a container.
 #[cfg(feature = "cli")]
 fn image(pid: u32, path: &[u8]) -> Option<crate::symbols::Image> {
+    by_path(pid, path, crate::symbols::Image::of)
+}
+
+#[cfg(feature = "cli")]
+fn by_path<T>(pid: u32, path: &[u8], of: impl Fn(&std::path::Path) -> Option<T>) -> Option<T> {
     use std::os::unix::ffi::OsStrExt;
     let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
     let below = path.strip_prefix("/").unwrap_or(path);
     let theirs = std::path::PathBuf::from(format!("/proc/{pid}/root")).join(below);
-    crate::symbols::Image::of(&theirs).or_else(|| crate::symbols::Image::of(path))
+    of(&theirs).or_else(|| of(path))
 }
 
 /// What is mapped in a process; nothing of one that is gone.

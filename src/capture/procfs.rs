@@ -102,6 +102,25 @@ pub fn ran(pid: i32) -> Option<(u64, u64)> {
     Some((stat(pid)?.cpu, main))
 }
 
+/// The signals that wait for a thread or for its process.
+pub fn pending(pid: i32, tid: u32) -> Option<u64> {
+    parse_pending(&read(pid, &format!("task/{tid}/status"))?)
+}
+
+/// `SigPnd` and `ShdPnd` of a thread's status. Its name stands there too, with line feeds made harmless.
+fn parse_pending(status: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(status).ok();
+    let text = text.map_or_else(
+        || String::from_utf8_lossy(status).into_owned(),
+        str::to_owned,
+    );
+    let of = |key: &str| {
+        let line = text.lines().find_map(|l| l.strip_prefix(key))?;
+        u64::from_str_radix(line.trim(), 16).ok()
+    };
+    Some(of("SigPnd:")? | of("ShdPnd:")?)
+}
+
 /// The numbers of the descriptors a process has open, in no order.
 pub fn fds(pid: i32) -> io::Result<Vec<i32>> {
     let mut all = Vec::new();

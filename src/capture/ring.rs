@@ -2,6 +2,8 @@
 
 use super::procfs::Proc;
 use crate::record::event::Cause;
+#[cfg(feature = "cli")]
+use crate::record::event::Op;
 use crate::record::ring::{Consumer, Drained};
 use crate::trace::merge::Merge;
 
@@ -17,6 +19,8 @@ pub(super) struct Ring {
     /// When the call was entered of which it was told that it lasts; 0 of none.
     pub inside: u64,
     pub quiet: bool,
+    /// Its thread has waited for a loop's events.
+    pub serves: bool,
     /// Its thread has claimed another since: it was exec'd, or joined another recording of ours.
     pub stale: bool,
 }
@@ -31,8 +35,28 @@ impl Ring {
             untold: None,
             inside: 0,
             quiet: true,
+            serves: false,
             stale: false,
         }
+    }
+}
+
+#[cfg(feature = "cli")]
+impl Ring {
+    /// Their threads, as far as a look at them asks.
+    pub fn threads(rings: &[Ring]) -> Vec<super::perf::Thread> {
+        let taken = rings.iter().filter(|ring| ring.owner != 0);
+        let thread = |ring: &Ring| {
+            let call = ring.consumer.call().parts();
+            super::perf::Thread {
+                who: ring.who,
+                silent: ring.quiet,
+                serves: ring.serves,
+                calls: call.is_some(),
+                waits: call.is_some_and(|(op, ..)| op == Op::Wait),
+            }
+        };
+        taken.map(thread).collect()
     }
 }
 

@@ -146,7 +146,11 @@ impl Session {
         std::thread::Builder::new()
             .name("look".to_owned())
             // It ends with the collector, which holds the other ends of both channels.
-            .spawn(move || look::watch(&asked, |look| told.send(Message::Look(look)).is_ok()))
+            .spawn(move || {
+                look::watch(&asked, |look| {
+                    told.send(Message::Look(Box::new(look))).is_ok()
+                })
+            })
             .map_err(Error::Start)?;
         let collector = std::thread::Builder::new()
             .name("collector".to_owned())

@@ -9,14 +9,16 @@ use crate::trace::{Appender, Error, Events, Reader};
 
 /// Checkpoints stand at least this many events apart: what some hundredths of a second fold.
 pub(super) const APART: u64 = 3 * 65_536;
-/// And not much more than this many, whatever they weigh: who goes to the last event before one folds all of these.
-const FAR: u64 = 8 * 65_536;
+/// And not much more than this many, whatever they weigh up to [`MOST_SHARE`]: who goes to the last event before one folds
+/// all of these, and a thousand connections at work make that the most of a tenth of a second.
+const FAR: u64 = 4 * 65_536;
 /// The last one stands at least this many before the recording's end: what is known there is told by them.
 const RUN_UP: u64 = 32_768;
-/// All derived pages together weigh about this many thousandths of what the events do, and never more than so many: with
-/// what was found ([`FOUND_SHARE`](super::FOUND_SHARE)) less than a tenth of the file.
+/// All derived pages together weigh about this many thousandths of what the events do where no place is too far from one
+/// before: with what was found ([`FOUND_SHARE`](super::FOUND_SHARE)) less than a tenth of the file.
 const SHARE: u64 = 107;
-const MOST_SHARE: u64 = 110;
+/// And never more than so many: a sixth of the file.
+const MOST_SHARE: u64 = 200;
 /// One checkpoint in so many stands alone, the others tell what has changed since an earlier one of their group
 /// ([`Base`]): the nearest from which the way to the first takes at most three steps.
 const GROUP: u64 = 8;

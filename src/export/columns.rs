@@ -46,6 +46,9 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
                 .field("epfd", e.fd);
             j.field("maxevents", e.x);
             j.field("timeout_ns", Some(e.arg as i64).filter(|t| *t >= 0));
+            if lets_through(e) != 0 {
+                j.field("lets_through", &names::signals(lets_through(e)));
+            }
         }
         Kind::WaitExit => {
             j.field("call", code(Wait::from_code(e.aux).map(Wait::name), e.aux))
@@ -282,9 +285,28 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
                     }
                 });
         }
+        Kind::Signals => {
+            j.field("pending_tid", e.x)
+                .field("pending", &names::signals(e.arg))
+                .field("ago_ns", e.y);
+        }
+        Kind::Steal => {
+            j.field("cpu", Some(e.x).filter(|cpu| *cpu >= 0))
+                .field("cpus", e.aux)
+                .field("stolen_ns", e.arg);
+            j.field("since_ns", e.t.saturating_sub(e.y));
+        }
         Kind::Output => {
             j.field("stream", e.aux).field("bytes", text);
         }
+    }
+}
+
+/// The signals that an epoll_pwait with a mask lets through.
+fn lets_through(e: &Event) -> u64 {
+    match Wait::from_code(e.aux) {
+        Some(Wait::Pwait | Wait::Pwait2) => e.y,
+        _ => 0,
     }
 }
 

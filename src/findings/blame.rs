@@ -107,13 +107,12 @@ impl Blame {
             (s.loop_id, s.thread, s.start) == (stall.loop_id, stall.thread, stall.start)
         };
         for stall in self.stalls.iter().filter(same) {
-            if let Some(entry) = book.entries_mut().find(|e| key_of(e) == stall.key) {
-                entry.suffered(Victims {
-                    count: 1,
-                    worst_ns: overlap,
-                    worst: name.clone(),
-                });
-            }
+            let victims = Victims {
+                count: 1,
+                worst_ns: overlap,
+                worst: name.clone(),
+            };
+            book.suffered(stall.key, stall.start, victims);
             if waited.hi >= limits.starved && !self.starved.contains(&stall.key) {
                 self.starved.push(stall.key);
             }
@@ -122,6 +121,8 @@ impl Blame {
 
     /// Sorts out what is only the effect of something else.
     pub(super) fn settle(&mut self, limits: &Thresholds, book: &mut Book) {
+        // What was the hypervisor's doing starved nobody.
+        self.starved.retain(|key| book.has(*key));
         // A call or two that nobody was seen to wait for is worth knowing, and no more; one that never came back is.
         for entry in book
             .entries_mut()

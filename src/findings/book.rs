@@ -3,6 +3,7 @@
 
 use super::Code;
 use super::found::{Confidence, Evidence, Found, MOST_EVIDENCE, Period, Severity, Victims};
+use super::pending::Pending;
 use crate::model::{Id, Model};
 use crate::text::names::descriptor;
 use std::collections::BTreeMap;
@@ -72,6 +73,12 @@ pub struct Seen {
     pub detail: Detail,
 }
 
+impl Seen {
+    pub(super) fn key(&self) -> Key {
+        (self.code, self.loop_id, self.process, self.cause)
+    }
+}
+
 /// What a rule keeps of the worst time to make its sentence of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Detail {
@@ -105,13 +112,16 @@ pub struct Entry {
     victims: Option<Victims>,
 }
 
-type Key = (Code, Option<Id>, Id, Cause);
+/// Which rule found it, on which loop, of which process, about what.
+pub(super) type Key = (Code, Option<Id>, Id, Cause);
 
 /// See the [module](self).
 #[derive(Clone, Debug, Default)]
 pub struct Book {
     entries: BTreeMap<Key, Entry>,
     omitted: u64,
+    /// What is not judged yet.
+    pub(super) pending: Pending,
     /// Registrations to be kept by name.
     pub(super) keep: Vec<Id>,
     /// Times that may have held others up: whose, on which loop and thread, of which registration, from, to.
@@ -132,7 +142,7 @@ impl Book {
         if seen.confidence == Confidence::Maybe {
             seen.severity = Severity::Info;
         }
-        let key = (seen.code, seen.loop_id, seen.process, seen.cause);
+        let key = seen.key();
         let shown = Evidence {
             event: seen.event,
             at_ns: seen.at,
@@ -207,7 +217,7 @@ impl Book {
 
     /// Somebody may have waited for this occurrence, which held up a thread of a loop for a while.
     pub fn held_up(&mut self, seen: &Seen, start: u64, end: u64) {
-        let key = (seen.code, seen.loop_id, seen.process, seen.cause);
+        let key = seen.key();
         if let (Some(loop_id), Some(thread)) = (seen.loop_id, seen.thread)
             && self.stalls.len() < MOST_STALLS
         {
@@ -227,12 +237,29 @@ impl Book {
 
     /// Takes back one occurrence: nobody can have suffered from it.
     pub fn retract(&mut self, key: (Code, Option<Id>, Id, Cause)) {
+        if self.pending.retract(key) {
+            return;
+        }
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.worst.times = entry.worst.times.saturating_sub(1);
             if entry.worst.times == 0 {
                 self.entries.remove(&key);
             }
         }
+    }
+
+    /// Runs that waited for what held a thread up from then on.
+    pub(super) fn suffered(&mut self, key: Key, from: u64, victims: Victims) {
+        if !self.pending.suffered(key, from, &victims)
+            && let Some(entry) = self.entries.get_mut(&key)
+        {
+            entry.suffered(victims);
+        }
+    }
+
+    /// Something was found of this cause.
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.entries.contains_key(&key)
     }
 
     /// Makes it matter more: it has come often enough.

@@ -99,6 +99,8 @@ codes! {
     RegistrationChurn "registration-churn" "More epoll_ctl than work",
     /// An epoll_ctl failed and nothing was done about it.
     RegistrationFailed "registration-failed" "A registration failed",
+    /// A signal waits for a wait that finds no events.
+    SignalStarved "signal-starved" "A signal is never let through",
     /// Woken again and again with nothing to do.
     IdleWakeups "idle-wakeups" "Woken though idle",
 }

@@ -3,7 +3,7 @@
 //!
 //! A sleeper that has been woken waits for a CPU as well, and no record tells for how long: to the kernel's switch records
 //! it sleeps until it runs. What is told are other waits of the same kind: a thread that was taken off its CPU, a time-out
-//! that came late. A sleep that is no longer than those may have been a short one on a crowded machine.
+//! that came late; and what the hypervisor took of a CPU. A sleep that is no longer than those may have been a short one on a crowded machine.
 
 use crate::model::{Id, Map};
 
@@ -45,6 +45,8 @@ pub struct Crowd {
     processes: Map<Id, Recent>,
     /// Threads taken off their CPU, since when.
     off: Map<Id, u64>,
+    /// What the hypervisor took of a CPU at once: no process of this machine had it.
+    stolen: Recent,
 }
 
 impl Crowd {
@@ -73,10 +75,19 @@ impl Crowd {
         recent.longest = recent.longest.max(ns);
     }
 
+    /// The hypervisor took so much of a CPU.
+    pub(super) fn stolen(&mut self, t: u64, ns: u64) {
+        if ns >= LEAST {
+            self.stolen = self.stolen.at(t);
+            self.stolen.longest = self.stolen.longest.max(ns);
+        }
+    }
+
     /// The longest that a thread of this process was lately seen to wait for a CPU.
     pub fn late(&self, process: Id, now: u64) -> u64 {
-        let recent = self.processes.get(&process).map(|r| r.at(now));
-        recent.map_or(0, |r| r.longest.max(r.before))
+        let longest = |r: Recent| r.at(now).longest.max(r.at(now).before);
+        let recent = self.processes.get(&process).copied().map_or(0, longest);
+        recent.max(longest(self.stolen))
     }
 
     /// Events are missing: who is off its CPU is not known.
@@ -105,6 +116,9 @@ mod tests {
         assert_eq!(crowd.late(1, 1_200 * MS), 20 * MS);
         assert_eq!(crowd.late(1, 2_200 * MS), 3 * MS);
         assert_eq!(crowd.late(1, 9_000 * MS), 0);
+        crowd.stolen(9_000 * MS, 20 * MS);
+        assert_eq!(crowd.late(5, 9_900 * MS), 20 * MS);
+        assert_eq!(crowd.late(5, 11_000 * MS), 0);
     }
 
     #[test]

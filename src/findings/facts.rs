@@ -2,6 +2,7 @@
 
 use super::book::{Book, Cause, Detail, Entry, Seen};
 use super::crowd::Crowd;
+use super::pending::{Judge, Stretch};
 use super::thresholds::Thresholds;
 use super::track::{Track, Tracks};
 use super::{Code, Confidence, Severity};
@@ -67,11 +68,13 @@ pub enum Hook {
     Ending,
     /// A thread that waits was woken, found nothing and sleeps on.
     Roused,
+    /// Signals were seen to wait for a thread.
+    Signals,
 }
 
 impl Hook {
     /// How many there are.
-    pub const COUNT: usize = Hook::Roused as usize + 1;
+    pub const COUNT: usize = Hook::Signals as usize + 1;
 }
 
 /// A registration is reported in a ready batch.
@@ -147,6 +150,8 @@ pub struct Waited {
     pub room: u32,
     /// What it returned; 0 at the entry.
     pub n: i32,
+    /// At the entry: the signals that its mask lets through, 0 none or not known.
+    pub lets: u64,
 }
 
 /// An epoll_ctl has returned.
@@ -361,6 +366,11 @@ impl Cx<'_> {
         self.book.note(self.model, seen);
     }
 
+    /// Notes one occurrence once it is known what the hypervisor took of its stretch, if it is one then.
+    pub fn note_later(&mut self, seen: Seen, stretch: Stretch, judge: Judge) {
+        (self.book).note_later(self.model, self.limits, seen, stretch, judge);
+    }
+
     /// A reg that a report or call is about, by its id.
     pub fn reg(&self, id: Id) -> Option<&Registration> {
         self.model.reg(id)
@@ -422,6 +432,8 @@ pub trait Rule: Send {
     /// A thread inside a wait had the CPU for a moment and sleeps on: something woke it, and it was gone. Only the kernel's
     /// switch records show it.
     fn roused(&mut self, _cx: &mut Cx<'_>, _thread: Id, _loop_id: Id) {}
+    /// These signals were seen to wait for a thread at this instant; none: no more.
+    fn signals(&mut self, _cx: &mut Cx<'_>, _thread: Id, _set: u64, _at: u64) {}
     /// Bytes were seen to wait.
     fn unread(&mut self, _cx: &mut Cx<'_>, _unread: &Unread<'_>) {}
     /// Events are missing here: what the rule has been counting is not known any more.

@@ -13,6 +13,9 @@ mod code;
 mod crowd;
 pub mod facts;
 mod found;
+mod looked;
+pub mod meanwhile;
+mod pending;
 pub mod rules;
 mod seams;
 mod stored;
@@ -146,7 +149,7 @@ use tell;
 impl Findings {
     /// The version of the rules. What another one found is searched for anew, so it goes up with every change of what
     /// a rule finds or says, or of a default threshold.
-    pub const VERSION: u16 = 2;
+    pub const VERSION: u16 = 5;
 
     /// Rules that have seen nothing.
     pub fn new(limits: Thresholds) -> Self {
@@ -201,6 +204,9 @@ impl Findings {
         }
         model.apply(number, e, text, &mut (sink, &mut self.heard));
         let at = (model.now(), number, false);
+        if self.book.pending.is_due(at.0) {
+            self.book.judge_due(model, &self.limits, false);
+        }
         if at.0 >= self.tick {
             self.tick = (at.0 / TICK + 1).saturating_mul(TICK);
             let model = &*model;
@@ -217,6 +223,7 @@ impl Findings {
                 ) => {}
             Kind::Lost => self.lost(),
             Kind::Setup => self.blind |= hides_calls(model, text),
+            Kind::Steal => self.crowd.stolen(at.0, e.arg),
             _ => self.event(model, at, number, e, before),
         }
         if e.flags & flags::LATE != 0 {
@@ -320,6 +327,7 @@ impl Findings {
             for call in self.seams.unfinished(model) {
                 tell!(self, model, at, Call, call, &call);
             }
+            self.book.judge_due(model, &self.limits, true);
             tell!(self, model, at, Tick, tick);
         }
         self.keep_named(model, last);

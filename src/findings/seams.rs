@@ -2,7 +2,7 @@
 //! Step: model → **view**.
 
 use super::asleep::Asleep;
-use super::facts::{Called, Changed, Cx, Done, Hook, Life, POLLED, Report, Unread, Waited};
+use super::facts::{Called, Changed, Cx, Done, Hook, Life, POLLED, Report, Waited};
 use super::track::{Last, Story, Told};
 use super::{Findings, process_of, tell};
 use crate::model::{Busy, Id, Map, Model, Registration, ThreadState};
@@ -208,6 +208,7 @@ impl Findings {
             }
             Kind::Exec => tell!(self, model, at, Life, life, process, Life::Exec),
             Kind::Unread => self.seen_unread(model, at, process, e),
+            Kind::Signals => self.seen_signals(model, at, process, e),
             _ => {}
         }
     }
@@ -331,7 +332,13 @@ impl Findings {
         }
         self.seams.calls.remove(&thread);
         self.seams.asleep.ended(thread);
-        let wait = waited(at, (thread, process), (loop_id, place), 0);
+        let wait = Waited {
+            lets: match Wait::from_code(e.aux) {
+                Some(Wait::Pwait | Wait::Pwait2) => e.y,
+                _ => 0,
+            },
+            ..waited(at, (thread, process), (loop_id, place), 0)
+        };
         tell!(self, model, at, Enter, enter, &wait);
     }
 
@@ -429,30 +436,6 @@ impl Findings {
         let opened = Life::Opened { fd: e.fd };
         tell!(self, model, at, Life, life, process, opened);
     }
-
-    fn seen_unread(&mut self, model: &Model, at: At, process: Id, e: &Event) {
-        let number = model.number(process, e.fd);
-        let Some(known) = number else { return };
-        let (fd, bytes) = (e.fd, e.arg);
-        if let Some(story) = self.tracks.number_mut(process, fd, known.generation) {
-            match bytes {
-                0 => story.unread = None,
-                _ => {
-                    story.unread.get_or_insert((at.0, at.1));
-                }
-            }
-        }
-        let unread = Unread {
-            t: at.0,
-            event: at.1,
-            process,
-            fd,
-            number,
-            bytes,
-            reg: model.registrations(known.desc).next(),
-        };
-        tell!(self, model, at, Unread, unread, &unread);
-    }
 }
 
 /// A wait of a thread of a process on a loop, which it enters, or which has returned `n`.
@@ -468,6 +451,7 @@ fn waited(at: At, who: (Id, Id), on: (Id, &ThreadState), n: i32) -> Waited {
         timeout: place.timeout(),
         room: place.maxevents,
         n,
+        lets: 0,
     }
 }
 

@@ -147,6 +147,10 @@ thresholds! {
     churn_of: Count = 1_000,
     /// registration-churn: epoll_ctl calls a dispatch
     churn_calls: Count = 2,
+    /// signal-starved: a signal that the waits let through is pending this long
+    signal_pending: Time = S,
+    /// signal-starved: while so many waits returned events, and none returned without
+    signal_waits: Count = 10,
     /// idle-wakeups: wakeups a second for 10 s
     idle_wakeups: Count = 5,
     /// idle-wakeups: time-outs a second for 10 s

@@ -37,6 +37,7 @@ impl Model {
             Kind::Lost => return self.events_lost(e, at, sink),
             Kind::Anchor | Kind::Output => return,
             Kind::Setup => return self.setup_told(text),
+            Kind::Steal => return self.stolen_told(e),
             Kind::ProcessStart => return self.process_start(e, text),
             Kind::ProcessEnd => return self.process_end(e, at, sink),
             Kind::ThreadStart => return self.thread_start(e, text),
@@ -475,8 +476,8 @@ impl Model {
 /// What is told of a thread while it is inside of a call: by the collector, and its end.
 fn says_nothing_of_a_call(kind: Kind) -> bool {
     use Kind::{
-        Fault, FdGone, FdSeen, InCall, RegGone, RegSeen, Sample, SwitchIn, SwitchOut, ThreadEnd,
-        Unread,
+        Fault, FdGone, FdSeen, InCall, RegGone, RegSeen, Sample, Signals, SwitchIn, SwitchOut,
+        ThreadEnd, Unread,
     };
     matches!(
         kind,
@@ -487,6 +488,7 @@ fn says_nothing_of_a_call(kind: Kind) -> bool {
             | RegSeen
             | RegGone
             | Unread
+            | Signals
             | SwitchOut
             | SwitchIn
             | Fault

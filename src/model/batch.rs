@@ -2,7 +2,7 @@
 //! Step: **model**.
 
 use super::facts::{Fidelity, Id, Range, Sink, Why};
-use super::loops::{Item, ItemState, LoopKind};
+use super::loops::{Item, ItemState, Loop, LoopKind, ThreadState};
 use super::process::Seat;
 use super::registration::{IN, Kernel, OUT, PRI};
 use super::states::{At, Birth};
@@ -10,10 +10,25 @@ use super::{Drain, Model, NONE};
 use crate::record::event::{Event, flags};
 
 /// Events of one batch that are kept; the kernel allows more, no program asks for it.
-const MAX_BATCH: usize = 65_536;
+pub(super) const MAX_BATCH: usize = 65_536;
 
 /// Readiness that poll and select report only of those they were asked for it.
 const ASKED: u32 = IN | PRI | OUT;
+
+impl Loop {
+    /// The earliest instant at which an event that another thread was told of, and that this one may yet take over, may
+    /// have become ready.
+    fn left_to_others(&self, seat: u32) -> u64 {
+        let workers = |(at, ts): &(usize, &ThreadState)| *at != seat as usize && ts.inferred;
+        let others = self.threads.iter().enumerate().filter(workers);
+        let since = others.filter(|(_, ts)| ts.in_turn).map(|(_, ts)| {
+            let open = ts.batch.iter().filter(|i| i.state == ItemState::Fetched);
+            let lo = open.map(|i| i.ready.map_or(i.told, |r| r.lo));
+            lo.min().unwrap_or(u64::MAX).min(ts.carried_since)
+        });
+        since.min().unwrap_or(u64::MAX)
+    }
+}
 
 impl Model {
     pub(super) fn ready<S: Sink + ?Sized>(
@@ -41,8 +56,9 @@ impl Model {
         }
         ts.awaited -= 1;
         ts.exit_had_room &= e.flags & flags::LATE == 0;
-        let (wakeup, exit, index, last) = (
+        let (wakeup, looked, exit, index, last) = (
             ts.wakeup,
+            ts.looked,
             ts.wakeup_event,
             ts.batch.len() as u32,
             ts.awaited == 0,
@@ -67,6 +83,9 @@ impl Model {
             state: ItemState::Fetched,
             ready: None,
             fidelity: Fidelity::Absent,
+            told: wakeup,
+            told_by: exit,
+            noticed: false,
             slot,
             runs_at: 0,
             stale: false,
@@ -83,7 +102,7 @@ impl Model {
                 .max();
             item.reg = reg.id;
             item.ready = proof.map(|lo| Range {
-                lo: lo.min(wakeup),
+                lo: lo.min(looked),
                 hi: wakeup,
             });
             item.fidelity = if proof.is_some() {
@@ -104,6 +123,7 @@ impl Model {
             s.pins += 1;
             s.item = (seat.at, index);
             s.unserved = inferred;
+            s.carried = None;
             let ghost = s.kernel == Kernel::Ghost || s.lingering || s.kernel == Kernel::Gone;
             let (kernel, drain) = Self::after_report(reg.interest);
             reg.s.drain = drain;
@@ -255,19 +275,23 @@ impl Model {
         let Some(l) = self.loops.get_mut(seat.loop_id as usize) else {
             return;
         };
+        let others = l.left_to_others(seat.at);
         let Some(ts) = l.threads.get_mut(seat.at as usize) else {
             return;
         };
         let (room, exit, wakeup) = (ts.exit_had_room, ts.wakeup_event, ts.wakeup);
+        let looked = ts.looked;
         let mut horizon = ts
             .batch
             .iter()
             .filter_map(|i| i.ready)
             .map(|r| r.lo)
             .min()
-            .unwrap_or(wakeup);
+            .unwrap_or(wakeup)
+            .min(ts.carried_since)
+            .min(others);
         if room {
-            l.room_exit = l.room_exit.max(Some(wakeup));
+            l.room_exit = l.room_exit.max(Some(looked));
             let refuted: Vec<u32> = l
                 .believed
                 .iter()
@@ -305,6 +329,7 @@ impl Model {
             };
             let marked = marked && !ts.inferred;
             let wakeup = ts.wakeup;
+            let inferred = ts.inferred;
             let Some(item) = ts.batch.get_mut(index) else {
                 return;
             };
@@ -345,14 +370,20 @@ impl Model {
                         Fidelity::Measured => 0,
                         _ => ts.retained.asleep_since(ready.lo),
                     };
-                    reg.wait_told(Range {
+                    let waited = Range {
                         lo: notice.lo,
                         hi: notice.hi.saturating_sub(asleep).max(notice.lo),
-                    });
+                    };
+                    reg.wait_told(waited, waited.hi);
                     reg.notice_lo.record(notice.lo);
                     reg.notice_hi.record(notice.hi);
                     l.notice_lo.record(notice.lo);
                     l.notice_hi.record(notice.hi);
+                    item.noticed = true;
+                }
+                if inferred && reg.s.unserved {
+                    ts.carried_since = ts.carried_since.min(item.ready.map_or(wakeup, |r| r.lo));
+                    reg.s.carried = Some(*item);
                 }
             }
             ts.parts.skipped += u32::from(marked);

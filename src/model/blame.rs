@@ -310,7 +310,6 @@ pub fn asleep<'a>(segments: impl IntoIterator<Item = &'a Segment>, run: &Run) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Fidelity;
 
     /// ann is served at 100 and 300 by a thread that sleeps for her in between; bob, ready at 20, is served at 310.
     #[test]
@@ -333,34 +332,10 @@ mod tests {
             segment(310, 320, Part::Run(bob)),
         ];
         let run = Run {
-            event: 0,
-            loop_id: 0,
-            reg: bob,
-            role: 0,
-            thread: 0,
             turn: 3,
-            index: 0,
-            batch: 1,
-            mask: 1,
-            wakeup: 310,
-            start: 310,
-            end: 320,
-            more: 0,
-            fidelity: Fidelity::Measured,
             ready: Some(Range { lo: 20, hi: 30 }),
-            notice: None,
-            notice_fidelity: Fidelity::Measured,
-            asleep: 0,
-            handler: 0,
-            site: 0,
-            bytes_in: 0,
-            bytes_out: 0,
-            ios: 0,
-            in_call: 0,
-            spent: Default::default(),
-            blocked_in: None,
-            drained: true,
             bypassed: 2,
+            ..Run::sample(bob, 310, 0, 10)
         };
         let asleep = asleep(&segments, &run);
         let of = |lo, hi| Range { lo, hi };

@@ -107,6 +107,7 @@ impl Model {
         contradicted,
         doubtful,
         doubtful_at,
+        steal,
     );
 
     /// Appends a checkpoint: everything needed to fold on from here.

@@ -60,6 +60,10 @@ pub(super) struct Cpu {
     pub told: bool,
     /// Page faults: when, and how many.
     pub faults: VecDeque<(u64, u64)>,
+    /// The CPU it was told to be on last.
+    pub place: Option<i32>,
+    /// Since when.
+    pub moved: u64,
 }
 
 /// A stretch off its CPU that goes on.
@@ -79,6 +83,13 @@ impl Cpu {
             Why::Slept
         };
         self.off = Some(Off { since: t, why });
+    }
+
+    /// The record is of this CPU.
+    pub fn on(&mut self, t: u64, cpu: i32) {
+        if self.place != Some(cpu) {
+            (self.place, self.moved) = (Some(cpu), t);
+        }
     }
 
     /// It is on a CPU: what was before is over.
@@ -162,6 +173,7 @@ impl Cpu {
         if !self.told {
             return;
         }
+        self.place = None;
         while self.spans.back().is_some_and(|span| span.to > since) {
             if let Some(span) = self.spans.pop_back()
                 && span.from < since

@@ -20,6 +20,8 @@ pub(super) struct Pending {
     pub epfd: i32,
     pub mask: u32,
     pub data: u64,
+    /// When the call began.
+    pub since: u64,
     /// The registration a DEL took out, or one that was reported while its ADD had not returned.
     pub reg: Option<Id>,
 }
@@ -30,6 +32,7 @@ codec!(Pending {
     epfd,
     mask,
     data,
+    since,
     reg
 });
 
@@ -83,6 +86,7 @@ impl Model {
             epfd: e.y as i32,
             mask: e.x as u32,
             data: e.arg,
+            since: at.t,
             reg: None,
         };
         if e.aux == Ctl::Del.code()
@@ -190,7 +194,10 @@ impl Model {
             return Some(slot);
         }
         let slot = self.added(loop_id, process, pending.fd, Some(&pending), at, sink);
-        let id = self.regs.get(slot)?.id;
+        let reg = self.regs.get_mut(slot)?;
+        // It was not there before the call, whenever that took effect.
+        reg.s.proven = Some(pending.since);
+        let id = reg.id;
         if let Some(t) = self.threads.get_mut(thread as usize) {
             t.work.ctl = Some(Pending {
                 reg: Some(id),

@@ -32,6 +32,18 @@ pub enum Fidelity {
     Absent,
 }
 
+impl Fidelity {
+    /// The word used in the report and exports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Fidelity::Measured => "measured",
+            Fidelity::Bounded => "bounded",
+            Fidelity::Inferred => "inferred",
+            Fidelity::Absent => "absent",
+        }
+    }
+}
+
 /// The one word for a registration's state; the first that applies, in this order (DESIGN, "What the model knows").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Word {

@@ -1,12 +1,56 @@
-//! Events that another thread serves than the one that was told of them: a worker took them over. Step: **model**.
+//! Events that are not served in the turn in which their thread was told: another thread takes them over, or they are
+//! carried over into a later turn, as tasks of a runtime that looks for more events before it runs them. Step: **model**.
 
-use super::Model;
+use super::batch::MAX_BATCH;
 use super::facts::{Fidelity, Id, Sink, Why};
 use super::infer::Touch;
-use super::loops::{Item, ItemState};
+use super::loops::{Item, ItemState, Loop, ThreadState};
+use super::process::Seat;
+use super::registration::{ERR, HUP, IN, PRI, RDHUP, Registration};
 use super::states::At;
+use super::{Model, NONE};
+
+/// What one may have to wait for: an event that tells only of room to write is told long before anybody has to write.
+const TO_READ: u32 = IN | PRI | RDHUP | ERR | HUP;
 
 impl Model {
+    /// A call on a descriptor of which no event of this turn tells: one that was told of earlier, here or to another thread
+    /// of the loop, becomes an event of this turn. Not what both have slept on since: they had nothing left to do
+    /// then. The index in the batch.
+    pub(super) fn carry_over(&mut self, seat: Seat, process: Id, touch: &Touch) -> Option<usize> {
+        let slot = self.keyed(seat.loop_id, process, touch.fd);
+        let reg = self.regs.get_mut(slot).filter(|reg| reg.s.unserved)?;
+        let place = reg.s.item.0;
+        let l = self.loops.get_mut(seat.loop_id as usize)?;
+        let told = reg.s.carried.or_else(|| told(l, reg))?;
+        let here = l.threads.get(seat.at as usize)?;
+        let answered = told.mask & touch.answers & TO_READ != 0;
+        let full = here.awaited > 0 || here.batch.len() >= MAX_BATCH;
+        let teller = l.threads.get(place as usize)?;
+        let slept = |of: &ThreadState| told.told < of.lay_down;
+        if !answered || full || slept(here) && slept(teller) {
+            return None;
+        }
+        if place != seat.at {
+            let taker = here.thread;
+            hand(l, reg, taker);
+        }
+        let here = l.threads.get_mut(seat.at as usize)?;
+        let at = here.batch.len();
+        reg.s.carried = None;
+        reg.s.pins += 1;
+        reg.s.fetched += 1;
+        reg.s.item = (seat.at, at as u32);
+        here.batch.push(Item {
+            state: ItemState::Fetched,
+            slot,
+            stale: false,
+            served: NONE,
+            ..told
+        });
+        Some(at)
+    }
+
     /// A call on a descriptor that answers what was reported to another thread, and that nobody has served yet.
     pub(super) fn hand_over<S: Sink + ?Sized>(
         &mut self,
@@ -47,29 +91,42 @@ impl Model {
         answers: u32,
     ) -> Option<(u64, Option<Item>)> {
         let reg = self.regs.get_mut(slot)?;
-        let ((place, index), exit, id) = (reg.s.item, reg.s.reported_by, reg.id);
         let l = self.loops.get_mut(reg.loop_id as usize)?;
-        let ts = l.threads.get_mut(place as usize)?;
-        if ts.thread == thread {
+        let ts = l.threads.get(reg.s.item.0 as usize)?;
+        let (teller, wakeup) = (ts.thread, ts.wakeup);
+        let told = told(l, reg);
+        if teller == thread || told.is_some_and(|item| item.mask & answers == 0) {
             return None;
         }
-        let item = (ts.batch.get_mut(index as usize))
-            .filter(|item| item.reg == id && exit == ts.wakeup_event);
-        if item.as_ref().is_some_and(|item| item.mask & answers == 0) {
-            return None;
-        }
-        l.handed += 1;
-        reg.handed += 1;
+        hand(l, reg, thread);
         reg.s.unserved = false;
-        let told = item.as_deref().copied();
-        if let Some(item) = item {
-            if item.state == ItemState::Fetched {
-                reg.s.fetched = reg.s.fetched.saturating_sub(1);
-            }
-            if matches!(item.state, ItemState::Fetched | ItemState::Unmarked) {
-                item.state = ItemState::HandedOver(thread);
-            }
+        reg.s.carried = None;
+        Some((wakeup, told))
+    }
+}
+
+/// The event of this registration that was told last, as it stands in its batch; nothing if that is over.
+fn told(l: &Loop, reg: &Registration) -> Option<Item> {
+    let (place, index) = reg.s.item;
+    let of = l.threads.get(place as usize)?;
+    let item = of.batch.get(index as usize)?;
+    (item.reg == reg.id && reg.s.reported_by == of.wakeup_event).then_some(*item)
+}
+
+/// Another thread than the one that was told of it serves it.
+fn hand(l: &mut Loop, reg: &mut Registration, taker: Id) {
+    l.handed += 1;
+    reg.handed += 1;
+    let (place, index) = reg.s.item;
+    let of = l.threads.get_mut(place as usize);
+    let of = of.filter(|of| reg.s.reported_by == of.wakeup_event);
+    let item = of.and_then(|of| of.batch.get_mut(index as usize));
+    if let Some(item) = item.filter(|item| item.reg == reg.id) {
+        if item.state == ItemState::Fetched {
+            reg.s.fetched = reg.s.fetched.saturating_sub(1);
         }
-        Some((ts.wakeup, told))
+        if matches!(item.state, ItemState::Fetched | ItemState::Unmarked) {
+            item.state = ItemState::HandedOver(taker);
+        }
     }
 }

@@ -17,6 +17,9 @@ const THREADS: usize = 1_024;
 /// Stacks told apart.
 const STACKS: usize = 262_144;
 
+/// A process, a stack of it (0: not known), and whether its thread slept there.
+pub type Key = (Id, u32, bool);
+
 /// What a stack did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heat {
@@ -26,6 +29,8 @@ pub struct Heat {
     pub cpu_ns: u64,
     /// Of these, inside of the kernel.
     pub kernel_ns: u64,
+    /// Nanoseconds asleep.
+    pub asleep_ns: u64,
     /// Nanoseconds that events waited meanwhile, each by itself: at least, at most.
     pub waiting_ns: (u64, u64),
 }
@@ -36,6 +41,7 @@ impl Heat {
         self.samples += other.samples;
         self.cpu_ns = self.cpu_ns.saturating_add(other.cpu_ns);
         self.kernel_ns = self.kernel_ns.saturating_add(other.kernel_ns);
+        self.asleep_ns = self.asleep_ns.saturating_add(other.asleep_ns);
         let (least, most) = other.waiting_ns;
         self.waiting_ns.0 = self.waiting_ns.0.saturating_add(least);
         self.waiting_ns.1 = self.waiting_ns.1.saturating_add(most);
@@ -63,12 +69,12 @@ struct Thread {
 #[derive(Clone, Debug, Default)]
 pub struct Hot {
     threads: Map<Id, Thread>,
-    stacks: Map<(Id, u32), Heat>,
+    stacks: Map<Key, Heat>,
 }
 
 impl Hot {
-    /// What each stack did, by process and stack (0: not known), once nothing more comes.
-    pub fn finish(mut self) -> Vec<((Id, u32), Heat)> {
+    /// What each stack did, once nothing more comes.
+    pub fn finish(mut self) -> Vec<(Key, Heat)> {
         for thread in self.threads.values_mut() {
             thread.settle(0, &mut self.stacks);
         }
@@ -80,7 +86,7 @@ impl Hot {
 
 impl Thread {
     /// Weighs the oldest samples, down to so many that are left.
-    fn settle(&mut self, left: usize, stacks: &mut Map<(Id, u32), Heat>) {
+    fn settle(&mut self, left: usize, stacks: &mut Map<Key, Heat>) {
         while self.pending.len() > left {
             let Some(One { sample, change }) = self.pending.pop_front() else {
                 return;
@@ -88,19 +94,21 @@ impl Thread {
             self.waiting.0 += change.0;
             self.waiting.1 += change.1;
             let weight = |n: i64| sample.ns.saturating_mul(u64::try_from(n).unwrap_or(0));
+            let of = |is: bool| if is { sample.ns } else { 0 };
             let heat = Heat {
-                samples: 1,
-                cpu_ns: sample.ns,
-                kernel_ns: if sample.in_kernel { sample.ns } else { 0 },
+                samples: u64::from(!sample.asleep),
+                cpu_ns: of(!sample.asleep),
+                kernel_ns: of(sample.in_kernel),
+                asleep_ns: of(sample.asleep),
                 waiting_ns: (weight(self.waiting.0), weight(self.waiting.1)),
             };
-            let of = (sample.process, sample.stack);
+            let key = (sample.process, sample.stack, sample.asleep);
             // Very many: the rest are told apart no longer.
-            let of = match stacks.len() >= STACKS && !stacks.contains_key(&of) {
-                true => (sample.process, 0),
-                false => of,
+            let key = match stacks.len() >= STACKS && !stacks.contains_key(&key) {
+                true => (sample.process, 0, sample.asleep),
+                false => key,
             };
-            stacks.entry(of).or_default().add(&heat);
+            stacks.entry(key).or_default().add(&heat);
         }
     }
 
@@ -163,6 +171,7 @@ mod tests {
             stack,
             ns: 10,
             in_kernel: stack == 2,
+            asleep: stack == 4,
         }
     }
 
@@ -222,7 +231,7 @@ mod tests {
                     Err(run) => hot.run(run),
                 }
             }
-            let got: Map<(Id, u32), Heat> = hot.finish().into_iter().collect();
+            let got: Map<Key, Heat> = hot.finish().into_iter().collect();
             for stack in 1..5 {
                 let mine = samples.iter().filter(|(_, of)| *of == stack);
                 let mut want = (0, 0);
@@ -233,7 +242,7 @@ mod tests {
                         want.1 += u64::from(lo <= t && *t < start) * 10;
                     }
                 }
-                let heat = got.get(&(0, stack)).copied().unwrap_or_default();
+                let heat = got.get(&(0, stack, stack == 4)).copied().unwrap_or_default();
                 prop_assert_eq!(heat.waiting_ns, want);
             }
         }

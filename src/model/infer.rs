@@ -24,7 +24,7 @@ const LOOK_BACK: usize = 64;
 /// A call of a thread, as far as handlers are concerned.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Touch {
-    fd: i32,
+    pub(super) fd: i32,
     /// What the number refers to, `NONE` when not known; how many times it has been opened.
     pub(super) desc: u32,
     generation: u32,
@@ -41,6 +41,12 @@ impl ThreadState {
     /// The run under way is inferred.
     pub(super) fn inferred_run(&self) -> bool {
         (self.run.as_ref()).is_some_and(|open| open.facts.fidelity == Fidelity::Inferred)
+    }
+
+    /// Number of the `WaitExit` that told of what a run serves.
+    fn told_by(&self, open: &OpenRun) -> u64 {
+        let item = self.batch.get(open.item as usize);
+        item.map_or(self.wakeup_event, |item| item.told_by)
     }
 }
 
@@ -150,14 +156,14 @@ impl Model {
             let under_way = ts
                 .run
                 .as_deref()
-                .filter(|open| open.fd == touch.fd && open.generation == touch.generation);
-            if let Some((slot, reg)) = under_way.map(|open| (open.slot, open.facts.reg)) {
-                let since = ts.wakeup_event;
-                let told = self.regs.get(slot).filter(|r| r.id == reg);
-                if told.is_some_and(|r| r.s.reported_by > since) {
-                    // Another thread has been told of it since: a worker of a pool that has gone on to that event.
-                    continue;
-                }
+                .filter(|open| open.fd == touch.fd && open.generation == touch.generation)
+                .map(|open| (open.slot, open.facts.reg, ts.told_by(open)));
+            // Where another thread has been told of it since, a worker of a pool has gone on to that event.
+            let under_way = under_way.filter(|(slot, reg, told_by)| {
+                let told = self.regs.get(*slot).filter(|r| r.id == *reg);
+                told.is_none_or(|r| r.s.reported_by <= *told_by)
+            });
+            if under_way.is_some() {
                 let Some(open) = self.seat(seat).and_then(|ts| ts.run.as_deref_mut()) else {
                     continue;
                 };
@@ -166,7 +172,11 @@ impl Model {
                 open.now_sure();
                 return true;
             }
-            let index = self.item_of(seat, process, touch);
+            let told = self.item_of(seat, process, touch);
+            let index = match told {
+                usize::MAX => self.carry_over(seat, process, touch).unwrap_or(told),
+                _ => told,
+            };
             let Some(ts) = self.seat(seat) else { continue };
             let idle = ts.run.is_none();
             let Some(item) = ts.batch.get(index) else {
@@ -178,7 +188,9 @@ impl Model {
                 _ => return false,
             }
             let start = touch.entry.max(ts.segment.map_or(0, |(since, ..)| since));
-            self.pass_on(thread, seat, At { t: start, ..at }, sink);
+            // A worker that takes over what another was told of may have been parked before, unseen.
+            let parked = item.told_by > ts.wakeup_event;
+            self.pass_on(thread, seat, parked, At { t: start, ..at }, sink);
             self.piece(thread, seat, index, touch, At { t: start, ..at }, sink);
             return true;
         }
@@ -193,7 +205,8 @@ impl Model {
             return usize::MAX;
         };
         if let Some(((place, index), exit)) = told {
-            let here = place == seat.at && exit == ts.wakeup_event;
+            let item = ts.batch.get(index as usize).filter(|_| place == seat.at);
+            let here = item.is_some_and(|item| item.slot == slot && item.told_by == exit);
             return if here { index as usize } else { usize::MAX };
         }
         // Its registration has ended; its handler goes on, and closes the descriptor at last.
@@ -203,8 +216,16 @@ impl Model {
         same.next().map_or(usize::MAX, |open| open.item as usize)
     }
 
-    /// The handler under way on this seat ends where the next one starts, whatever was nested in it before.
-    fn pass_on<S: Sink + ?Sized>(&mut self, thread: Id, seat: Seat, at: At, sink: &mut S) {
+    /// The handler under way on this seat ends where the next one starts, or with its last call where the thread may have
+    /// been parked since; whatever was nested in it before.
+    fn pass_on<S: Sink + ?Sized>(
+        &mut self,
+        thread: Id,
+        seat: Seat,
+        parked: bool,
+        at: At,
+        sink: &mut S,
+    ) {
         let Some(t) = self.threads.get(thread as usize) else {
             return;
         };
@@ -213,12 +234,14 @@ impl Model {
                 && t.work.open.len() > depth
                 && let Some(inner) = t.work.open.pop()
             {
-                if inner == seat {
+                if inner == seat && !parked {
                     self.end_piece(seat, at, sink);
                 } else {
                     self.end_run(inner, at, sink);
                 }
             }
+        } else if parked {
+            self.end_run(seat, at, sink);
         } else {
             self.end_piece(seat, at, sink);
         }
@@ -242,7 +265,7 @@ impl Model {
         let Some(ts) = l.threads.get_mut(seat.at as usize) else {
             return;
         };
-        let (turn, batch, wakeup) = (ts.turn, ts.batch_len, ts.wakeup.min(at.t));
+        let (turn, batch) = (ts.turn, ts.batch_len);
         let Some(item) = ts.batch.get_mut(index) else {
             return;
         };
@@ -261,7 +284,7 @@ impl Model {
                 index: index as u16,
                 batch,
                 mask: item.mask,
-                wakeup,
+                wakeup: item.told.min(at.t),
                 start: at.t,
                 end: at.t,
                 more: 0,
@@ -293,6 +316,7 @@ impl Model {
             fd: touch.fd,
             generation: touch.generation,
             served: NONE,
+            noticed: item.noticed,
             sure: [0; 4],
         });
         open.piece = at.t;
@@ -305,6 +329,7 @@ impl Model {
                 reg.s.fetched = reg.s.fetched.saturating_sub(1);
                 reg.s.pins += 1;
                 reg.s.unserved = false;
+                reg.s.carried = None;
                 open.facts.handler = reg.handler;
             }
         }

@@ -312,6 +312,12 @@ pub struct Item {
     pub ready: Option<Range>,
     /// How well `ready` is known.
     pub fidelity: Fidelity,
+    /// When the thread was told of it: before its last wakeup where it has been carried over.
+    pub told: u64,
+    /// Number of the `WaitExit` that told it.
+    pub(super) told_by: u64,
+    /// Its notice time has been counted already, when the turn it was told in ended without a run of it.
+    pub(super) noticed: bool,
     pub(super) slot: u32,
     /// The loop's run count when it was certainly ready.
     pub(super) runs_at: u64,
@@ -346,6 +352,12 @@ pub struct ThreadState {
     pub waits: u64,
     /// The entry of the last wait.
     pub entered: u64,
+    /// The earliest instant at which the kernel may have looked for the last wait that returned.
+    pub(super) looked: u64,
+    /// The entry of the last wait that might sleep: who goes to sleep has nothing left that was told before.
+    pub(super) lay_down: u64,
+    /// The earliest instant at which an event told since then may have become ready that may yet be carried over.
+    pub(super) carried_since: u64,
     pub(super) timeout: i64,
     /// The one descriptor it asks for or asked for last, where the call is the wait itself.
     pub on: Option<i32>,
@@ -400,6 +412,9 @@ impl ThreadState {
             wakeup_event: 0,
             waits: 0,
             entered: 0,
+            looked: 0,
+            lay_down: 0,
+            carried_since: u64::MAX,
             timeout: 0,
             on: None,
             slept: false,
@@ -458,6 +473,8 @@ pub(super) struct OpenRun {
     pub generation: u32,
     /// Its place among the thread's `served`; `NONE` while its first piece is under way.
     pub served: u32,
+    /// Its notice time has been counted.
+    pub noticed: bool,
     /// Bytes in and out, calls and time in calls up to `own`: what came later may be the tail's.
     pub sure: [u64; 4],
 }

@@ -9,7 +9,11 @@ impl Model {
     pub(super) fn events_lost<S: Sink + ?Sized>(&mut self, e: &Event, at: At, sink: &mut S) {
         let cause = usize::from(e.aux) & 15;
         self.lost_by_cause[cause] = self.lost_by_cause[cause].saturating_add(e.arg);
-        match Cause::from_code(e.aux) {
+        let told = Cause::from_code(e.aux);
+        if !matches!(told, Some(Cause::Newer | Cause::Samples)) {
+            self.threads.iter_mut().for_each(|t| t.work.looked.lost());
+        }
+        match told {
             // A kind newer than this version says nothing this version could have missed; a sample more or less says the same.
             Some(Cause::Newer | Cause::Samples) => {}
             // Of no event of the program.

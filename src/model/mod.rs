@@ -38,7 +38,8 @@ mod io;
 mod lasting;
 mod left;
 mod lonely;
-pub mod loops;
+pub mod looked;
+mod loops;
 mod lost;
 pub mod marks;
 mod names;
@@ -48,6 +49,7 @@ mod phase;
 pub mod process;
 pub mod pyramid;
 mod ran;
+pub mod recent;
 pub mod registration;
 mod regs;
 pub mod roles;
@@ -62,6 +64,7 @@ pub mod spectrum;
 pub mod spent;
 mod stack;
 mod states;
+mod steal;
 mod supply;
 mod switches;
 mod tables;
@@ -88,12 +91,14 @@ pub use marks::Span;
 pub use numbers::{Busy, Number};
 pub use process::{InCall, Process, Thread, UNKNOWN as UNKNOWN_STATUS};
 pub use pyramid::Pyramid;
+pub use recent::Recent;
 pub use registration::{Drain, Kernel, Registration};
 pub use roles::{Role, RoleKind};
 pub use same::SameSocket;
 pub use side::Call;
 pub use spent::{BlockedIn, Spent};
 pub use stack::Sample;
+pub use steal::Steal;
 pub use supply::reversed;
 pub use tasks::{Task, Tasks};
 pub use timerfds::{Expiry, Timerfd};
@@ -175,6 +180,7 @@ pub struct Model {
     /// Loops where a wait may prove that what is believed ready is not, and the first instant when one does.
     doubtful: Vec<Id>,
     doubtful_at: u64,
+    steal: Steal,
 }
 
 impl Default for Model {
@@ -185,7 +191,7 @@ impl Default for Model {
 
 impl Model {
     /// The version of the fold's rules: derived data of another version is rebuilt.
-    pub const VERSION: u32 = 36;
+    pub const VERSION: u32 = 39;
 
     /// A model that has seen nothing.
     pub fn new(config: Config) -> Self {
@@ -233,6 +239,7 @@ impl Model {
             contradicted: 0,
             doubtful: Vec::new(),
             doubtful_at: u64::MAX,
+            steal: Steal::default(),
         }
     }
 

@@ -151,6 +151,8 @@ pub(super) struct Work {
     pub timers: super::Timers,
     /// It and its CPU.
     pub cpu: super::cpu::Cpu,
+    /// The same within its last wait.
+    pub looked: super::looked::Looked,
     /// The latest instant it told of.
     pub clock: u64,
     /// The last (epfd, seat), valid while the model's `epoch` is this one.

@@ -78,6 +78,7 @@ impl Model {
         let Some(ts) = l.threads.get_mut(seat.at as usize) else {
             return;
         };
+        let noticed = open.noticed;
         let run = &mut open.facts;
         let (length, queue, waited) = (run.run(), run.queue(), run.waited());
         ts.parts.runs += 1;
@@ -91,7 +92,7 @@ impl Model {
         if run.spent.is_known() {
             l.spent.add(&run.spent);
         }
-        if let Some(notice) = run.notice {
+        if let Some(notice) = run.notice.filter(|_| !noticed) {
             l.notice_lo.record(notice.lo);
             l.notice_hi.record(notice.hi);
         }
@@ -104,13 +105,13 @@ impl Model {
                 reg.spent.add(&run.spent);
             }
             reg.queue.record(queue);
-            if let Some(notice) = run.notice {
+            if let Some(notice) = run.notice.filter(|_| !noticed) {
                 reg.notice_lo.record(notice.lo);
                 reg.notice_hi.record(notice.hi);
             }
             let wait = run.wait().map_or(queue, |w| w.hi);
             reg.wait_max = reg.wait_max.max(wait);
-            reg.wait_told(waited);
+            reg.wait_told(waited, if noticed { queue } else { waited.hi });
             reg.bypassed_max = reg.bypassed_max.max(run.bypassed);
             reg.s.pins = reg.s.pins.saturating_sub(1);
         }

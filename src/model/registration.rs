@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Histogram;
 use super::facts::{Fidelity, Id, Range, Word};
+use super::loops::Item;
 use super::spent::Spent;
 use crate::record::event::FdKind;
 
@@ -196,6 +197,8 @@ pub(super) struct State {
     pub last_more: Vec<(u64, u64)>,
     /// Its last report was to a thread that marks no handlers, and has not been seen served.
     pub unserved: bool,
+    /// That report, once its turn is over.
+    pub carried: Option<Item>,
     // Chains through the slots: registrations of the loop, of the description, with the same data word.
     pub of_loop: Link,
     pub of_desc: Link,
@@ -235,9 +238,9 @@ impl Registration {
     pub fn is_exclusive(&self) -> bool {
         self.interest & EXCLUSIVE != 0
     }
-    /// One event has waited this long for its turn.
-    pub(super) fn wait_told(&mut self, waited: Range) {
-        self.waited = self.waited.saturating_add(waited.hi);
+    /// One event has waited this long for its turn; `more` of it has not been counted.
+    pub(super) fn wait_told(&mut self, waited: Range, more: u64) {
+        self.waited = self.waited.saturating_add(more);
         if waited.hi > self.waited_max.hi {
             self.waited_max = waited;
         }

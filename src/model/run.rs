@@ -164,6 +164,7 @@ impl Model {
             reg.s.running += 1;
             reg.s.pins += 1;
             reg.s.unserved = false;
+            reg.s.carried = None;
             if facts.handler != 0 && (reg.handler, reg.handler_process) != (facts.handler, process)
             {
                 reg.handler = facts.handler;
@@ -195,6 +196,7 @@ impl Model {
             fd: -1,
             generation: 0,
             served: NONE,
+            noticed: false,
             sure: [0; 4],
         };
         ts.run = Some(match ts.room.take() {

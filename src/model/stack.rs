@@ -7,7 +7,7 @@ use crate::record::event::Space;
 /// Places of a stack at most; a hostile tree may go round.
 const DEEPEST: usize = 256;
 
-/// A clock found a thread on its CPU.
+/// What a thread was found doing: a clock found it on its CPU, or somebody looked at it while it slept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// When.
@@ -22,6 +22,8 @@ pub struct Sample {
     pub ns: u64,
     /// It was inside of the kernel.
     pub in_kernel: bool,
+    /// It was not on its CPU but asleep.
+    pub asleep: bool,
 }
 
 impl Model {

@@ -8,6 +8,11 @@ use super::stack::Sample;
 use super::states::At;
 use crate::record::event::{Event, Kind, Mode, Off, Op};
 
+/// Who waits changes while a thread sleeps: the sleep is weighed piece by piece, in nanoseconds.
+const TICK: u64 = 1_000_000;
+/// Pieces at most; a longer sleep has longer ones.
+const MOST_TICKS: u64 = 1_000;
+
 impl Model {
     /// A switch record or page faults.
     pub(super) fn switched(&mut self, thread: Id, e: &Event, at: At) {
@@ -17,9 +22,19 @@ impl Model {
         // Nobody asks how one spends its time that is on no loop.
         let keep = !t.work.seats.is_empty();
         let cpu = &mut t.work.cpu;
+        if e.kind != Kind::Fault {
+            cpu.on(at.t, e.x);
+        }
         match e.kind {
-            Kind::SwitchOut => cpu.out(at.t, e.aux == Off::Preempted.code(), keep),
-            Kind::SwitchIn => cpu.back(at.t, keep),
+            Kind::SwitchOut => {
+                let preempted = e.aux == Off::Preempted.code();
+                t.work.looked.out(preempted);
+                cpu.out(at.t, preempted, keep);
+            }
+            Kind::SwitchIn => {
+                t.work.looked.comes_back(at.t);
+                cpu.back(at.t, keep);
+            }
             Kind::Fault => {
                 let count = u64::try_from(e.x).unwrap_or(0);
                 cpu.fault(at.t.saturating_sub(e.y), at.t, count, keep);
@@ -28,7 +43,7 @@ impl Model {
         }
     }
 
-    /// A clock found the thread on its CPU.
+    /// A clock found the thread on its CPU; or it has slept, and that is told as so many samples as a clock would have taken.
     pub(super) fn sampled<S: Sink + ?Sized>(
         &self,
         thread: Id,
@@ -37,14 +52,28 @@ impl Model {
         at: At,
         sink: &mut S,
     ) {
-        sink.sample(&Sample {
-            t: at.t,
-            thread,
-            process,
-            stack: u32::try_from(e.x).unwrap_or(0),
-            ns: e.arg,
-            in_kernel: e.aux == Mode::Kernel.code(),
-        });
+        let asleep = e.aux == Mode::Asleep.code();
+        let parts = match asleep {
+            true => (e.arg / TICK).clamp(1, MOST_TICKS),
+            false => 1,
+        };
+        let ns = e.arg / parts;
+        for part in (1..=parts).rev() {
+            sink.sample(&Sample {
+                t: match asleep {
+                    true => {
+                        at.t.saturating_sub(ns.saturating_mul(part).saturating_sub(ns / 2))
+                    }
+                    false => at.t,
+                },
+                thread,
+                process,
+                stack: u32::try_from(e.x).unwrap_or(0),
+                ns,
+                in_kernel: e.aux == Mode::Kernel.code(),
+                asleep,
+            });
+        }
     }
 
     /// Switch records are missing from this instant on.

@@ -35,6 +35,9 @@ impl Model {
         at: At,
         sink: &mut S,
     ) {
+        if let Some(t) = self.threads.get_mut(thread as usize) {
+            t.work.looked.enters();
+        }
         if Self::is_polling(e) {
             let own = self.polled_seat(thread, e);
             let Some(t) = self.threads.get(thread as usize) else {
@@ -93,6 +96,9 @@ impl Model {
         ts.maxevents = u32::try_from(e.x).unwrap_or(0);
         ts.waits += 1;
         ts.slept |= e.arg != 0;
+        if e.arg != 0 {
+            (ts.lay_down, ts.carried_since) = (at.t, u64::MAX);
+        }
         if let Some(l) = self.loops.get_mut(seat.loop_id as usize) {
             l.unfinished += 1;
         }
@@ -167,7 +173,10 @@ impl Model {
             let alone = t.work.seats.len() == 1 && t.work.open.is_empty();
             t.work.cpu.woke(entered, at.t, alone);
         }
+        let looked = (self.threads.get(thread as usize))
+            .map_or(at.t, |t| t.work.looked.since(entered, at.t));
         let Some(ts) = self.seat(seat) else { return };
+        ts.looked = looked;
         let stranded = !was_waiting && (!ts.batch.is_empty() || ts.run.is_some());
         if stranded {
             self.abandon(seat, at, sink);

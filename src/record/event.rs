@@ -5,7 +5,7 @@
 //!
 //! | kind         | aux        | fd     | x               | arg             | y               | text            |
 //! |--------------|------------|--------|-----------------|-----------------|-----------------|-----------------|
-//! | WaitEnter    | [`Wait`]   | epfd   | maxevents       | time-out, −1 ∞ ᵍ | fd asked ⁱ     | –               |
+//! | WaitEnter    | [`Wait`]   | epfd   | maxevents       | time-out, −1 ∞ ᵍ | fd asked ⁱ, signals ᵐ | –         |
 //! | WaitExit     | [`Wait`]   | epfd   | n or −errno     | –               | –               | –               |
 //! | Ready        | index      | epfd   | event mask      | data word       | –               | –               |
 //! | CtlBegin     | [`Ctl`]    | fd     | interest mask   | data word       | epfd ʰ          | –               |
@@ -58,6 +58,8 @@
 //! | SwitchIn     | –          | –      | CPU             | –               | –               | –               |
 //! | Fault        | –          | –      | page faults ʲ   | address ʲ       | since first ʲ   | –               |
 //! | Sample       | [`Mode`]   | –      | stack name id ᵏ | stands for, ns  | –               | –               |
+//! | Signals      | –          | –      | tid             | pending ᵐ       | seen before t   | –               |
+//! | Steal        | CPUs ˡ     | –      | CPU, −1 none    | stolen ˡ        | since ˡ         | –               |
 //!
 //! ¹ position in the ready batch; [`NO_INDEX`] when the program names the run itself (`dispatch(token)`); [`BY_FD`] when it
 //! names the descriptor: `arg` is its number (2³² − 1: it serves none), `fd` −1 stands for the loop the thread waited on last.
@@ -77,10 +79,18 @@
 //! ⁱ by a read or accept that is the wait itself.
 //! ʲ that the thread met on its CPU in user code, the first of them `y` before t, and where the last one was.
 //! ᵏ what the thread was doing, [`Space::Stack`]; 0 not known.
+//! ˡ how many CPUs the machine has, and what the hypervisor took of this one in the last `y` before t, as the kernel has counted
+//! it: in whole ticks of [`STEAL_TICK`], so it may be almost one more or one less. It is told where it has grown; one of no CPU
+//! says that it is counted from here on. ᵐ bit n − 1 is signal n. Of an epoll_pwait with a mask: those it lets through, 0 none or
+//! not known. Of a thread: those that wait for it or its process, told while it lets some of them through, and once when no more.
+//! ˡ how many CPUs the machine has, and what the hypervisor took of this one in the last `y` before t, as the kernel has counted
+//! it: in whole ticks of [`STEAL_TICK`], so it may be almost one more or one less. It is told where it has grown; one of no CPU
+//! says that it is counted from here on.
 //!
 //! SwitchOut, SwitchIn, Fault and Sample are the kernel's (perf_event_open), about threads that push; that there are none says nothing.
-//! FdSeen, FdGone, RegSeen, RegGone and Unread are the collector's: what /proc and sock_diag showed of a process where its own
-//! events said otherwise or nothing. They are told as of its main thread. Setup is what the capture could not do.
+//! FdSeen, FdGone, RegSeen, RegGone, Unread and Signals are the collector's: what /proc and sock_diag showed of a process where its own
+//! events said otherwise or nothing. They are told as of its main thread. Setup is what the capture could not do,
+//! Steal what /proc/stat showed of the machine: both are nobody's.
 //! Threads count from 1; 0 stands for events that are no thread's (Anchor, ProcessStart, ProcessEnd, Lost with cause
 //! no-slot). `t` never decreases in a recording: a late event has the instant at which it could be written.
 //! A wait's ready batch follows its `WaitExit` as `n` `Ready` events of the same thread and the same instant. For poll and
@@ -88,6 +98,7 @@
 //! number plus one (select), and a descriptor that is in several sets may be told once or once a set. A read or accept that is
 //! the wait itself is told in the same way: its array has one entry, and n is 0 where the call met EAGAIN.
 
+pub use super::cause::Cause;
 use super::coded::coded;
 
 /// One recorded event; the [module table](self) says what each column means for each [`Kind`].
@@ -165,6 +176,9 @@ pub const UNREAD: u64 = 1 << 32;
 
 /// The same of one that tells a call again that was [`UNREAD`]: nobody counts it.
 pub const IN_FULL: u64 = 2 << 32;
+
+/// The unit in which the kernel tells of a [`Kind::Steal`], in nanoseconds (USER_HZ of /proc/stat).
+pub const STEAL_TICK: u64 = 10_000_000;
 
 /// Bits of [`Event::flags`].
 pub mod flags {
@@ -291,6 +305,10 @@ coded! {
         Fault = 52 "fault",
         /// A clock found the thread on its CPU: in which function, called by which.
         Sample = 53 "sample",
+        /// The hypervisor had this CPU for a while, when the kernel could have used it.
+        Steal = 54 "steal",
+        /// Signals that wait to be delivered to a thread.
+        Signals = 55 "signals",
     }
 }
 
@@ -440,6 +458,8 @@ coded! {
         User = 1 "user",
         /// In the kernel, for the program: its stack is what it called the kernel with.
         Kernel = 2 "kernel",
+        /// Asleep, until now and for as long as the sample stands for: its stack is what it slept in.
+        Asleep = 3 "asleep",
     }
 }
 
@@ -467,31 +487,5 @@ coded! {
         /// A function's place and who called it, told by the collector: the caller's id (0: nobody known), a blank, the place
         /// as a site's `module+0x…`. So stacks are a tree, and each place in it is told once.
         Stack = 10 "stack",
-    }
-}
-
-coded! {
-    /// Why events were lost.
-    Cause: u16 {
-        /// The thread's ring was full.
-        RingFull = 1 "ring-full",
-        /// No ring was free and the shared overflow ring was full too.
-        NoSlot = 2 "no-slot",
-        /// Reserved but never committed: the thread was killed inside a push.
-        Torn = 3 "torn",
-        /// Ring memory held something that is no record.
-        Rejected = 4 "rejected",
-        /// The recording could not be written (disk full, I/O error).
-        Write = 5 "write",
-        /// The oldest part was dropped to honour a size limit.
-        Dropped = 6 "dropped",
-        /// A page of the recording is damaged.
-        Damaged = 7 "damaged",
-        /// A record kind newer than this version.
-        Newer = 8 "newer",
-        /// The kernel had no room for what it tells of threads and their CPUs.
-        Switches = 9 "switches",
-        /// The kernel had no room for samples.
-        Samples = 10 "samples",
     }
 }

@@ -3,6 +3,7 @@
 //! Core only: no `std`, no dependencies, no allocation, so that the preload shim compiles these very files.
 
 pub mod address;
+mod cause;
 pub mod clock;
 mod coded;
 pub mod event;

@@ -1,10 +1,11 @@
 //! Which function ran, and who waited meanwhile: samples under the names that symbols give their places.
 //! Step: trace → model → **view**.
 
+use crate::findings::meanwhile::{Name, own};
 use crate::model::hot::{Heat, Hot};
 use crate::model::{Id, Model};
 use crate::record::event::Space;
-use crate::symbols::{ATTACHMENT, Module, Sites, functions, module_called, parse_site};
+use crate::symbols::{ATTACHMENT, Module, Sites, functions, is_library, module_called, parse_site};
 use crate::text::visible;
 use crate::trace::{Error, Events, Reader};
 use std::cmp::Reverse;
@@ -20,7 +21,7 @@ pub struct Function {
     pub name: String,
     /// Its source file, if known.
     pub file: String,
-    /// It was running itself.
+    /// It was running itself, or asleep in a call of its own.
     pub own: Heat,
     /// It or what it called was.
     pub all: Heat,
@@ -50,16 +51,9 @@ pub enum Weight {
     Waiting,
 }
 
-/// A function in a stack.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Name {
-    pub function: String,
-    pub file: String,
-}
-
-/// The stacks of a recording, outermost function first, each with its process.
+/// The stacks of a recording, outermost function first, each with its process and whether its thread slept there.
 struct Stacks {
-    all: Vec<(Id, Vec<Name>, Heat)>,
+    all: Vec<(Id, Vec<Name>, bool, Heat)>,
 }
 
 /// The functions of a recording; nothing when it has no samples.
@@ -73,9 +67,9 @@ pub(super) fn code(reader: &mut Reader, model: &Model, hot: Hot) -> Result<Optio
         ..Code::default()
     };
     let mut functions: BTreeMap<&Name, (Heat, Heat, u64, &[Name])> = BTreeMap::new();
-    for (_, names, heat) in &stacks.all {
+    for (_, names, asleep, heat) in &stacks.all {
         code.total.add(heat);
-        let Some((own, callers)) = names.split_last() else {
+        let Some((own, callers)) = own(names, *asleep) else {
             continue;
         };
         let function = functions.entry(own).or_default();
@@ -133,12 +127,15 @@ pub fn to_folded<E: From<Error>>(
     }
     let stacks = stacks(reader, &model, hot)?;
     let mut lines: BTreeMap<String, u64> = BTreeMap::new();
-    for (process, names, heat) in &stacks.all {
+    for (process, names, asleep, heat) in &stacks.all {
         let name = (model.processes().get(*process as usize)).map_or("", |p| p.name.as_ref());
         let mut text = plain(super::words::program(name).as_ref());
         for name in names {
             text.push(';');
             text.push_str(&plain(&name.function));
+        }
+        if *asleep {
+            text.push_str(";[asleep]");
         }
         let ns = match weight {
             Weight::Cpu => heat.cpu_ns,
@@ -161,15 +158,18 @@ fn plain(name: &str) -> String {
 
 fn stacks(reader: &mut Reader, model: &Model, hot: Hot) -> Result<Stacks, Error> {
     let found = hot.finish();
-    let names = names(reader, model, found.iter().map(|(of, _)| *of))?;
-    let mut all: BTreeMap<(Id, Vec<Name>), Heat> = BTreeMap::new();
-    for (of, heat) in found {
-        let names = names.get(&of).cloned().unwrap_or_default();
-        all.entry((of.0, names)).or_default().add(&heat);
+    let wanted = found
+        .iter()
+        .map(|((process, stack, _), _)| (*process, *stack));
+    let names = names(reader, model, wanted)?;
+    let mut all: BTreeMap<(Id, Vec<Name>, bool), Heat> = BTreeMap::new();
+    for ((process, stack, asleep), heat) in found {
+        let names = names.get(&(process, stack)).cloned().unwrap_or_default();
+        all.entry((process, names, asleep)).or_default().add(&heat);
     }
     let all = all
         .into_iter()
-        .map(|((process, names), heat)| (process, names, heat));
+        .map(|((process, names, asleep), heat)| (process, names, asleep, heat));
     Ok(Stacks { all: all.collect() })
 }
 
@@ -208,14 +208,12 @@ pub(super) fn names(
             let found = found.and_then(|(module, address)| sites.get(module, *address)?);
             names.extend(functions(place, found).into_iter().map(|frame| Name {
                 function: frame.function,
+                library: is_library(place, &frame.file),
                 file: frame.file,
             }));
         }
         if names.is_empty() {
-            names.push(Name {
-                function: "[unknown]".to_owned(),
-                file: String::new(),
-            });
+            names.push(Name::unknown());
         }
         names.reverse();
         ((process, stack), names)

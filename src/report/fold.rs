@@ -8,20 +8,18 @@ use super::meanwhile;
 use super::places::{self, Kept, Longest};
 use super::rules::Rules;
 use super::summary::{
-    Bounds, Fd, LongRun, Loop, Process, Recording, Setup, Slept, Summary, Tasks, Timers, Times,
-    Worst,
+    Bounds, Fd, LongRun, Loop, Process, Recording, Setup, Slept, Stolen, Summary, Tasks, Timers,
+    Times, Worst,
 };
 use super::worst;
 use crate::findings::Thresholds;
 use crate::model::hot::Hot;
+use crate::model::recent::{RETAINED, Recent};
 use crate::model::{self, Fidelity, Id, Model, Registration, Run, SameSocket, Segment, Sink, Word};
-use crate::record::event::{Op, Space};
+use crate::record::event::{Kind, Op, Space};
 use crate::text::names::{Ending, descriptor};
 use crate::trace::{Error, Events, Reader};
-use std::collections::{HashMap, VecDeque};
-
-/// Segments kept a loop thread to tell the longest wait; a longer one is told as far as they reach back.
-const RETAINED: usize = 16_384;
+use std::collections::HashMap;
 
 /// A longest wait is told once no longer one has come for so many events: telling walks all that is kept, and while a
 /// recording gets worse, every other run is the longest so far. An event ends at most two segments.
@@ -82,6 +80,9 @@ pub fn fold_with<L: Listener>(
             for run in ear.ended.drain(..) {
                 measured.run(&model, &run);
             }
+            if event.kind == Kind::Steal {
+                ear.places.stolen(&model, event.t.saturating_sub(event.y));
+            }
             if let Some(run) = ear.found.take() {
                 found = Some((run, number));
             }
@@ -107,15 +108,14 @@ pub fn fold_with<L: Listener>(
         meanwhile::tell(reader, &model, &mut found)?;
     }
     summary.findings = Some(found);
-    summary.limits = measured.judge();
+    summary.limits = measured.judge(&model);
     Ok(summary)
 }
 
 /// Listens to every run, for the longest wait and what ran before it.
 #[derive(Default)]
 struct Ear {
-    /// The last segments of each loop's thread, in their order.
-    segments: Map<(Id, Id), VecDeque<Segment>>,
+    recent: Recent,
     longest: Option<u64>,
     found: Option<Run>,
     places: Longest,
@@ -127,23 +127,16 @@ struct Ear {
     known: u64,
 }
 
-type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
-
 impl Ear {
     /// Lets go of what the model has let go of, so that memory stays constant however long the recording is.
     fn forget(&mut self, model: &Model) {
         self.places.forget(model);
-        if self.segments.len() > 64 {
-            let lives =
-                |id: &Id| (model.threads().get(*id as usize)).is_some_and(|t| t.ended.is_none());
-            self.segments.retain(|(_, thread), _| lives(thread));
-        }
+        self.recent.forget(model);
     }
 
     /// The longest wait, told while the model stands at its end.
     fn worst(&self, model: &Model, run: &Run) -> Worst {
-        let segments = self.segments.get(&(run.loop_id, run.thread));
-        worst::tell(model, segments, self.longest.unwrap_or(0), run)
+        worst::tell(model, &self.recent, self.longest.unwrap_or(0), run)
     }
 }
 
@@ -163,11 +156,7 @@ impl Sink for Ear {
     }
 
     fn segment(&mut self, segment: &Segment) {
-        let kept = (self.segments.entry((segment.loop_id, segment.thread))).or_default();
-        if kept.len() == RETAINED {
-            kept.pop_front();
-        }
-        kept.push_back(*segment);
+        self.recent.segment(segment);
     }
 }
 
@@ -194,6 +183,11 @@ fn summarise(
             .collect(),
         switches_lost: model.switches_lost(),
         late: model.late(),
+        stolen: model.steal().total().map(|bounds| Stolen {
+            bounds,
+            counted: model.steal().counted(),
+            share: model.steal().share(reader.duration_ns()),
+        }),
         complete: reader.complete(),
         kernel_ready: match (ear.known, ear.measured) {
             (0, _) => meta.kernel_ready.clone(),
@@ -360,7 +354,7 @@ fn an_fd(model: &Model, r: &Registration, name: &str, longest_at: String) -> Fd 
         longest_at,
         interest: r.interest,
         state: word(r.word),
-        fidelity: fidelity(r.fidelity),
+        fidelity: r.fidelity.name(),
         registered_ns: r.registered_ns,
         closed_ns: r.closed_ns,
         ready: r.ready,
@@ -398,6 +392,7 @@ fn a_run(model: &Model, kept: &Kept) -> LongRun {
             fd: Some(b.fd).filter(|fd| *fd >= 0),
             ns: b.ns,
         }),
+        stolen: model.steal().is_counted().then_some(kept.stolen),
     }
 }
 
@@ -416,14 +411,5 @@ fn word(word: Word) -> &'static str {
         Word::Armed => "armed",
         Word::Gone => "gone",
         Word::Unknown => "unknown",
-    }
-}
-
-fn fidelity(fidelity: Fidelity) -> &'static str {
-    match fidelity {
-        Fidelity::Measured => "measured",
-        Fidelity::Bounded => "bounded",
-        Fidelity::Inferred => "inferred",
-        Fidelity::Absent => "absent",
     }
 }

@@ -93,6 +93,7 @@ fn code(j: &mut Json, code: &Code) {
         j.field("samples", heat.samples)
             .field("cpu_ns", heat.cpu_ns);
         j.field("kernel_ns", heat.kernel_ns);
+        j.field("asleep_ns", heat.asleep_ns);
         let (least, most) = heat.waiting_ns;
         j.field("waiting_lo_ns", least).field("waiting_hi_ns", most);
     };
@@ -140,6 +141,13 @@ fn recording(j: &mut Json, s: &Summary) {
         j.field("kernel_ready", known(&r.kernel_ready))
             .field("handlers", known(&r.handlers));
         j.field("title", known(&r.title));
+        match &r.stolen {
+            Some(s) => j.object("stolen_ns", |j| {
+                j.field("lo", s.bounds.lo).field("hi", s.bounds.hi);
+                j.field("share", s.share);
+            }),
+            None => j.field("stolen_ns", None::<u64>),
+        };
     });
 }
 
@@ -262,6 +270,7 @@ fn an_fd(j: &mut Json, f: &Fd) {
                     }),
                     None => j.field("blocked_in", None::<u64>),
                 };
+                j.field("stolen_hi_ns", run.stolen);
             }),
             None => j.field("longest_run", None::<u64>),
         };

@@ -2,10 +2,12 @@
 //! Step: model → **view**.
 //!
 //! What others with the CPU did to the program is taken off where the kernel's switch records tell it. If the limit is
-//! passed with it and is not passed without it, nobody can tell whose doing that was.
+//! passed with it and is not passed without it, nobody can tell whose doing that was. The same goes for what the hypervisor may
+//! have taken, which is told a moment later: what took long waits for that.
 
-use crate::model::{Histogram, Model, Run};
+use crate::model::{Histogram, Model, Run, Steal};
 use crate::when::Duration;
+use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 
@@ -208,13 +210,30 @@ pub struct Judged {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Measured {
     limits: Vec<(Limit, Histogram, Histogram)>,
+    waiting: VecDeque<Waiting>,
 }
+
+/// A dispatch of which it is not told yet what the hypervisor took.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    run: Run,
+    /// While it was queued, others had the CPU.
+    queue: u64,
+    /// Where its thread was while it ran.
+    cpu: Option<i32>,
+}
+
+/// What is shorter is not asked what was stolen of it.
+const LEAST: u64 = 1_000_000;
+/// Dispatches that wait at most.
+const MOST: usize = 4_096;
 
 impl Measured {
     pub fn new(limits: &[Limit]) -> Self {
         let each = |l: &Limit| (l.clone(), Histogram::fine(), Histogram::fine());
         Measured {
             limits: limits.iter().map(each).collect(),
+            waiting: VecDeque::new(),
         }
     }
 
@@ -227,12 +246,57 @@ impl Measured {
         let queue = model
             .spent_in_turn(run.thread, run.wakeup, run.start)
             .preempted;
+        let waiting = Waiting {
+            run: *run,
+            queue,
+            cpu: model.cpu_since(run.thread, run.start),
+        };
+        while let Some(first) = self.waiting.front().copied()
+            && (self.waiting.len() >= MOST || first.run.end.saturating_add(Steal::TOLD) < run.end)
+        {
+            self.waiting.pop_front();
+            self.told(model, &first);
+        }
+        let long = run.run().max(run.waited().hi) >= LEAST;
+        match long && model.steal().is_counted() {
+            true => self.waiting.push_back(waiting),
+            false => self.told(model, &waiting),
+        }
+    }
+
+    /// All is known of it.
+    fn told(&mut self, model: &Model, waiting: &Waiting) {
+        let Waiting { run, queue, cpu } = waiting;
+        let waited = run.waited().hi;
+        let stolen = |ns: u64, to: u64| match ns >= LEAST {
+            true => model.stolen(None, to.saturating_sub(ns), to),
+            false => 0,
+        };
         for (limit, all, own) in &mut self.limits {
             let (value, others) = match limit.field {
-                Field::Notice => (run.notice.map(|n| n.hi), 0),
-                Field::Queue => (Some(run.queue()), queue),
-                Field::Run => (Some(run.run()), run.spent.preempted),
-                Field::Wait => (Some(run.waited().hi), queue),
+                Field::Notice => {
+                    let notice = run.notice.map(|n| n.hi);
+                    (notice, stolen(notice.unwrap_or(0), run.wakeup))
+                }
+                Field::Queue => {
+                    let length = run.queue();
+                    (
+                        Some(length),
+                        queue.saturating_add(stolen(length, run.start)),
+                    )
+                }
+                Field::Run => {
+                    let exposed = run.spent.on_cpu.saturating_add(run.spent.unknown);
+                    let stolen = match run.run() >= LEAST {
+                        true => model.stolen(*cpu, run.start, run.end).min(exposed),
+                        false => 0,
+                    };
+                    (Some(run.run()), run.spent.preempted.saturating_add(stolen))
+                }
+                Field::Wait => (
+                    Some(waited),
+                    queue.saturating_add(stolen(waited, run.start)),
+                ),
                 Field::Bytes => (Some(run.bytes_in.saturating_add(run.bytes_out)), 0),
             };
             if let Some(value) = value {
@@ -242,7 +306,10 @@ impl Measured {
         }
     }
 
-    pub fn judge(self) -> Vec<Judged> {
+    pub fn judge(mut self, model: &Model) -> Vec<Judged> {
+        while let Some(first) = self.waiting.pop_front() {
+            self.told(model, &first);
+        }
         let judged = |(limit, all, own): (Limit, Histogram, Histogram)| {
             let figure = limit.figure(&all);
             let own = limit.figure(&own);
@@ -316,6 +383,7 @@ impl Judged {
 mod tests {
     use super::*;
     use crate::model::Spent;
+    use crate::record::event::{Event, Kind};
 
     fn limit(text: &str) -> Limit {
         text.parse().unwrap_or_else(|e| panic!("{text}: {e}"))
@@ -367,7 +435,7 @@ mod tests {
             ..Run::sample(0, 0, 0, 80_000_000)
         };
         measured.run(&Model::default(), &run);
-        let judged = measured.judge();
+        let judged = measured.judge(&Model::default());
         let verdicts: Vec<Verdict> = judged.iter().map(|j| j.verdict).collect();
         use Verdict::{Inconclusive, Kept, Passed};
         assert_eq!(
@@ -386,5 +454,48 @@ mod tests {
             "{}",
             judged[2].told()
         );
+    }
+
+    #[test]
+    fn what_the_hypervisor_may_have_taken_makes_it_inconclusive_also_when_told_late() {
+        let steal = |t: u64, x: i32, arg: u64, y: u64| Event {
+            kind: Kind::Steal,
+            t,
+            x,
+            arg,
+            y,
+            aux: 1,
+            ..Event::default()
+        };
+        let mut model = Model::default();
+        let mut measured = Measured::new(&["max(run) > 10ms", "max(run) > 15ms"].map(limit));
+        let mut number = 0;
+        let mut tell = |model: &mut Model, e: Event| {
+            model.apply(number, &e, &[], &mut ());
+            number += 1;
+        };
+        tell(&mut model, steal(0, -1, 0, 0));
+        let ran = |from: u64, length: u64| Run {
+            spent: Spent {
+                on_cpu: length,
+                ..Spent::default()
+            },
+            ..Run::sample(0, from, 0, length)
+        };
+        measured.run(&model, &ran(1_000_000_000, 14_000_000));
+        tell(&mut model, steal(1_080_000_000, 0, 20_000_000, 100_000_000));
+        // Long after, when nothing was stolen.
+        measured.run(&model, &ran(2_000_000_000, 12_000_000));
+        let verdicts: Vec<Verdict> = measured
+            .clone()
+            .judge(&model)
+            .iter()
+            .map(|j| j.verdict)
+            .collect();
+        assert_eq!(verdicts, [Verdict::Passed, Verdict::Kept]);
+        measured.limits[1].0 = limit("max(run) > 13ms");
+        let judged = measured.judge(&model);
+        assert_eq!(judged[1].verdict, Verdict::Inconclusive);
+        assert_eq!(judged[1].own, Some(12_000_000));
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Kept {
     pub thread: Id,
     pub spent: Spent,
     pub blocked_in: Option<BlockedIn>,
+    /// The most that the hypervisor took of it.
+    pub stolen: u64,
     site: u16,
 }
 
@@ -35,11 +37,23 @@ impl Longest {
             thread: run.thread,
             spent: run.spent,
             blocked_in: run.blocked_in,
+            stolen: 0,
             site: run.site,
         };
         let longest = self.0.entry(run.reg).or_insert(kept);
         if kept.ns >= longest.ns {
             *longest = kept;
+        }
+    }
+
+    /// It has been told what the hypervisor took of a CPU since this instant.
+    pub fn stolen(&mut self, model: &Model, since: u64) {
+        let lately = self.0.values_mut();
+        for kept in lately.filter(|k| k.start.saturating_add(k.ns) > since) {
+            let cpu = model.cpu_since(kept.thread, kept.start);
+            let exposed = kept.spent.on_cpu.saturating_add(kept.spent.unknown);
+            let stolen = model.stolen(cpu, kept.start, kept.start.saturating_add(kept.ns));
+            kept.stolen = stolen.min(exposed);
         }
     }
 

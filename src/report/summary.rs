@@ -2,7 +2,7 @@
 
 use super::limit::Judged;
 use crate::findings;
-use crate::model::{Histogram, Spent};
+use crate::model::{Histogram, Range, Spent};
 use crate::text::names::Ending;
 
 /// Count, sum, quantiles and maximum of a set of times, in nanoseconds.
@@ -101,12 +101,25 @@ pub struct Recording {
     pub switches_lost: u64,
     /// How many came too late for their place in the order.
     pub late: u64,
+    /// What the hypervisor took; nothing where nobody counts it.
+    pub stolen: Option<Stolen>,
     /// The file ends as its writer meant it to, and nothing in it is damaged.
     pub complete: bool,
     /// "measured" or "bounded".
     pub kernel_ready: String,
     /// "measured" or "inferred".
     pub handlers: String,
+}
+
+/// What the hypervisor took of all CPUs together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stolen {
+    /// At least and at most: the kernel tells it in ticks.
+    pub bounds: Range,
+    /// As it was counted.
+    pub counted: u64,
+    /// Which part of the CPUs' time that is.
+    pub share: Option<f64>,
 }
 
 /// A recorded process.
@@ -294,6 +307,8 @@ pub struct LongRun {
     pub spent: Option<Spent>,
     /// The call it slept in longest.
     pub blocked_in: Option<Slept>,
+    /// The most that the hypervisor took of it; nothing where nobody counts it.
+    pub stolen: Option<u64>,
 }
 
 /// A call that a thread slept in.

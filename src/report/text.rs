@@ -11,7 +11,7 @@ use self::page::{Page, WIDTH};
 use self::story::{story, verdict, who};
 use super::findings;
 use super::summary::{Process, Summary};
-use super::words::{grouped, known, program, short};
+use super::words::{grouped, known, percent, program, short};
 use crate::text::names::Ending;
 use crate::text::visit::quoted;
 use crate::text::{visible, wallclock};
@@ -144,6 +144,15 @@ impl Page {
             let mut lines = Page(String::new());
             lines.wrapped("           ", &ends);
             self.line(&lines.0.trim_end().replacen("          ", "processes ", 1));
+        }
+        if let Some(stolen) = r.stolen.filter(|s| s.counted > 0) {
+            let share = stolen.share.map_or_else(String::new, |share| {
+                format!(", {} of the CPUs' time", percent(share))
+            });
+            self.line(&format!(
+                "stolen     about {} by the hypervisor{share}",
+                Duration(stolen.counted)
+            ));
         }
         for (cause, n) in &r.lost_by_cause {
             self.line(&format!("           lost {}: {cause}", grouped(*n)));

@@ -59,6 +59,12 @@ pub(crate) fn why_long(run: &LongRun) -> Option<String> {
             told.push_str(&format!(" ({}{on})", visible(&b.call)));
         }
     }
+    if let Some(stolen) = run.stolen.filter(|ns| *ns > run.ns / 100) {
+        told.push_str(&format!(
+            ", up to {} of that the hypervisor's",
+            Duration(stolen)
+        ));
+    }
     if spent.faults > 0 {
         told.push_str(&format!(", {} page faults", grouped(spent.faults)));
     }

@@ -1,20 +1,15 @@
 //! The longest wait with its names: who waited, and behind whom. Step: model → **view**.
 
 use super::summary::{Behind, Worst};
-use crate::model::{self, Fidelity, Id, LoopKind, Model, Part, Run, SameSocket, Segment};
+use crate::model::{self, Fidelity, Id, LoopKind, Model, Part, Recent, Run, SameSocket, Segment};
 use crate::record::event::Space;
 use crate::text::names::descriptor;
 use foldhash::fast::FixedState;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 /// The wait with its names, looked up while the model stands at its end.
-pub(super) fn tell(
-    model: &Model,
-    segments: Option<&VecDeque<Segment>>,
-    longest: u64,
-    run: &Run,
-) -> Worst {
-    let of_thread = || segments.into_iter().flatten();
+pub(super) fn tell(model: &Model, recent: &Recent, longest: u64, run: &Run) -> Worst {
+    let of_thread = || recent.of(run);
     let earliest = run.ready.map_or(run.wakeup, |r| r.lo);
     let same = SameSocket::of(&model.regs().collect::<Vec<_>>());
     let mut pieces: HashMap<Part, u32, FixedState> = HashMap::default();
@@ -25,7 +20,7 @@ pub(super) fn tell(
     let process = in_loop.map_or(0, |l| l.process);
     let in_calls = in_loop.is_some_and(|l| l.kind == LoopKind::Threads);
     let mut behind: Vec<Behind> = Vec::new();
-    for (part, range) in model::blame(of_thread(), run) {
+    for (part, range) in recent.behind(run) {
         if part == Part::Wait && run.notice_fidelity != Fidelity::Measured {
             continue;
         }

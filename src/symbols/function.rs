@@ -31,9 +31,36 @@ pub fn functions(place: &str, found: Option<&Place>) -> Vec<Frame> {
     }]
 }
 
+/// The function at a place, of this source file, is the C library's, Rust's own, or lent by the kernel: who called it is
+/// meant.
+pub fn is_library(place: &str, source: &str) -> bool {
+    let module = parse_site(place).map_or(place, |(module, _)| module);
+    let file = module.rsplit('/').next().unwrap_or_default();
+    let all = ["libc.so", "libc-", "libpthread", "ld-linux", "ld-2."];
+    let rusts = source.starts_with("/rustc/") || source.contains("/rustlib/src/rust/library/");
+    rusts || file == "[vdso]" || all.iter().any(|name| file.starts_with(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_c_library_is_told_from_others() {
+        for place in [
+            "libc.so.6+0x10",
+            "/lib/libc-2.31.so+0x1",
+            "[vdso]",
+            "ld-linux-x86-64.so.2+0x1",
+        ] {
+            assert!(is_library(place, ""), "{place}");
+        }
+        for place in ["libcurl.so.4+0x10", "redis-server+0x1", "", "libc++.so+0x1"] {
+            assert!(!is_library(place, "src/main.rs"), "{place}");
+        }
+        let std = "/rustc/0123abcd/library/std/src/time.rs";
+        assert!(is_library("server+0x10", std));
+    }
 
     #[test]
     fn a_place_is_its_functions_or_its_file() {

@@ -8,6 +8,7 @@
 //! | `function` | what a place of a stack is called |
 //! | `jit` | the names that a program gave the code it made |
 //! | `module` | one module: from offsets to places |
+//! | `unwind` | from a place to its caller, by a module's unwind tables |
 //! | `table` | the places of a recording: those it carries, those asked for in the background |
 //!
 //! The files are looked at where the recording is read, which may be another machine and another day: only a file with
@@ -20,9 +21,10 @@ mod function;
 pub mod jit;
 mod module;
 mod table;
+pub mod unwind;
 
 pub use find::Image;
-pub use function::functions;
+pub use function::{functions, is_library};
 pub use module::locate;
 pub use table::{ATTACHMENT, Sites, attachment, lines};
 

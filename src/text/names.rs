@@ -92,6 +92,16 @@ pub fn errno(number: i32) -> Option<&'static str> {
     })
 }
 
+/// `SIGUSR1|SIGTERM` of a set in which bit n − 1 is signal n; `all` for more than eight of them.
+pub fn signals(set: u64) -> String {
+    if set.count_ones() > 8 {
+        return "all".to_owned();
+    }
+    let of = (1..=64).filter(|n| set >> (n - 1) & 1 != 0);
+    let names = of.map(|n| signal(n).map_or_else(|| n.to_string(), str::to_owned));
+    names.collect::<Vec<_>>().join("|")
+}
+
 /// `SIGSEGV` for 11, as signal(7) names it; nothing for a number that has no name, as real-time signals have none.
 pub fn signal(number: i32) -> Option<&'static str> {
     Some(match number {

@@ -148,6 +148,8 @@ impl Merge {
             | Kind::SwitchIn
             | Kind::Fault
             | Kind::Sample
+            | Kind::Steal
+            | Kind::Signals
             | Kind::Output => self.lose(ring, Some(who), Cause::Rejected, 1, latest, names),
             _ => {
                 self.counts.records += 1;

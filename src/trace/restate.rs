@@ -45,6 +45,8 @@ pub(crate) struct Restater {
     anchor: Option<Said>,
     /// What the capture could not do.
     setup: Vec<Said>,
+    /// What the hypervisor takes is counted.
+    steal: Option<Said>,
 }
 
 impl Restater {
@@ -67,6 +69,8 @@ impl Restater {
             Anchor => self.anchor = Some(Said::new(e, text)),
             Setup if self.setup.len() < MOST_SETUP => self.setup.push(Said::new(e, text)),
             Setup => {}
+            Steal if e.x < 0 => self.steal = Some(Said::new(e, text)),
+            Steal => {}
             ProcessStart | ProcessEnd | Exec | ThreadStart | ThreadEnd => self.lives(e, text),
             _ => self.facts(e, text),
         }
@@ -208,6 +212,7 @@ impl Restater {
             .chain(threads)
             .chain(execs)
             .chain(&self.setup)
+            .chain(&self.steal)
             .for_each(|s| say(&s.event, &s.text));
         for process in self.processes.values().filter(|p| !p.ended) {
             process.say(t, &mut say);

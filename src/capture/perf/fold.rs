@@ -5,6 +5,7 @@
 //! nothing between them, are told together. The first after a sleep is told alone, because it may say what the sleep was.
 #![forbid(unsafe_code)]
 
+use super::asleep::{Sleepers, Thread};
 use super::open::PERIOD;
 use super::record::{Record, Said};
 use super::ring::Ring;
@@ -15,9 +16,15 @@ use crate::record::event::{Cause, Kind, Mode, Off, Space};
 use crate::record::wire::Rec;
 use crate::trace::merge::Merge;
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 /// Page faults of one thread within so many nanoseconds are told as one event.
 const TOGETHER: u64 = 100_000;
+
+/// The longest pause between two passes: what sleeps for as long again is looked at.
+const SELDOM: Duration = Duration::from_millis(32);
+/// The same after somebody has slept.
+const SOON: Duration = Duration::from_millis(8);
 
 /// The rings of all CPUs.
 #[derive(Debug)]
@@ -27,6 +34,7 @@ pub struct Kernel {
     stacks: Stacks,
     sampling: Sampling,
     awake: Awake,
+    sleepers: Sleepers,
     /// The clocks go.
     samples: bool,
 }
@@ -45,6 +53,7 @@ impl Kernel {
             stacks: Stacks::default(),
             sampling,
             awake: Awake::default(),
+            sleepers: Sleepers::default(),
             samples: false,
         }
     }
@@ -54,12 +63,15 @@ impl Kernel {
         self.sampling != Sampling::Off && !self.held.clocks.contains(&true)
     }
 
-    /// Takes samples where they are worth it: `now` is CLOCK_MONOTONIC, `threads` those that push, and whether they have said
-    /// nothing since the last pass.
-    pub fn watch(&mut self, now: u64, threads: impl Iterator<Item = (u64, bool)>) {
+    /// Takes samples where they are worth it, and looks at who sleeps: `now` is CLOCK_MONOTONIC, `threads` those that push.
+    pub fn watch(&mut self, now: u64, threads: &[Thread], world: &mut dyn World) {
+        if self.sampling != Sampling::Off {
+            self.sleepers.look(now, threads.iter().copied(), world);
+        }
         if self.sampling != Sampling::Stalls {
             return;
         }
+        let threads = threads.iter().map(|thread| (thread.who, thread.silent));
         let computes = self.awake.computes(now, threads);
         if computes != self.samples {
             self.samples = computes;
@@ -68,8 +80,18 @@ impl Kernel {
         }
     }
 
+    /// The longest pause until the next pass that lets few sleeps go unseen.
+    pub fn pause(&self, now: u64) -> Duration {
+        match self.sampling {
+            Sampling::Off => Duration::MAX,
+            _ if self.sleepers.is_awaited(now) => SOON,
+            _ => SELDOM,
+        }
+    }
+
     /// Another program runs in this process: its addresses mean something else.
     pub fn changed(&mut self, pid: u32) {
+        self.sleepers.changed(pid);
         self.stacks.changed(pid);
     }
 
@@ -85,6 +107,7 @@ impl Kernel {
         for (at, ring) in self.rings.iter_mut().enumerate() {
             let found = ring.read(|record| {
                 self.awake.take(&record);
+                self.sleepers.take(&record);
                 self.held.take(at, record);
             });
             if found.damaged {
@@ -92,6 +115,8 @@ impl Kernel {
             }
             fullest = fullest.max(found.bytes * 256 / ring.size() as u64);
         }
+        self.sleepers
+            .told(world, |record| self.held.take(0, record));
         // Copied, a few numbers: the merge is told meanwhile.
         let clock = merge.converter().clone();
         for (who, mut rec) in self.held.tell(reading, &clock) {
@@ -192,15 +217,20 @@ impl Held {
                 who,
                 ref said,
             } = one.record;
-            if let Said::Stack(kernel, stack) = said {
-                let mode = if *kernel { Mode::Kernel } else { Mode::User };
+            let found = match said {
+                Said::Stack(true, stack) => Some((Mode::Kernel, PERIOD, stack)),
+                Said::Stack(false, stack) => Some((Mode::User, PERIOD, stack)),
+                Said::Slept(ns, stack) => Some((Mode::Asleep, *ns, stack)),
+                _ => None,
+            };
+            if let Some((mode, ns, stack)) = found {
                 let rec = Rec {
                     kind: Kind::Sample,
                     aux: mode.code(),
                     ticks: clock.ticks_at(time),
                     fd: -1,
                     x: self.stacks.len() as i32,
-                    arg: PERIOD,
+                    arg: ns,
                     ..Rec::default()
                 };
                 self.stacks.push(stack.clone());
@@ -277,10 +307,12 @@ impl One {
                 .code(),
                 ..rec
             },
-            Said::In | Said::Fault(_) | Said::Stack(..) => Rec {
-                kind: Kind::SwitchIn,
-                ..rec
-            },
+            Said::In | Said::Fault(_) | Said::Stack(..) | Said::Slept(..) | Said::Stopped(..) => {
+                Rec {
+                    kind: Kind::SwitchIn,
+                    ..rec
+                }
+            }
             Said::Lost(n) => Rec {
                 kind: Kind::Lost,
                 aux: if clocks {

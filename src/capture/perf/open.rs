@@ -1,6 +1,8 @@
 //! Opens the kernel's events for a program that is about to be launched. Step: **event** → ring → trace.
 
 use super::fold::Kernel;
+#[cfg(target_arch = "x86_64")]
+use super::record::REGISTERS;
 use super::record::{FRAMES, Samples};
 use super::ring::Ring;
 use super::stall::Sampling;
@@ -104,7 +106,7 @@ fn faults(cpu: u32) -> io::Result<OwnedFd> {
     attr.__bindgen_anon_1.sample_period = 1;
     attr.set_context_switch(1);
     attr.set_exclude_kernel(1);
-    opened(attr, cpu)
+    on_cpu(attr, cpu)
 }
 
 /// The clock of one CPU: while a thread runs on it, the functions that are under way, as frame pointers tell them.
@@ -120,7 +122,35 @@ fn clock(cpu: u32, only_user: bool, from_start: bool) -> io::Result<OwnedFd> {
     attr.set_exclude_kernel(u64::from(only_user));
     attr.set_exclude_callchain_kernel(1);
     attr.set_enable_on_exec(u64::from(from_start));
-    opened(attr, cpu)
+    on_cpu(attr, cpu)
+}
+
+/// A breakpoint where this thread goes on: it fires once, and tells its registers.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn trap(tid: u32, pc: u64) -> Option<Ring> {
+    use perf::bindings::{HW_BREAKPOINT_X, PERF_SAMPLE_REGS_USER, PERF_TYPE_BREAKPOINT};
+    let mut attr = perf_event_attr {
+        type_: PERF_TYPE_BREAKPOINT,
+        bp_type: HW_BREAKPOINT_X,
+        sample_type: u64::from(PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_REGS_USER),
+        sample_regs_user: REGISTERS.iter().fold(0, |all, (bit, _)| all | 1 << bit),
+        ..common()
+    };
+    attr.__bindgen_anon_3.bp_addr = pc;
+    attr.__bindgen_anon_4.bp_len = size_of::<libc::c_long>() as u64;
+    attr.__bindgen_anon_1.sample_period = 1;
+    attr.set_exclude_kernel(1);
+    attr.set_inherit(0);
+    attr.set_enable_on_exec(0);
+    let event = opened(attr, libc::pid_t::try_from(tid).ok()?, -1).ok()?;
+    let trap = Ring::map(event, 1, Samples::Registers).ok()?;
+    trap.fire_once().then_some(trap)
+}
+
+/// What it would tell is not known here.
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) fn trap(_: u32, _: u64) -> Option<Ring> {
+    None
 }
 
 /// What our events have in common.
@@ -143,11 +173,16 @@ fn common() -> perf_event_attr {
     attr
 }
 
-fn opened(mut attr: perf_event_attr, cpu: u32) -> io::Result<OwnedFd> {
+/// Of our own thread, on one CPU.
+fn on_cpu(attr: perf_event_attr, cpu: u32) -> io::Result<OwnedFd> {
     let cpu = i32::try_from(cpu).map_err(|_| io::Error::from_raw_os_error(libc::ENODEV))?;
-    // SAFETY: a live attribute of the size it names; our own thread, one CPU, no group.
+    opened(attr, 0, cpu)
+}
+
+fn opened(mut attr: perf_event_attr, tid: libc::pid_t, cpu: i32) -> io::Result<OwnedFd> {
+    // SAFETY: a live attribute of the size it names; no group.
     let fd =
-        unsafe { perf::perf_event_open(&mut attr, 0, cpu, -1, u64::from(PERF_FLAG_FD_CLOEXEC)) };
+        unsafe { perf::perf_event_open(&mut attr, tid, cpu, -1, u64::from(PERF_FLAG_FD_CLOEXEC)) };
     match fd {
         // SAFETY: the kernel has just made it and nobody else owns it.
         0.. => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),

@@ -1,6 +1,7 @@
 //! One record of a perf ring: what it says, out of bytes that are checked. Step: event → **ring** → trace.
 #![forbid(unsafe_code)]
 
+use crate::symbols::unwind::Registers;
 use perf_event_open_sys::bindings as perf;
 
 /// Bytes of a record's header: type (4), misc (2), size (2).
@@ -19,7 +20,26 @@ pub enum Samples {
     Faults,
     /// What a clock found, with the calls that led there.
     Stacks,
+    /// The registers at a breakpoint.
+    Registers,
 }
+
+/// The registers asked for at a breakpoint: the bit by which perf_event_open(2) calls each, in the order in which they are told, and
+/// its number in DWARF; the program counter has none.
+#[cfg(target_arch = "x86_64")]
+pub const REGISTERS: [(u32, Option<u16>); 8] = [
+    (1, Some(3)),
+    (6, Some(6)),
+    (7, Some(7)),
+    (8, None),
+    (20, Some(12)),
+    (21, Some(13)),
+    (22, Some(14)),
+    (23, Some(15)),
+];
+/// Nobody asks for any.
+#[cfg(not(target_arch = "x86_64"))]
+pub const REGISTERS: [(u32, Option<u16>); 0] = [];
 
 /// What a record says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +55,10 @@ pub enum Said {
     Fault(u64),
     /// A clock found it on its CPU, inside of the kernel or in user code, there and called from there, and so on outwards.
     Stack(bool, Box<[u64]>),
+    /// It went on there, with these registers.
+    Stopped(u64, Box<Registers>),
+    /// It has slept for so many nanoseconds, there and called from there, and so on outwards. We say so, not the kernel.
+    Slept(u64, Box<[u64]>),
     /// The ring had no room for this many records.
     Lost(u64),
 }
@@ -87,6 +111,18 @@ pub fn read(bytes: &[u8], samples: Samples) -> Option<Record> {
         perf::PERF_RECORD_SWITCH => at(0, Said::In),
         perf::PERF_RECORD_SAMPLE => match samples {
             Samples::Faults => at(0, Said::Fault(word(2)?)),
+            Samples::Registers => {
+                // Of a thread that has no registers of its own there are none.
+                let (mut pc, mut registers) =
+                    (word(2).filter(|abi| *abi != 0)?, Registers::default());
+                for (nth, (_, number)) in REGISTERS.iter().enumerate() {
+                    match number {
+                        Some(number) => registers.set(*number, word(3 + nth)?),
+                        None => pc = word(3 + nth)?,
+                    }
+                }
+                at(0, Said::Stopped(pc, Box::new(registers)))
+            }
             Samples::Stacks => {
                 let count = usize::try_from(word(2)?).ok()?;
                 let last = bytes.get(..HEADER + (count.min(FRAMES + 8) + 3) * 8)?;

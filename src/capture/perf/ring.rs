@@ -82,6 +82,12 @@ impl Ring {
         };
     }
 
+    /// Has its event count until it has told something once; false where that cannot be.
+    pub fn fire_once(&self) -> bool {
+        // SAFETY: a live event of ours that no thread inherits; the argument is a number.
+        unsafe { perf_event_open_sys::ioctls::REFRESH(self.event.as_raw_fd(), 1) == 0 }
+    }
+
     /// Bytes it holds.
     pub fn size(&self) -> usize {
         self.size

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use crate::record::event::{MAX_TEXT, Space};
+use crate::symbols::unwind::{Registers, Step};
 use std::collections::HashMap;
 
 /// Places told of a process; beyond, a stack ends at the last one that has been.
@@ -19,6 +20,16 @@ pub trait World {
     fn place(&mut self, pid: u32, address: u64) -> Option<Vec<u8>>;
     /// Number and name of the module that the last place lies in, if nobody was told of it before.
     fn module(&mut self) -> Option<(i32, Vec<u8>)>;
+    /// From a place to its caller, as its module's unwind tables have it: the registers become the caller's.
+    fn caller(
+        &mut self,
+        pid: u32,
+        address: u64,
+        registers: &mut Registers,
+        stack: &dyn Fn(u64) -> Option<u64>,
+    ) -> Step;
+    /// The address lies in the shim.
+    fn is_ours(&mut self, pid: u32, address: u64) -> bool;
 }
 
 /// Takes a name that has not been told: its space, its number, its text.
@@ -126,6 +137,18 @@ mod tests {
         }
         fn module(&mut self) -> Option<(i32, Vec<u8>)> {
             std::mem::replace(&mut self.0, true).then_some((1, b"- /a".to_vec()))
+        }
+        fn caller(
+            &mut self,
+            _: u32,
+            _: u64,
+            _: &mut Registers,
+            _: &dyn Fn(u64) -> Option<u64>,
+        ) -> Step {
+            Step::Unknown
+        }
+        fn is_ours(&mut self, _: u32, _: u64) -> bool {
+            false
         }
     }
 

@@ -5,6 +5,7 @@ use super::super::book::{Cause, Detail, Entry, Seen};
 use super::super::facts::{
     Called, Cx, Done, Hook, LOCKED, POLLED, Rule, Waited, Words, name_of_op, of_run, op_of_name,
 };
+use super::super::pending::Stretch;
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
 use super::spent::{is_reason, own};
@@ -69,7 +70,22 @@ impl BlockingHandler {
             }
         }
         cx.book.held_up(&seen, call.since, call.t);
-        cx.note(seen);
+        let stretch = Stretch {
+            from: call.since,
+            to: call.t,
+            own,
+            // Its CPU was away when the sleep was over, perhaps.
+            exposed: own,
+        };
+        cx.note_later(seen, stretch, |limits, seen, known| {
+            let least = match known.own {
+                ns if ns >= limits.blocking_error => Severity::Error,
+                ns if ns >= limits.blocking_warning => Severity::Warning,
+                _ => Severity::Info,
+            };
+            seen.severity = seen.severity.min(least);
+            true
+        });
     }
 
     /// How much a sleep of this length matters, of which so much may be a wait for a CPU. On a crowded machine one that is
@@ -169,10 +185,9 @@ impl BlockingHandler {
     /// A call of this run has been told of by itself.
     fn told(cx: &Cx<'_>, run: &Run) -> bool {
         let calls = [Code::BlockingHandler, Code::FdLeftBlocking];
-        cx.book.entries().any(|e| {
-            let w = &e.worst;
-            calls.contains(&w.code) && w.loop_id == Some(run.loop_id) && e.last >= run.start
-        })
+        let here = |w: &Seen| calls.contains(&w.code) && w.loop_id == Some(run.loop_id);
+        cx.book.pending.any(run.start, here)
+            || (cx.book.entries()).any(|e| here(&e.worst) && e.last >= run.start)
     }
 }
 

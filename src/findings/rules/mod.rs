@@ -7,6 +7,7 @@ mod identity;
 mod leak;
 mod registering;
 mod serving;
+mod signals;
 mod slow;
 mod spent;
 mod spinning;
@@ -57,6 +58,7 @@ pub fn all() -> Vec<Box<dyn Rule>> {
         Box::new(waits::BatchFull::default()),
         Box::new(registering::RegistrationChurn::default()),
         Box::new(registering::RegistrationFailed::default()),
+        Box::new(signals::SignalStarved::default()),
         Box::new(waking::IdleWakeups::default()),
     ]
 }

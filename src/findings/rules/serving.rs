@@ -2,6 +2,7 @@
 
 use super::super::book::{Cause, Detail, Entry};
 use super::super::facts::{Cx, Hook, Rule, Words, of_run};
+use super::super::pending::Stretch;
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
 use super::spent::own;
@@ -41,15 +42,23 @@ impl Rule for Starvation {
         seen.confidence = if sure { of_run(run) } else { Confidence::Maybe };
         // Without others on the loop's CPU it had not waited for so long.
         let queue = cx.model.spent_in_turn(run.thread, run.wakeup, run.start);
-        if waited.lo.saturating_sub(queue.preempted) < limits.starved {
-            seen.severity = Severity::Info;
-        }
         seen.detail = Detail {
             a: u64::from(run.bypassed),
             b: u64::from(run.index),
             c: u64::from(run.batch),
         };
-        cx.note(seen);
+        let stretch = Stretch {
+            from: run.start.saturating_sub(waited.lo).min(run.wakeup),
+            to: run.start,
+            own: waited.lo.saturating_sub(queue.preempted),
+            exposed: u64::MAX,
+        };
+        cx.note_later(seen, stretch, |limits, seen, known| {
+            if known.own < limits.starved {
+                seen.severity = Severity::Info;
+            }
+            true
+        });
     }
 
     fn words(&self, _model: &Model, entry: &Entry) -> Words {
@@ -136,7 +145,15 @@ impl Rule for GreedyHandler {
             }
         }
         cx.book.held_up(&seen, run.start, run.end);
-        cx.note(seen);
+        let stretch = Stretch {
+            from: run.start,
+            to: run.end,
+            own: length,
+            exposed: run.spent.on_cpu.saturating_add(run.spent.unknown),
+        };
+        cx.note_later(seen, stretch, |limits, _, known| {
+            known.own >= limits.greedy_run
+        });
     }
 
     fn lost(&mut self) {

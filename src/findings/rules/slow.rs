@@ -6,6 +6,7 @@
 
 use super::super::book::{Detail, Entry, called};
 use super::super::facts::{Called, Cx, Done, Hook, Rule, Words, of_run};
+use super::super::pending::Stretch;
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
 use super::spent::{handler, has_a_reason, own};
@@ -106,7 +107,6 @@ impl Rule for LongHandler {
         let Some(reg) = cx.model.reg(run.reg) else {
             return;
         };
-        let limits = cx.limits;
         let mut seen = cx.about(Code::LongHandler, reg);
         seen.loop_id = Some(run.loop_id);
         seen.thread = Some(run.thread);
@@ -119,19 +119,25 @@ impl Rule for LongHandler {
             b: run.bytes_in.saturating_add(run.bytes_out),
             c: u64::from(run.handler) | u64::from(known) << 62,
         };
-        let before = cx
-            .book
-            .times(Code::LongHandler, seen.loop_id, seen.process, seen.cause);
-        let often = before + 1 >= limits.long_times || length >= limits.long_run_once;
         // Nobody knows how much of it others had the CPU, only that there are others.
-        let crowded = !known && length < limits.long_run.saturating_add(cx.late(seen.process));
-        seen.severity = match often && !crowded {
-            true => Severity::Warning,
-            false => Severity::Info,
-        };
+        let crowded = !known && length < cx.limits.long_run.saturating_add(cx.late(seen.process));
         seen.detail.c |= u64::from(crowded) << 63;
         cx.book.held_up(&seen, run.start, run.end);
-        cx.note(seen);
+        let stretch = Stretch {
+            from: run.start,
+            to: run.end,
+            own: length,
+            exposed: run.spent.on_cpu.saturating_add(run.spent.unknown),
+        };
+        cx.note_later(seen, stretch, |limits, seen, known| {
+            let often = known.before + 1 >= limits.long_times || known.own >= limits.long_run_once;
+            seen.worst = known.own;
+            seen.severity = match often && seen.detail.c >> 63 == 0 {
+                true => Severity::Warning,
+                false => Severity::Info,
+            };
+            known.own >= limits.long_run
+        });
     }
 
     fn words(&self, model: &Model, entry: &Entry) -> Words {
@@ -217,16 +223,22 @@ impl Rule for LongIteration {
             b: turn.run_ns,
             c: turn.rest_ns().saturating_add(turn.tail_ns),
         };
-        let before = cx
-            .book
-            .times(Code::LongIteration, seen.loop_id, seen.process, seen.cause);
-        // Most of it in runs: many, none of which is long. Anything else may be the machine's doing.
-        let runs = turn.run_ns >= length / 2;
-        seen.severity = match runs && before + 1 >= limits.long_times {
-            true => Severity::Warning,
-            false => Severity::Info,
+        let stretch = Stretch {
+            from: turn.start,
+            to: turn.end,
+            own: length,
+            exposed: turn.spent.on_cpu.saturating_add(turn.spent.unknown),
         };
-        cx.note(seen);
+        cx.note_later(seen, stretch, |limits, seen, known| {
+            // Most of it in runs: many, none of which is long. Anything else may be the machine's doing.
+            let runs = seen.detail.b >= seen.worst / 2;
+            seen.worst = known.own;
+            seen.severity = match runs && known.before + 1 >= limits.long_times {
+                true => Severity::Warning,
+                false => Severity::Info,
+            };
+            known.own >= limits.long_turn
+        });
     }
 
     fn words(&self, _model: &Model, entry: &Entry) -> Words {

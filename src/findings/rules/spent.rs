@@ -3,6 +3,7 @@
 
 use super::super::book::{Detail, Entry, Seen};
 use super::super::facts::{Cx, Hook, Rule, Words, of_run};
+use super::super::pending::Stretch;
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
 use super::times;
@@ -14,6 +15,9 @@ use crate::text::visible;
 pub(super) fn own(run: &Run) -> u64 {
     run.run().saturating_sub(run.spent.preempted)
 }
+
+/// In [`Detail::c`]: the hypervisor had the CPU for some of it, perhaps.
+const STOLEN: u64 = 1 << 62;
 
 /// A part of a run that takes half of what is its own: that is why it was long.
 pub(super) fn is_reason(run: &Run, part: u64) -> bool {
@@ -89,20 +93,36 @@ impl Rule for ComputingHandler {
             b: run.bytes_in.saturating_add(run.bytes_out),
             c: u64::from(run.handler),
         };
-        let before = (cx.book).times(seen.code, seen.loop_id, seen.process, seen.cause);
-        let often = before + 1 >= limits.long_times || computed >= limits.long_run_once;
-        seen.severity = match (often, computed >= limits.computing_error) {
-            (false, _) => Severity::Info,
-            (true, false) => Severity::Warning,
-            (true, true) => Severity::Error,
-        };
         cx.book.held_up(&seen, run.start, run.end);
-        cx.note(seen);
+        let stretch = Stretch {
+            from: run.start,
+            to: run.end,
+            own: computed,
+            exposed: computed,
+        };
+        cx.note_later(seen, stretch, |limits, seen, known| {
+            let computed = known.own;
+            if computed < limits.computing_warning {
+                return false;
+            }
+            seen.worst = computed;
+            seen.detail.c |= u64::from(known.stolen > 0) * STOLEN;
+            let often = known.before + 1 >= limits.long_times || computed >= limits.long_run_once;
+            seen.severity = match (often, computed >= limits.computing_error) {
+                (false, _) => Severity::Info,
+                (true, false) => Severity::Warning,
+                (true, true) => Severity::Error,
+            };
+            true
+        });
     }
 
     fn words(&self, model: &Model, entry: &Entry) -> Words {
         let w = &entry.worst;
         let machine = match w.detail.c >> 63 {
+            0 if w.detail.c & STOLEN != 0 => {
+                " without what the hypervisor may have taken of its CPU"
+            }
             0 => "",
             _ => {
                 "; calls that cannot sleep took as long, so the machine itself stood still at times"
@@ -203,12 +223,16 @@ impl Rule for PreemptedHandler {
     }
 
     fn run(&mut self, cx: &mut Cx<'_>, run: &Run) {
-        let preempted = run.spent.preempted;
-        if run.run() < cx.limits.preempted_run || preempted < run.run() / 2 {
+        let (length, preempted) = (run.run(), run.spent.preempted);
+        if length < cx.limits.preempted_run {
             return;
         }
         // Long without them as well: that has a finding of its own.
-        if own(run) >= cx.limits.long_run {
+        let sure = preempted >= length / 2 && own(run) < cx.limits.long_run;
+        let exposed = run.spent.on_cpu.saturating_add(run.spent.unknown);
+        if !sure
+            && (!cx.model.steal().is_counted() || preempted.saturating_add(exposed) < length / 2)
+        {
             return;
         }
         let Some(reg) = cx.model.reg(run.reg) else {
@@ -223,11 +247,46 @@ impl Rule for PreemptedHandler {
             b: run.spent.on_cpu,
             c: u64::from(run.handler),
         };
-        cx.note(seen);
+        if sure {
+            return cx.note(seen);
+        }
+        let stretch = Stretch {
+            from: run.start,
+            to: run.end,
+            own: own(run),
+            exposed,
+        };
+        cx.note_later(seen, stretch, |limits, seen, known| {
+            let others = seen.worst.saturating_add(known.stolen);
+            if known.stolen == 0 || others < seen.detail.a / 2 || known.own >= limits.long_run {
+                return false;
+            }
+            seen.worst = others;
+            // What the hypervisor took is known for all of its CPU, and for longer than the run.
+            seen.confidence = Confidence::Maybe;
+            seen.detail.b = seen.detail.b.saturating_sub(known.stolen);
+            seen.detail.c |= STOLEN;
+            true
+        });
     }
 
     fn words(&self, model: &Model, entry: &Entry) -> Words {
         let w = &entry.worst;
+        if w.detail.c & STOLEN != 0 {
+            return Words {
+                summary: format!(
+                    "{} was long {} while the hypervisor took CPUs away: that, or others on its CPU, may be {} of a run of {} \
+                     at worst.",
+                    who(model, entry, w.detail.c),
+                    times(w.times),
+                    told(w.worst),
+                    told(w.detail.a)
+                ),
+                advice: "Nothing in the program is wrong: the host has more to do than CPUs; ask for ones of your own, or move \
+                         to a quieter one."
+                    .to_owned(),
+            };
+        }
         Words {
             summary: format!(
                 "{} could have run and others had its CPU {}, for {} of a run of {} at worst; it had the CPU for {} of that.",

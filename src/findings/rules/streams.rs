@@ -33,6 +33,9 @@ impl FdLeftBlocking {
                 op,
                 Op::Read | Op::Recv | Op::Accept | Op::Write | Op::Send | Op::Connect
             );
+            if asks_for_one(model, busy.loop_id, thread.id) {
+                return;
+            }
             let ended = thread.ended.unwrap_or(cx.now);
             let length = ended.saturating_sub(call.since);
             if !sleeps || length < cx.limits.blocking_io.saturating_mul(20) {
@@ -96,6 +99,15 @@ impl FdLeftBlocking {
     }
 }
 
+/// Its last poll(2) asked for a single descriptor: that is a call with a time-out, and nobody else waits for the thread.
+fn asks_for_one(model: &Model, loop_id: Id, thread: Id) -> bool {
+    let l = model.loops().get(loop_id as usize);
+    l.filter(|l| l.kind == LoopKind::Poll).is_some_and(|l| {
+        let mut threads = l.threads.iter();
+        threads.any(|t| t.thread == thread && t.maxevents == 1)
+    })
+}
+
 impl Rule for FdLeftBlocking {
     fn code(&self) -> Code {
         Code::FdLeftBlocking
@@ -122,6 +134,9 @@ impl Rule for FdLeftBlocking {
         let spent = cx.model.spent_in_turn(done.thread, since, done.t);
         let slept = done.took.saturating_sub(spent.preempted);
         if since < busy.wakeup || slept < cx.limits.blocking_io {
+            return;
+        }
+        if asks_for_one(cx.model, busy.loop_id, done.thread) {
             return;
         }
         let mut seen = match done.reg {

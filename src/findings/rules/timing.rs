@@ -2,6 +2,7 @@
 
 use super::super::book::{Detail, Entry};
 use super::super::facts::{Changed, Cx, Done, Hook, Report, Rule, Waited, Words};
+use super::super::pending::Stretch;
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
 use super::{due, own_part, times};
@@ -175,13 +176,21 @@ impl LateTimer {
         seen.event = wait.event;
         seen.worst = late;
         seen.detail.c = 1;
-        let before = (cx.book).times(seen.code, seen.loop_id, seen.process, seen.cause);
         let own = own_part(cx, wait.process, wait.thread, due, wait.t);
-        seen.severity = match own >= cx.limits.late_asked && before + 1 >= cx.limits.late_times {
-            true => Severity::Warning,
-            false => Severity::Info,
+        let stretch = Stretch {
+            from: due,
+            to: wait.t,
+            own,
+            exposed: own,
         };
-        cx.note(seen);
+        cx.note_later(seen, stretch, |limits, seen, known| {
+            let often = known.before + 1 >= limits.late_times;
+            seen.severity = match known.own >= limits.late_asked && often {
+                true => Severity::Warning,
+                false => Severity::Info,
+            };
+            true
+        });
     }
 }
 
@@ -252,16 +261,22 @@ impl Rule for LateTimer {
             b: busy.turn,
             c: 0,
         };
-        let before = cx
-            .book
-            .times(Code::LateTimer, seen.loop_id, seen.process, seen.cause);
         // Late because others had the loop's CPU: the machine's doing.
         let own = own_part(cx, fired.process, fired.thread, due, fired.start);
-        seen.severity = match own >= cx.limits.late && before + 1 >= cx.limits.late_times {
-            true => Severity::Warning,
-            false => Severity::Info,
+        let stretch = Stretch {
+            from: due,
+            to: fired.start,
+            own,
+            exposed: own,
         };
-        cx.note(seen);
+        cx.note_later(seen, stretch, |limits, seen, known| {
+            let often = known.before + 1 >= limits.late_times;
+            seen.severity = match known.own >= limits.late && often {
+                true => Severity::Warning,
+                false => Severity::Info,
+            };
+            true
+        });
     }
 
     fn words(&self, model: &Model, entry: &Entry) -> Words {

@@ -4,6 +4,7 @@ use crate::model::codec::{Codec, Cursor, codec, codec_enum, put};
 use crate::model::cpu::{Cpu, Off, Span, Why};
 use crate::model::data::DataMap;
 use crate::model::facts::{Fidelity, Part, Range, Run, Word};
+use crate::model::looked::Looked;
 use crate::model::loops::{
     Caused, CtlCounts, Item, ItemState, Loop, LoopKind, OpenRun, Phase, ThreadState, TurnParts,
 };
@@ -46,9 +47,12 @@ codec!(Cpu {
     switched,
     seen,
     told,
-    faults
+    faults,
+    place,
+    moved
 });
 codec_enum!(Why { 0 => Unknown, 1 => Preempted, 2 => Slept, 3 => Call(op, name, fd), 4 => Fault });
+codec!(Looked { preempted, back });
 codec!(Config { keep_closed });
 codec!(Seat { loop_id, at });
 codec!(InCall {
@@ -93,6 +97,9 @@ codec!(Item {
     state,
     ready,
     fidelity,
+    told,
+    told_by,
+    noticed,
     slot,
     runs_at,
     stale,
@@ -111,6 +118,7 @@ codec!(OpenRun {
     fd,
     generation,
     served,
+    noticed,
     sure
 });
 codec!(Run {
@@ -226,7 +234,7 @@ macro_rules! codec_some {
     };
 }
 
-codec_some!(Work { open, last, seats, ctl, close, dup, nested_poll, call, timers, cpu, clock } else { cached: None });
+codec_some!(Work { open, last, seats, ctl, close, dup, nested_poll, call, timers, cpu, looked, clock } else { cached: None });
 codec!(Thread {
     id,
     number,
@@ -258,7 +266,7 @@ codec!(Process {
     queue,
 });
 codec_some!(ThreadState {
-    thread, phase, call, batch, batch_len, maxevents, turn, wakeup, wakeup_event, waits, entered, timeout, on, slept, awaited,
+    thread, phase, call, batch, batch_len, maxevents, turn, wakeup, wakeup_event, waits, entered, looked, lay_down, carried_since, timeout, on, slept, awaited,
     exit_had_room, run, next_item, depth, parts, in_turn, begun, segment, retained, marks, inferred, served,
 } else { room: None });
 codec_some!(Loop {

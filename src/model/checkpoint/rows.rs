@@ -98,6 +98,7 @@ columns!(State {
         pins,
         keep,
         unserved,
+        carried,
         listed,
         before,
         item,

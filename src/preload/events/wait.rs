@@ -19,6 +19,8 @@ pub struct Waiting {
     pub room: c_int,
     /// Nanoseconds; `u64::MAX`: for ever.
     pub timeout_ns: u64,
+    /// Signals that it lets through, as its mask says; 0 none, or not known.
+    pub lets: u64,
     /// Who called.
     pub caller: usize,
 }
@@ -95,6 +97,7 @@ fn waited(here: &tls::Here, waiting: &Waiting, call: impl FnOnce() -> c_int) -> 
         kind: Kind::WaitEnter,
         x: waiting.room,
         arg: waiting.timeout_ns,
+        y: (waiting.lets != 0).then_some(waiting.lets),
         ..rec
     });
     let n = call();

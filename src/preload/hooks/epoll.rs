@@ -54,12 +54,22 @@ pub unsafe fn member(events: *const Event, i: usize) -> (u32, u64) {
     (event.mask, event.data)
 }
 
+/// The signals that a mask lets through while a wait lasts; 0 without one, and where it cannot be read before the kernel has.
+#[inline(always)]
+pub fn let_through(mask: *const c_void) -> u64 {
+    match mask.is_null() {
+        true => 0,
+        false => memory::before(mask.cast::<u64>()).map_or(0, |blocked| !blocked),
+    }
+}
+
 /// A wait with whatever call.
 #[inline(always)]
 pub fn waiting(
     call: Wait,
     (epfd, events, room): (c_int, *mut Event, c_int),
     timeout_ns: u64,
+    lets: u64,
     caller: usize,
     next: impl FnOnce() -> c_int,
 ) -> c_int {
@@ -68,6 +78,7 @@ pub fn waiting(
         epfd,
         room,
         timeout_ns,
+        lets,
         caller,
     };
     // SAFETY: asked for the events that the wait has returned only.
@@ -91,13 +102,13 @@ hooks! {
     /// epoll_wait(2)
     epoll_wait(epfd: c_int, events: *mut Event, room: c_int, timeout: c_int) -> c_int,
         else sys_call!(EPOLL_PWAIT, epfd, events, room, timeout, 0, SIGNAL_SET),
-        |next, caller| waiting(Wait::Epoll, (epfd, events, room), milliseconds(timeout), caller, next);
+        |next, caller| waiting(Wait::Epoll, (epfd, events, room), milliseconds(timeout), 0, caller, next);
     /// epoll_pwait(2)
     epoll_pwait(epfd: c_int, events: *mut Event, room: c_int, timeout: c_int, mask: *const c_void) -> c_int,
         else sys_call!(EPOLL_PWAIT, epfd, events, room, timeout, mask, SIGNAL_SET),
-        |next, caller| waiting(Wait::Pwait, (epfd, events, room), milliseconds(timeout), caller, next);
+        |next, caller| waiting(Wait::Pwait, (epfd, events, room), milliseconds(timeout), let_through(mask), caller, next);
     /// epoll_pwait2(2)
     epoll_pwait2(epfd: c_int, events: *mut Event, room: c_int, timeout: *const Time, mask: *const c_void) -> c_int,
         else sys_call!(EPOLL_PWAIT2, epfd, events, room, timeout, mask, SIGNAL_SET),
-        |next, caller| waiting(Wait::Pwait2, (epfd, events, room), Time::ns_at(timeout, 1), caller, next);
+        |next, caller| waiting(Wait::Pwait2, (epfd, events, room), Time::ns_at(timeout, 1), let_through(mask), caller, next);
 }

@@ -42,6 +42,7 @@ pub fn polling(
         epfd: -1,
         room: c_int::try_from(count).unwrap_or(c_int::MAX),
         timeout_ns,
+        lets: 0,
         caller,
     };
     wait::scanning(waiting, next, |each| {
@@ -70,6 +71,7 @@ pub fn selecting(
         epfd: -1,
         room: count,
         timeout_ns,
+        lets: 0,
         caller,
     };
     wait::scanning(waiting, next, |each| {

@@ -185,16 +185,18 @@ unsafe extern "C" fn body(
             epoll::changing((fd, second, a2 as c_int), event, caller, int) as isize
         }
         sys::EPOLL_WAIT | sys::EPOLL_PWAIT => {
-            let call = match number {
-                sys::EPOLL_WAIT => Wait::Epoll,
-                _ => Wait::Pwait,
+            let (call, lets) = match number {
+                sys::EPOLL_WAIT => (Wait::Epoll, 0),
+                _ => (Wait::Pwait, epoll::let_through(a4 as *const _)),
             };
             let timeout = milliseconds(a3 as c_int);
-            epoll::waiting(call, (fd, ready, a2 as c_int), timeout, caller, int) as isize
+            epoll::waiting(call, (fd, ready, a2 as c_int), timeout, lets, caller, int) as isize
         }
         sys::EPOLL_PWAIT2 => {
             let timeout = Time::ns_at(a3 as *const _, 1);
-            epoll::waiting(Wait::Pwait2, (fd, ready, a2 as c_int), timeout, caller, int) as isize
+            let lets = epoll::let_through(a4 as *const _);
+            let into = (fd, ready, a2 as c_int);
+            epoll::waiting(Wait::Pwait2, into, timeout, lets, caller, int) as isize
         }
         sys::POLL => {
             let timeout = milliseconds(a2 as c_int);

@@ -16,17 +16,20 @@ impl Page {
         self.line("");
         self.line("     waited            on CPU  with its calls  function");
         let (waited, cpu) = (code.total.waiting_ns.1, code.total.cpu_ns);
-        let own = |f: &&Function| f.own.samples > 0;
+        let own = |f: &&Function| f.own.samples > 0 || f.own.asleep_ns > 0;
         for function in code.functions.iter().filter(own).take(top) {
             let share = match waited {
                 0 => percent(function.own.cpu_ns as f64 / cpu.max(1) as f64),
                 all => percent(function.own.waiting_ns.1 as f64 / all as f64),
             };
             let file = function.file.rsplit('/').next().unwrap_or_default();
-            let name = match file {
+            let mut name = match file {
                 "" => visible(&function.name).into_owned(),
                 file => format!("{} ({})", visible(&function.name), visible(file)),
             };
+            if function.own.asleep_ns > 0 {
+                name = format!("{name}, asleep {}", Duration(function.own.asleep_ns));
+            }
             self.line(&format!(
                 "  {:>9}  {share:>6}  {:>8}  {:>14}  {}",
                 Duration(function.own.waiting_ns.1).to_string(),
@@ -46,10 +49,14 @@ impl Page {
             lost => format!(", {} lost", grouped(lost)),
         };
         self.line(&format!(
-            "  {} samples{lost}, {} on the CPU, of these {} inside of the kernel",
+            "  {} samples{lost}, {} on the CPU, of these {} inside of the kernel{}",
             grouped(code.total.samples),
             Duration(cpu),
-            Duration(code.total.kernel_ns)
+            Duration(code.total.kernel_ns),
+            match code.total.asleep_ns {
+                0 => String::new(),
+                ns => format!("; asleep {}", Duration(ns)),
+            }
         ));
     }
 }

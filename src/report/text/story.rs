@@ -51,6 +51,15 @@ pub(super) fn verdict(s: &Summary) -> String {
     let part = cause.caused.map_or(0, |c| c.1) as f64 / all.max(1) as f64;
     let name = name_of(&cause.name, cause.fd);
     let guess = s.guess(cause.loop_id);
+    // Where hardly any waiting was behind others' handlers, whose it was says nothing: the loop does more than run handlers.
+    let in_all: u64 = s.fds.iter().map(|f| f.waited).sum();
+    if all < in_all / 4 {
+        let most = worst.behind.first().filter(|b| b.ns > worst.waited / 2);
+        return match most {
+            Some(most) => format!("{text}. Meanwhile: {}.", behind(most)),
+            None => text + ".",
+        };
+    }
     let _ = match (part >= 0.5, cause.share) {
         (true, Some(share)) => write!(
             text,

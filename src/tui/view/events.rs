@@ -3,9 +3,9 @@
 use super::marks;
 use crate::model::{Id, Registration};
 use crate::record::event::{
-    Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, Off, Op, Space, UNREAD, Wait, flags,
+    Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, Mode, Off, Op, Space, UNREAD, Wait, flags,
 };
-use crate::text::names::{Ending, errno, mask};
+use crate::text::names::{Ending, errno, mask, signals};
 use crate::text::visible_bytes;
 use crate::tui::app::App;
 use crate::tui::player::Row;
@@ -349,11 +349,27 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
         Kind::Fault => format!("page faults: {}, the last at {:#x}", e.x, e.arg),
         Kind::Sample => {
             let calls = app.stack(process, e.x as u32);
+            let does = match Mode::from_code(e.aux) {
+                Some(Mode::Asleep) => format!("has slept {}", time(e.arg)),
+                _ => "computes".to_owned(),
+            };
             match calls.is_empty() {
-                true => "computes".to_owned(),
-                false => format!("computes in {}", calls.join(" < ")),
+                true => does,
+                false => format!("{does} in {}", calls.join(" < ")),
             }
         }
+        Kind::Signals => match signals(e.arg) {
+            none if none.is_empty() => format!("no signal waits for thread {} any more", e.x),
+            all => format!("{all} waits to be delivered to thread {}", e.x),
+        },
+        Kind::Steal => match e.x {
+            ..0 => "what the hypervisor takes is counted from here on".to_owned(),
+            cpu => format!(
+                "the hypervisor had CPU {cpu} for about {} of the last {}",
+                time(e.arg),
+                time(e.y)
+            ),
+        },
         Kind::Output => format!("{} bytes: {text}", bytes.len()),
     }
 }
