@@ -2,7 +2,7 @@
 //! sleepy asks for something whose handler sleeps for 50 ms, disk for something that is read from a slow disk: a pipe
 //! that another thread fills after 50 ms. The loop has one thread, so while it sleeps or waits, everybody does.
 //!
-//! The repair: the loop hands the slow work to a worker thread, goes on, and is woken when the answer is there.
+//! The repair: a worker thread does the slow work, and wakes the loop when the answer is there. Both are knobs: who, and how slow.
 
 use loopscope::mio::net::{TcpListener, TcpStream};
 use loopscope::mio::{Events, Interest, Poll, Registry, Token, Waker};
@@ -10,13 +10,13 @@ use loopscope::{Recorder, Supplier};
 use std::io::{self, Read, Write};
 use std::net::{self, SocketAddr};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::claim::{ms, waits};
 use super::kit::{SlowDisk, connect, start, unless_eagain};
-use super::{Claim, Knobs, Random, Seen};
+use super::{Claim, Dials, Knobs, Random, Seen};
 
 /// The clients, in the order in which they connect.
 const NAMES: [&str; 5] = ["sleepy", "disk", "ann", "bob", "cid"];
@@ -24,8 +24,6 @@ const LISTENER: Token = Token(100);
 /// A worker has an answer.
 const ANSWERS: Token = Token(101);
 
-/// How long the slow things take.
-const SLOW: Duration = Duration::from_millis(50);
 /// How often each slow client asks; they take turns.
 const PERIOD: Duration = Duration::from_millis(200);
 
@@ -42,20 +40,21 @@ pub fn run(knobs: &Knobs) -> io::Result<()> {
             let random = Random::new(knobs.seed, id as u64);
             start(scope, name, move || ask(name, stream, end, random))?;
         }
-        serve(listener, knobs.fixed)
+        serve(listener, &knobs.dials)
     })
 }
 
 /// The server: what its handlers need.
-struct Server {
+struct Server<'k> {
+    knobs: &'k Dials,
     clients: Vec<Option<TcpStream>>,
     disk: SlowDisk,
-    /// Where the slow work goes in the repaired server.
-    worker: Option<Sender<usize>>,
+    /// Where the slow work goes in the repaired server: whose it is, and how long it takes.
+    worker: Sender<(usize, Duration)>,
 }
 
 /// The event loop.
-fn serve(mut listener: TcpListener, fixed: bool) -> io::Result<()> {
+fn serve(mut listener: TcpListener, knobs: &Dials) -> io::Result<()> {
     let mut poll = Poll::new()?;
     loopscope::name_loop(&poll, "server");
     loopscope::name_fd(&listener, "listen");
@@ -64,9 +63,10 @@ fn serve(mut listener: TcpListener, fixed: bool) -> io::Result<()> {
     let waker = Arc::new(Waker::new(poll.registry(), ANSWERS)?);
     let (answers, answered) = channel();
     let mut server = Server {
+        knobs,
         clients: Vec::new(),
-        disk: SlowDisk::new(SLOW)?,
-        worker: fixed.then(|| start_worker(waker, answers)).transpose()?,
+        disk: SlowDisk::new()?,
+        worker: start_worker(waker, answers)?,
     };
     let mut events = Events::with_capacity(64);
     let mut gone = 0;
@@ -74,7 +74,7 @@ fn serve(mut listener: TcpListener, fixed: bool) -> io::Result<()> {
         poll.poll(&mut events, None)?;
         for event in &events {
             match event.token() {
-                LISTENER => accept_all(&listener, poll.registry(), &mut server.clients)?,
+                LISTENER => server.accept_all(&listener, poll.registry())?,
                 ANSWERS => answered.try_iter().try_for_each(|id| server.answer(id))?,
                 Token(id) => gone += usize::from(!server.handle(id)?),
             }
@@ -83,23 +83,19 @@ fn serve(mut listener: TcpListener, fixed: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// mio is edge-triggered: accept until there is nobody left.
-fn accept_all(
-    listener: &TcpListener,
-    registry: &Registry,
-    clients: &mut Vec<Option<TcpStream>>,
-) -> io::Result<()> {
-    while let Some((mut client, _)) = unless_eagain(listener.accept())? {
-        let id = clients.len();
-        loopscope::name_fd(&client, NAMES[id]);
-        loopscope::name_handler(registry, id, NAMES[id]);
-        registry.register(&mut client, Token(id), Interest::READABLE)?;
-        clients.push(Some(client));
+impl Server<'_> {
+    /// mio is edge-triggered: accept until there is nobody left.
+    fn accept_all(&mut self, listener: &TcpListener, registry: &Registry) -> io::Result<()> {
+        while let Some((mut client, _)) = unless_eagain(listener.accept())? {
+            let id = self.clients.len();
+            loopscope::name_fd(&client, NAMES[id]);
+            loopscope::name_handler(registry, id, NAMES[id]);
+            registry.register(&mut client, Token(id), Interest::READABLE)?;
+            self.clients.push(Some(client));
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-impl Server {
     /// The handler: a request is one byte. `false`: the client has hung up.
     fn handle(&mut self, id: usize) -> io::Result<bool> {
         let Some(client) = &mut self.clients[id] else {
@@ -114,14 +110,15 @@ impl Server {
             return Ok(false);
         }
         // The client sends nothing more before it has its answer: one read has drained the socket.
-        match (request[0], &self.worker) {
-            (b's' | b'd', Some(worker)) => {
+        let slow = Duration::from_millis(self.knobs.number("slow") as u64);
+        match request[0] {
+            b's' | b'd' if self.knobs.word("work") == "in a worker" => {
                 // The worker lives as long as this sender.
-                worker.send(id).map_err(io::Error::other)?;
+                self.worker.send((id, slow)).map_err(io::Error::other)?;
                 return Ok(true); // the answer comes later; the loop goes on
             }
-            (b's', None) => loopscope::call("sleep", || thread::sleep(SLOW)),
-            (b'd', None) => read_from(&mut self.disk)?,
+            b's' => loopscope::call("sleep", || thread::sleep(slow)),
+            b'd' => read_from(&mut self.disk, slow)?,
             _ => {}
         }
         self.answer(id).map(|()| true)
@@ -136,22 +133,25 @@ impl Server {
 }
 
 /// Blocks until a block is there.
-fn read_from(disk: &mut SlowDisk) -> io::Result<()> {
-    let answer = disk.ask()?;
+fn read_from(disk: &mut SlowDisk, slow: Duration) -> io::Result<()> {
+    let answer = disk.ask(slow)?;
     loopscope::call("read from disk", || answer.read_exact(&mut [0; 5]))
 }
 
 /// The repaired server's helper: does the slow work where it holds nobody up, then wakes the loop.
-fn start_worker(waker: Arc<Waker>, answers: Sender<usize>) -> io::Result<Sender<usize>> {
-    let (jobs, todo): (Sender<usize>, Receiver<usize>) = channel();
-    let mut disk = SlowDisk::new(SLOW)?;
+fn start_worker(
+    waker: Arc<Waker>,
+    answers: Sender<usize>,
+) -> io::Result<Sender<(usize, Duration)>> {
+    let (jobs, todo) = channel::<(usize, Duration)>();
+    let mut disk = SlowDisk::new()?;
     thread::Builder::new()
         .name("worker".to_owned())
         .spawn(move || -> io::Result<()> {
-            for id in todo {
+            for (id, slow) in todo {
                 match NAMES[id] {
-                    "sleepy" => loopscope::call("sleep", || thread::sleep(SLOW)),
-                    _ => read_from(&mut disk)?,
+                    "sleepy" => loopscope::call("sleep", || thread::sleep(slow)),
+                    _ => read_from(&mut disk, slow)?,
                 }
                 // A loop that has ended needs no answer.
                 let _ = answers.send(id);

@@ -29,6 +29,12 @@ pub struct Fd {
     pub stale: u64,
     /// Handler runs.
     pub runs: u64,
+    /// Of the time in its handler: the thread had a CPU. This and the next two are 0 without switch records, nanoseconds.
+    pub on_cpu_ns: u64,
+    /// It could have run, and another thread had the CPU.
+    pub preempted_ns: u64,
+    /// It slept: in a call, for a lock, in a page fault.
+    pub asleep_ns: u64,
 }
 
 /// One wait that has returned.
@@ -66,6 +72,8 @@ pub struct Seen {
     pub fds: Vec<Fd>,
     /// All waits, by their end.
     pub waits: Vec<Wait>,
+    /// For whom the events were that the waits returned, in the kernel's order.
+    pub told: Vec<String>,
     /// The program's marks, in order.
     pub marks: Vec<Mark>,
     /// Threads that ran handlers.

@@ -4,9 +4,9 @@
 //!
 //! The repair: a budget of one chunk a turn. Because the clients are registered edge-triggered, epoll will not tell
 //! again of what is left, so the loop remembers it itself: a list of unfinished clients, of which each turn serves one
-//! more chunk, after those who have news.
+//! more chunk, after those who have news. Knobs: the budget, maxevents, the order within a batch, and flood's greed.
 
-use loopscope::epoll::{Epoll, Events, Interest};
+use loopscope::epoll::{Epoll, Event, Events, Interest};
 use loopscope::io::Traced;
 use loopscope::{Recorder, Supplier, task};
 use std::collections::VecDeque;
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::claim::{ms, waits};
 use super::kit::{burn, connect, start};
-use super::{Claim, Knobs, Random, Seen};
+use super::{Claim, Dials, Knobs, Random, Seen, order};
 
 /// The clients, in the order in which they connect.
 const NAMES: [&str; 5] = ["flood", "ann", "bob", "cid", "dee"];
@@ -31,8 +31,6 @@ const CHUNK: usize = 4096;
 const STEP: Duration = Duration::from_micros(110);
 /// What a line costs, and anything else that is less than a chunk.
 const LINE: Duration = Duration::from_micros(30);
-/// Steps of work in one of flood's bursts.
-const STEPS: usize = 50;
 /// flood begins a burst this often.
 const PERIOD: Duration = Duration::from_millis(25);
 
@@ -41,8 +39,7 @@ pub fn run(knobs: &Knobs) -> io::Result<()> {
     let _recorder = Recorder::from_env();
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
-    let rounds = (knobs.time.as_micros() / PERIOD.as_micros()) as u32;
-    println!("five clients, {rounds} bursts, server on {address}");
+    println!("five clients, server on {address}");
 
     thread::scope(|scope| {
         let mut clients = NAMES.into_iter().zip(connect(address, NAMES.len())?);
@@ -55,30 +52,35 @@ pub fn run(knobs: &Knobs) -> io::Result<()> {
             others.push(begun);
         }
         if let Some((name, stream)) = flooding {
-            start(scope, name, move || flood(stream, rounds, others))?;
+            start(scope, name, move || flood(stream, knobs, others))?;
         }
-        serve(listener, knobs.fixed)
+        serve(listener, &knobs.dials)
     })
 }
 
 /// The event loop.
-fn serve(listener: TcpListener, fixed: bool) -> io::Result<()> {
+fn serve(listener: TcpListener, knobs: &Dials) -> io::Result<()> {
     let listener = Traced::new(listener);
     let epoll = Epoll::new()?;
     loopscope::name_loop(&epoll, "log server");
     loopscope::name_fd(&listener, "listen");
     epoll.add(&listener, Interest::IN, LISTENER)?;
 
-    let mut events = Events::with_capacity(64);
     let mut clients: Vec<Option<Traced<TcpStream>>> = Vec::new();
     // Clients of whom there is more to be read: the repaired server's own ready list.
     let mut unfinished: VecDeque<usize> = VecDeque::new();
-    let mut gone = 0;
+    let (mut gone, mut turn) = (0, 0);
     while gone < NAMES.len() {
+        let mut events = Events::with_capacity(knobs.number("maxevents"));
+        let budget = knobs.number("budget");
         // With work left it looks for news without waiting for it.
         let patience = (!unfinished.is_empty()).then_some(Duration::ZERO);
         epoll.wait(&mut events, patience)?;
-        for event in &events {
+        let mut batch: Vec<Event> = events.unmarked().copied().collect();
+        turn = (turn + 1) % NAMES.len() as u64;
+        order::arrange(&mut batch, knobs.word("order"), turn, &clients);
+        for event in batch {
+            let _run = loopscope::dispatch(event.data());
             if event.data() == LISTENER {
                 let (client, _) = listener.accept()?;
                 client.set_nonblocking(true)?;
@@ -90,7 +92,7 @@ fn serve(listener: TcpListener, fixed: bool) -> io::Result<()> {
                 continue;
             }
             let id = event.data() as usize;
-            match collect(&mut clients[id], fixed)? {
+            match collect(&mut clients[id], budget)? {
                 Then::Drained => {}
                 Then::Gone => gone += 1,
                 Then::Unfinished if unfinished.contains(&id) => {}
@@ -103,7 +105,7 @@ fn serve(listener: TcpListener, fixed: bool) -> io::Result<()> {
         // After those who had news, one more chunk for the first who is not finished.
         if let Some(id) = unfinished.pop_front() {
             let _task = task::begin("next chunk", id as u64);
-            match collect(&mut clients[id], fixed)? {
+            match collect(&mut clients[id], budget)? {
                 Then::Drained => {}
                 Then::Gone => gone += 1,
                 Then::Unfinished => unfinished.push_back(id),
@@ -123,13 +125,13 @@ enum Then {
     Gone,
 }
 
-/// The handler: takes what a client has sent.
-fn collect(slot: &mut Option<Traced<TcpStream>>, fixed: bool) -> io::Result<Then> {
+/// The handler: takes what a client has sent, so many chunks at most.
+fn collect(slot: &mut Option<Traced<TcpStream>>, budget: usize) -> io::Result<Then> {
     let Some(client) = slot else {
         return Ok(Then::Drained);
     };
     let mut chunk = [0; CHUNK];
-    loop {
+    for _ in 0..budget {
         let n = match client.read(&mut chunk) {
             Ok(0) => {
                 *slot = None; // closes it
@@ -143,20 +145,19 @@ fn collect(slot: &mut Option<Traced<TcpStream>>, fixed: bool) -> io::Result<Then
         if chunk[..n].ends_with(b"?") {
             client.write_all(b"!")?; // "has everything arrived?"
         }
-        if fixed {
-            return Ok(Then::Unfinished); // a budget: one chunk a turn, then the others
-        }
     }
+    Ok(Then::Unfinished) // enough for this turn; now the others
 }
 
 /// 200 KiB in one go, the others told as soon as it has begun; then it waits until the server has seen the end of it.
-fn flood(mut stream: TcpStream, rounds: u32, others: Vec<Sender<()>>) -> io::Result<()> {
+fn flood(mut stream: TcpStream, knobs: &Knobs, others: Vec<Sender<()>>) -> io::Result<()> {
     let supplier = Supplier::new(&stream)?;
-    let mut burst = vec![b'x'; STEPS * CHUNK];
-    burst[STEPS * CHUNK - 1] = b'?';
-    let (first, rest) = burst.split_at(CHUNK);
+    let rounds = (knobs.time.as_micros() / PERIOD.as_micros()) as u32;
     let start = Instant::now();
     for round in 0..rounds {
+        let mut burst = vec![b'x'; knobs.dials.number("greed") * 1024 - 1];
+        burst.push(b'?');
+        let (first, rest) = burst.split_at(CHUNK);
         thread::sleep((start + PERIOD * round).saturating_duration_since(Instant::now()));
         supplier.supplied(|| stream.write_all(first).map(|()| first.len()))?;
         for other in &others {

@@ -1,9 +1,10 @@
 //! What several demos are made of besides their subject: clients that connect in order, a CPU that burns, a slow disk, a
-//! limit of descriptors, and a read that finds nothing. Step: **event** → ring.
+//! limit of descriptors, a count of switches, what is unread, and a read that finds nothing. Step: **event** → ring.
 
+use loopscope::io::Traced;
 use loopscope::mio::unix::pipe;
-use std::io::{self, ErrorKind, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, Scope};
@@ -12,6 +13,39 @@ use std::time::{Duration, Instant};
 /// So many connections, one after the other, so that the n-th connection accepted is the n-th of them.
 pub fn connect(address: SocketAddr, count: usize) -> io::Result<Vec<TcpStream>> {
     (0..count).map(|_| TcpStream::connect(address)).collect()
+}
+
+/// A server that is overrun: its queue has one place, and a connection that nobody accepts is in it. Whoever connects now hears nothing, no
+/// yes and no no, as long as both are kept.
+pub fn full_house() -> io::Result<(TcpListener, TcpStream)> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    // A queue is full when there are more in it than this.
+    // SAFETY: no memory is passed.
+    if unsafe { libc::listen(listener.as_raw_fd(), 0) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let in_line = TcpStream::connect(listener.local_addr()?)?;
+    Ok((listener, in_line))
+}
+
+/// Bytes of a name that a connection begins with.
+const NAME: usize = 8;
+
+/// A connection that begins with its client's name.
+pub fn connect_as(name: &str, address: SocketAddr) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(format!("{name:NAME$}").as_bytes())?;
+    Ok(stream)
+}
+
+/// Accepts one of these and names it. Its name is there at once, and is left out of the recording.
+pub fn accept_named(listener: &Traced<TcpListener>) -> io::Result<Traced<TcpStream>> {
+    let (client, _) = listener.accept()?;
+    let mut name = [0; NAME];
+    let mut stream: &TcpStream = &client;
+    stream.read_exact(&mut name)?;
+    loopscope::name_fd(&client, String::from_utf8_lossy(&name).trim());
+    Ok(client)
 }
 
 /// Starts a thread of this name; the recording tells what it supplies by it.
@@ -32,6 +66,14 @@ pub fn unless_eagain<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
+/// Bytes that have come and are not read yet.
+pub fn unread(socket: &impl AsRawFd) -> usize {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: a live descriptor, and an integer that the kernel writes.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::FIONREAD, &raw mut bytes) };
+    if done == 0 { bytes as usize } else { 0 }
+}
+
 /// Computes for this long.
 pub fn burn(time: Duration) {
     let start = Instant::now();
@@ -43,13 +85,13 @@ pub fn burn(time: Duration) {
 /// A slow disk, made deterministic: a thread that answers each question so much later through a pipe.
 #[derive(Debug)]
 pub struct SlowDisk {
-    question: Sender<()>,
+    question: Sender<Duration>,
     answer: pipe::Receiver,
 }
 
 impl SlowDisk {
-    /// A disk that takes so long.
-    pub fn new(latency: Duration) -> io::Result<SlowDisk> {
+    /// A disk.
+    pub fn new() -> io::Result<SlowDisk> {
         let (mut arm, answer) = pipe::new()?;
         answer.set_nonblocking(false)?;
         loopscope::name_fd(&answer, "slow disk");
@@ -57,7 +99,7 @@ impl SlowDisk {
         thread::Builder::new()
             .name("slow disk".to_owned())
             .spawn(move || -> io::Result<()> {
-                for () in asked {
+                for latency in asked {
                     thread::sleep(latency);
                     arm.write_all(b"block")?;
                 }
@@ -66,9 +108,9 @@ impl SlowDisk {
         Ok(SlowDisk { question, answer })
     }
 
-    /// Asks for a block; the five bytes come through this pipe.
-    pub fn ask(&mut self) -> io::Result<&mut pipe::Receiver> {
-        self.question.send(()).map_err(io::Error::other)?;
+    /// Asks for a block; the five bytes come through this pipe, so much later.
+    pub fn ask(&mut self, latency: Duration) -> io::Result<&mut pipe::Receiver> {
+        self.question.send(latency).map_err(io::Error::other)?;
         Ok(&mut self.answer)
     }
 }
@@ -112,4 +154,22 @@ impl Drop for Descriptors {
         // The process ends with the demo; nobody is left to tell.
         let _ = Self::set(self.before);
     }
+}
+
+/// How many threads of this process have names that begin so, and how often they have gone to sleep, all together.
+pub fn switches(prefix: &str) -> io::Result<(u64, u64)> {
+    let (mut threads, mut switches) = (0, 0);
+    for task in std::fs::read_dir("/proc/self/task")? {
+        // One that has just ended has no file any more.
+        let Ok(status) = std::fs::read_to_string(task?.path().join("status")) else {
+            continue;
+        };
+        let field = |key: &str| status.lines().find_map(|line| line.strip_prefix(key));
+        if field("Name:").is_some_and(|name| name.trim().starts_with(prefix)) {
+            threads += 1;
+            let times = field("voluntary_ctxt_switches:").map(str::trim);
+            switches += times.and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+        }
+    }
+    Ok((threads, switches))
 }

@@ -3,7 +3,8 @@
 //! left, four times a message.
 //!
 //! `--fixed` registers the same client edge-triggered: epoll tells of a *change*, once a message, and the handler has to read
-//! until EAGAIN. Neither is a bug. One asks the kernel more often, the other must not forget.
+//! until EAGAIN. Neither is a bug. One asks the kernel more often, the other must not forget. Knobs: how it is registered, and
+//! how much the server reads at a time.
 
 use loopscope::epoll::{Epoll, Events, Interest};
 use loopscope::io::Traced;
@@ -13,12 +14,10 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Claim, Knobs, Random, Seen};
+use super::{Claim, Dials, Knobs, Random, Seen};
 
 /// A message.
 const MESSAGE: usize = 1024;
-/// What the server reads at a time.
-const BUFFER: usize = 256;
 
 /// Runs server and client.
 pub fn run(knobs: &Knobs) -> io::Result<()> {
@@ -33,27 +32,32 @@ pub fn run(knobs: &Knobs) -> io::Result<()> {
     thread::scope(|scope| {
         let ann = thread::Builder::new().name("ann".to_owned());
         ann.spawn_scoped(scope, move || send(stream, end, random))?;
-        serve(client, knobs.fixed)
+        serve(client, &knobs.dials)
     })
 }
 
 /// The event loop, until ann hangs up.
-fn serve(client: TcpStream, edge: bool) -> io::Result<()> {
+fn serve(client: TcpStream, knobs: &Dials) -> io::Result<()> {
     client.set_nonblocking(true)?;
     let mut client = Traced::new(client);
     let epoll = Epoll::new()?;
     loopscope::name_loop(&epoll, "server");
     loopscope::name_fd(&client, "ann");
     loopscope::name_handler(&epoll, 0, "ann");
-    let how = if edge { Interest::EDGE } else { Interest::NONE };
-    epoll.add(&client, Interest::IN | how, 0)?;
+    let interest = |edge| Interest::IN | if edge { Interest::EDGE } else { Interest::NONE };
+    let mut edge = knobs.word("trigger") == "edge";
+    epoll.add(&client, interest(edge), 0)?;
 
     let mut events = Events::with_capacity(64);
     let mut unanswered = 0;
     loop {
         epoll.wait(&mut events, None)?;
+        if edge != (knobs.word("trigger") == "edge") {
+            edge = !edge;
+            epoll.modify(&client, interest(edge), 0)?;
+        }
         for _event in &events {
-            let mut buffer = [0; BUFFER];
+            let mut buffer = vec![0; knobs.number("buffer")];
             loop {
                 match client.read(&mut buffer) {
                     Ok(0) => return Ok(()),

@@ -5,17 +5,21 @@
 //! load drawn from a seed. README.md says which idea is where. Step: **event** → ring.
 
 pub mod claim;
+pub mod cold;
+mod dial;
 pub mod kit;
+pub mod order;
 mod random;
 
 pub use claim::{Claim, Seen};
+pub use dial::{Dial, Dials};
 pub use random::Random;
 
 use std::io;
 use std::time::Duration;
 
 /// What can be turned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Knobs {
     /// The repaired program.
     pub fixed: bool,
@@ -23,6 +27,8 @@ pub struct Knobs {
     pub seed: u64,
     /// How long the clients go on.
     pub time: Duration,
+    /// What can be turned while it runs; its lesson lists them.
+    pub dials: Dials,
 }
 
 /// One demo.
@@ -91,17 +97,32 @@ demos! {
     et_not_drained "et-not-drained" "edge-triggered, read once: bytes stay in the socket and no event ever comes" c,
     greedy_fd "greedy-fd" "one client's handler reads until there is nothing left; the others starve" c,
     blocking_handler "blocking-handler" "one handler sleeps, one waits for a slow disk; everybody waits with them" c,
+    cpu_handler "cpu-handler" "one handler computes; everybody waits, and this time nobody sleeps",
+    page_fault "page-fault" "reading an array: asleep in the middle of an instruction, and no call was made",
+    http_fsm "http-fsm" "a request byte by byte: readable promises one of them",
+    connect "connect" "connecting is over: that is not to say that there is a connection",
     ghost_events "ghost-events" "closed, but a copy lives: events for a client that is gone" c,
     epollout_spin "epollout-spin" "asking for room to write all the time: the loop never sleeps" c,
     thundering_herd "thundering-herd" "six threads wait for one socket, and all of them wake up for each client",
     oneshot_threads "oneshot-threads" "two threads serve one connection, and its answers come in the wrong order",
     stale_in_batch "stale-in-batch" "closed in the same batch: an event for a client whose seat is taken",
+    merged_events "merged-events" "three orders in one read, one order in two: events are not messages",
     timers_heartbeat "timers-heartbeat" "fifty milliseconds that begin anew with every event: a busy server looks dead",
     callback_queue "callback-queue" "callbacks that put callbacks on the queue: the loop never looks up",
     accept_limit "accept-limit" "no descriptor is left, and the door stays open: the loop goes round and round",
     half_close "half-close" "a client has said all it had to say: the end of a stream is readable for ever",
     wakeups "wakeups" "a finished answer in a queue: a loop wakes up for descriptors and time only",
     backpressure "backpressure" "quick in, slow out: a relay that always reads, and its buffer that grows",
+    thread_per_conn "thread-per-conn" "a thread for each of a crowd, or one for all of them: what it costs",
+    thread_pool "thread-pool" "four workers and four slow clients: nobody is at work, and ann waits",
+    c10k_memory "c10k-memory" "a hundred quiet clients: what one costs who says nothing",
+    fork_around_epoll "fork-around-epoll" "a child tidies up its list, and it is its parent's: nobody hears ann any more",
+    signals "signals" "a signal between the look and the wait: the flag is set, and the loop sleeps",
+    regular_file "regular-file" "a file is always ready, and a read of it takes as long as it takes",
+    continuations "continuations" "one job as callbacks and as an async function: where is its stack?",
+    async_runtime "async-runtime" "what stands behind await: a blocking call in a task stops them all",
+    nagle_delack "nagle-delack" "forty milliseconds, and the loop is asleep: two kernels wait for each other",
+    nested_epoll "nested-epoll" "an epoll of its own for the boss, inside the big one: no place in front",
     loop_per_core "loop-per-core" "two loops side by side and one number: pieces are sold and not counted",
 }
 

@@ -19,6 +19,14 @@
 //! ```
 //!
 //! Each step's moment is looked for behind the one of the step before it.
+//!
+//! What can be turned while the demo runs, its values, and where it stands in the broken and in the repaired program:
+//!
+//! ```text
+//! ## Knobs
+//! - budget: 1 | 4 | all (all, 1). Chunks that a handler reads in one run.
+//! - order: kernel | smallest first (kernel). In which order a batch is served.
+//! ```
 #![forbid(unsafe_code)]
 
 use crate::when;
@@ -27,6 +35,8 @@ use crate::when;
 const MAX_STEPS: usize = 64;
 /// Characters of a lesson, at most: it may come from a recording nobody vouches for.
 const MAX_TEXT: usize = 64 * 1024;
+/// Knobs of a demo, at most: one line each on the smallest screen.
+const MAX_KNOBS: usize = 4;
 /// Choices of a question: one for each key.
 const MAX_CHOICES: usize = 4;
 
@@ -77,6 +87,19 @@ pub struct Step {
     pub notes: String,
 }
 
+/// What can be turned while the demo runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Knob {
+    /// Its name.
+    pub name: String,
+    /// What it can be turned to, at least two.
+    pub values: Vec<String>,
+    /// Where it stands at first: in the broken and in the repaired program.
+    pub start: [usize; 2],
+    /// What it is.
+    pub about: String,
+}
+
 /// A lesson.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lesson {
@@ -84,6 +107,8 @@ pub struct Lesson {
     pub title: String,
     /// Its steps, at least one.
     pub steps: Vec<Step>,
+    /// What can be turned.
+    pub knobs: Vec<Knob>,
 }
 
 /// Which part of a step a paragraph belongs to.
@@ -108,6 +133,7 @@ impl Lesson {
         let mut lesson = Lesson {
             title: title.unwrap_or_default().to_owned(),
             steps: Vec::new(),
+            knobs: knobs(text)?,
         };
         for part in steps.split("\n### ").skip(1).take(MAX_STEPS) {
             let (title, body) = part.split_once('\n').unwrap_or((part, ""));
@@ -201,6 +227,38 @@ impl Step {
     }
 }
 
+/// The knobs of a lesson's text; none is none.
+pub fn knobs(text: &str) -> Result<Vec<Knob>, String> {
+    let part = text.split_once("\n## Knobs\n").map_or("", |(_, rest)| rest);
+    let part = part.split("\n## ").next().unwrap_or_default();
+    let lines = part.lines().filter_map(|line| line.strip_prefix("- "));
+    let knob = |line| Knob::parse(line).ok_or_else(|| format!("\"{line}\" is no knob"));
+    lines.take(MAX_KNOBS).map(knob).collect()
+}
+
+impl Knob {
+    fn parse(line: &str) -> Option<Knob> {
+        let (name, rest) = line.split_once(": ")?;
+        let (values, rest) = rest.split_once(" (")?;
+        let (start, about) = rest.split_once("). ")?;
+        let values: Vec<String> = values.split(" | ").map(str::to_owned).collect();
+        let place = |value: &str| values.iter().position(|v| v == value);
+        let (broken, fixed) = start.split_once(", ").unwrap_or((start, start));
+        let start = [place(broken)?, place(fixed)?];
+        (values.len() >= 2).then(|| Knob {
+            name: name.to_owned(),
+            start,
+            about: about.to_owned(),
+            values,
+        })
+    }
+
+    /// Which value this is.
+    pub fn place(&self, value: &str) -> Option<usize> {
+        self.values.iter().position(|v| v == value)
+    }
+}
+
 fn push(text: &mut String, more: &str) {
     if !text.is_empty() {
         text.push(' ');
@@ -259,6 +317,22 @@ mod tests {
             (two.fd.as_deref(), two.screen.as_deref()),
             (Some("bob"), None)
         );
+    }
+
+    #[test]
+    fn knobs_are_read() {
+        let text = "# T\n\n## Knobs\n\n- budget: 1 | all (all, 1). Chunks: so many.\n- slow: 5 ms | 50 ms (5 ms). How slow.\n\n## X\n- y\n";
+        let [budget, slow] = &knobs(text).unwrap()[..] else {
+            panic!()
+        };
+        assert_eq!((budget.name.as_str(), budget.start), ("budget", [1, 0]));
+        assert_eq!((slow.start, slow.place("50 ms")), ([0, 0], Some(1)));
+        assert_eq!(budget.about, "Chunks: so many.");
+        assert!(knobs("# T\n").unwrap().is_empty());
+        for wrong in ["- a: 1 (1). No choice.", "- a: 1 | 2 (3). Where?", "- a"] {
+            let told = knobs(&format!("# T\n\n## Knobs\n{wrong}\n")).unwrap_err();
+            assert!(told.contains("is no knob"), "{told}");
+        }
     }
 
     #[test]

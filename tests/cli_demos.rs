@@ -51,9 +51,9 @@ fn demo(place: &Place, name: &str, fixed: bool) -> Value {
     assert_eq!(recording["title"], format!("{name} {side}"));
     assert!(recompute(place, &file).contains(" 0 differences"));
 
-    // The Fairness screen at the end shows the report's figures.
+    // The Fairness screen at the end shows the report's figures; this high it has room for the largest demo's descriptors.
     let frame = [
-        "snapshot", &file, "--at", "100%", "--view", "fairness", "--size", "120x40", "-o", "-",
+        "snapshot", &file, "--at", "100%", "--view", "fairness", "--size", "120x200", "-o", "-",
     ];
     let screen = run(&frame).exits(0).stdout;
     // Of several loops it shows one, and says which.
@@ -183,6 +183,42 @@ fn all_others() {
         demo(&place, one.name, false);
         demo(&place, one.name, true);
     }
+}
+
+#[test]
+fn a_knob_may_be_turned_from_the_start() {
+    let place = Place::new();
+    let file = place.arg("one.lscope");
+    let one = [
+        "demo",
+        "greedy-fd",
+        "--no-ui",
+        "-o",
+        &file,
+        "--set",
+        "maxevents=1",
+    ];
+    let said = run(&one).exits(0).stdout;
+    assert!(
+        said.contains("greedy-fd broken") && !said.contains("claims of"),
+        "{said}"
+    );
+    let json = run(&["report", "--json", &file]).exits(0).stdout;
+    let report: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(report["loops"][0]["max_batch"], 1, "{json}");
+    // How it was made is in it, and nothing of a knob that was turned later.
+    assert_eq!(report["recording"]["command"][6], "maxevents=1");
+    let events = run(&["export", &file, "--to", "ndjson"]).exits(0).stdout;
+    assert!(!events.contains("turned"));
+    for (set, told) in [
+        ("maxevents=3", "maxevents=1|2|64"),
+        ("size=1", "budget=1|4|16|all"),
+        ("budget", "has no knob for budget"),
+    ] {
+        run(&["demo", "greedy-fd", "--no-ui", "--set", set]).fails(2, told);
+    }
+    run(&["demo", "connect", "--no-ui", "--set", "a=b"]).fails(2, "it has none");
+    run(&["demo", "ghost-event", "--set", "a=b"]).fails(2, "has no knobs");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use loopscope::demos;
 use loopscope::lesson::Lesson;
 use pty_process::blocking::Command;
 use std::path::Path;
+use std::time::Duration;
 
 const PAGE_DOWN: &str = "\x1b[6~";
 
@@ -45,6 +46,72 @@ fn a_lecture_goes_from_its_first_step_to_its_last() {
     screen.assert_intact();
 }
 
+/// A row of the script in docs/LECTURES.md: at which second, which demo, which of its steps.
+struct Line<'a> {
+    at: u64,
+    demo: &'a str,
+    step: &'a str,
+}
+
+fn script() -> Vec<Line<'static>> {
+    let text = include_str!("../docs/LECTURES.md");
+    let part = text.split_once("### Its script").unwrap().1;
+    let part = part.split("\n## ").next().unwrap();
+    let rows = part.lines().filter(|l| l.starts_with("| ")).skip(1);
+    let line = |row: &'static str| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let (minutes, seconds) = cells[1].split_once(':').unwrap();
+        Line {
+            at: 60 * minutes.parse::<u64>().unwrap() + seconds.parse::<u64>().unwrap(),
+            demo: cells[2],
+            step: cells[3],
+        }
+    };
+    rows.map(line).collect()
+}
+
+/// The first lecture by its script, a thousand times as fast: what each line says is on the screen when it comes.
+#[test]
+fn the_first_lecture_goes_by_its_script() {
+    let script = script();
+    let (end, lines) = script.split_last().unwrap();
+    assert!(end.demo == "end" && end.at <= 40 * 60, "{} s", end.at);
+    let mut due = lines.iter().zip(&script[1..]);
+    let mut screen = Screen::launch(&["lecture", "one", "--recorded"], 80, 24);
+    for demo in planned("one") {
+        screen.wait_for(&format!("{} broken", demo.name));
+        let lesson = Lesson::parse(demo.lesson).unwrap();
+        // What each press of the key shows.
+        let mut presses: Vec<(String, Vec<&str>)> = Vec::new();
+        for (at, step) in lesson.steps.iter().enumerate() {
+            let place = format!("{} {}", at + 1, step.title);
+            let mut shown = vec![&*step.caption];
+            if let Some(question) = &step.question {
+                shown.push(&question.text);
+                shown.extend(question.choices.iter().map(String::as_str));
+                presses.push((place.clone(), shown));
+                shown = vec![&question.why];
+            }
+            presses.push((place, shown));
+        }
+        for (place, shown) in presses {
+            let (line, next) = due.next().unwrap();
+            assert_eq!((line.demo, line.step), (demo.name, &*place));
+            assert!(line.at < next.at, "{} s", line.at);
+            screen.send(PAGE_DOWN).wait_until(&place, |s| {
+                let text = s.contents();
+                let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+                shown.iter().all(|said| words.contains(said))
+            });
+            std::thread::sleep(Duration::from_millis(next.at - line.at));
+        }
+        screen.send(PAGE_DOWN);
+    }
+    assert!(due.next().is_none());
+    assert_eq!(screen.exit_code(), 0);
+    screen.assert_intact();
+}
+
 #[test]
 fn the_repaired_side_and_lecture_mode_are_a_key_away() {
     let mut screen = Screen::launch(&["demo", "half-close", "--recorded"], 80, 24);
@@ -58,6 +125,59 @@ fn the_repaired_side_and_lecture_mode_are_a_key_away() {
     screen.send("q");
     assert_eq!(screen.exit_code(), 0);
     screen.assert_intact();
+}
+
+/// A knob turned on the screen changes the program that runs, on the same screen, and its recording says when.
+#[test]
+fn a_knob_is_turned_while_the_demo_runs() {
+    let place = Place::new();
+    let file = place.arg("turned.lscope");
+    let args = ["demo", "level-vs-edge", "-o", &file];
+    let mut screen = Screen::launch(&args, 80, 24);
+    screen.wait_for("IN level");
+    screen.send("c").wait_for("[level]");
+    screen.send("\x1b[C").wait_for("[edge]");
+    // The kernel is told; the list of what it watches says so.
+    screen.wait_for("IN edge");
+    screen.send("2").wait_for("turned trigger=\"edge\"");
+    // And another one; the first is where it was left.
+    screen.send("\x1b[B\x1b[C").wait_for("[512]");
+    screen
+        .send("c")
+        .wait_until("no knobs", |s| !s.contents().contains("[512]"));
+    screen.send("q").wait_for("the program still runs");
+    screen.send("e");
+    assert_eq!(screen.exit_code(), 0, "{}", screen.contents());
+    screen.assert_intact();
+    let marks = run(&["export", &file, "--to", "ndjson"]).exits(0).stdout;
+    assert!(marks.contains("turned"), "{marks}");
+    // What has been recorded cannot be turned.
+    let mut screen = Screen::launch(&["demo", "level-vs-edge", "--recorded"], 80, 24);
+    screen.wait_for("level-vs-edge broken");
+    assert!(!screen.contents().contains("c knobs"));
+    screen.send("q");
+    assert_eq!(screen.exit_code(), 0);
+}
+
+/// A theme is asked for, or gone to by a key; it stays over to the other side.
+#[test]
+fn a_theme_stays() {
+    let args = ["demo", "half-close", "--recorded", "--theme", "dark"];
+    let mut screen = Screen::launch(&args, 80, 24);
+    let paper = |n| {
+        move |s: &vt100::Screen| s.cell(5, 5).map(|c| c.bgcolor()) == Some(vt100::Color::Idx(n))
+    };
+    screen.wait_until("dark", paper(234));
+    screen.send("r").wait_for("half-close fixed");
+    screen.wait_until("dark still", paper(234));
+    screen.send("\x1b[17~").wait_for("theme: high-contrast");
+    screen.wait_until("black", paper(16));
+    screen.send("r").wait_for("half-close broken");
+    screen.wait_until("black still", paper(16));
+    screen.send("q");
+    assert_eq!(screen.exit_code(), 0);
+    screen.assert_intact();
+    run(&["demo", "half-close", "--theme", "pink"]).fails(2, "colour-blind");
 }
 
 /// The program with a runtime directory of its own.

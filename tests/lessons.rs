@@ -4,7 +4,7 @@
 
 use loopscope::demos::{self, Demo};
 use loopscope::lesson::Lesson;
-use loopscope::tui::{self, App, Leave, Look, Message, Options, Source, View};
+use loopscope::tui::{self, App, Leave, Look, Message, Options, Shown, Source, View};
 use ratatui::buffer::Buffer;
 use ratatui::style::Color;
 use std::path::PathBuf;
@@ -53,6 +53,77 @@ fn every_lesson_can_be_read() {
         for step in &lesson.steps {
             let screen = step.screen.as_deref().map(View::from_name);
             assert!(screen != Some(None), "{}: {:?}", demo.name, step.screen);
+        }
+    }
+}
+
+/// A knob that nothing asks for, or that is asked for and cannot be turned, is none.
+#[test]
+fn knobs_are_those_that_the_program_asks_for() {
+    let mut some = 0;
+    for demo in demos::ALL {
+        let knobs = Lesson::parse(demo.lesson).unwrap().knobs;
+        // `knobs` is what the demos call them, `knobs.dials` where they have the rest as well.
+        let asked = |call: &str| -> Vec<&str> {
+            let source = ["knobs", "dials"].map(|name| format!("{name}.{call}(\""));
+            let parts = source
+                .iter()
+                .flat_map(|start| demo.source.split(start).skip(1));
+            parts.filter_map(|part| part.split('"').next()).collect()
+        };
+        let (words, numbers) = (asked("word"), asked("number"));
+        for name in words.iter().chain(&numbers) {
+            assert!(
+                knobs.iter().any(|k| k.name == **name),
+                "{}: {name}",
+                demo.name
+            );
+        }
+        for knob in &knobs {
+            let (name, place) = (knob.name.as_str(), format!("{}: {}", demo.name, knob.name));
+            let is_number = numbers.contains(&name);
+            assert!(is_number || words.contains(&name), "{place}");
+            for value in &knob.values {
+                let digit = value.starts_with(|c: char| c.is_ascii_digit());
+                assert!(!is_number || digit || value == "all", "{place} {value}");
+            }
+            some += 1;
+        }
+    }
+    assert!(some > 0);
+}
+
+/// All values of all knobs, and what each knob is, on the smallest screen, also for a projector.
+#[test]
+fn knobs_are_whole_on_the_screen() {
+    for demo in demos::ALL {
+        let knobs = Lesson::parse(demo.lesson).unwrap().knobs;
+        for stage in [false, true] {
+            let mut app = app(demo, stage);
+            if stage {
+                app.update(Message::Stage).unwrap();
+            }
+            app.update(Message::Knobs).unwrap();
+            for knob in &knobs {
+                let shown = rows(&tui::frame(&mut app, 60, 16).unwrap());
+                let screen = shown.join("\n");
+                let place = format!("{} {}:\n{screen}", demo.name, knob.name);
+                assert!(
+                    shown[14].trim() == format!("{}: {}", knob.name, knob.about),
+                    "{place}"
+                );
+                let row = shown
+                    .iter()
+                    .find(|row| row.contains(&format!("> {}", knob.name)));
+                let row = row.unwrap_or_else(|| panic!("{place}"));
+                assert!(
+                    knob.values.iter().all(|value| row.contains(value)),
+                    "{place}"
+                );
+                let stands = format!("[{}]", knob.values[knob.start[0]]);
+                assert!(row.contains(&stands), "{stands}: {place}");
+                app.update(Message::ChooseKnob(1)).unwrap();
+            }
         }
     }
 }
@@ -162,5 +233,5 @@ fn steps_go_on_and_back_and_to_the_next_demo() {
             app.update(Message::Lesson(1)).unwrap();
         }
     }
-    assert_eq!(app.left_with, Some(Leave::Next(false)));
+    assert_eq!(app.left_with, Some(Leave::Next(Shown::default())));
 }

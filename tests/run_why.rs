@@ -58,7 +58,7 @@ impl Sink for Runs {
 fn recorded(dir: &Path, file: &Path) -> Vec<Said> {
     let program = compiled(dir, "why", &[]);
     let tool = dir.join("loopscope");
-    std::fs::copy(env!("CARGO_BIN_EXE_loopscope"), &tool).unwrap();
+    common::copy_of_the_binary(&tool);
     // SAFETY: takes nothing, returns an integer.
     let root = unsafe { libc::geteuid() } == 0;
     let mut command = match root {

@@ -16,7 +16,8 @@ mod worker;
 
 use crossterm::event::{KeyCode, KeyModifiers};
 use greedy::Script;
-use loopscope::tui::{Look, View};
+use loopscope::tui::{Look, Theme, View};
+use ratatui::style::Color;
 use session::Session;
 
 const SIZES: [(u16, u16); 4] = [(60, 16), (80, 24), (120, 40), (200, 60)];
@@ -285,11 +286,36 @@ fn an_edge_that_left_bytes_behind_is_told_of() {
     insta::assert_snapshot!("asleep_with_bytes_left", seen);
 }
 
+/// Every screen in every theme: the same text, nothing in the terminal's own colours, nothing in the colour of what is behind it.
+#[test]
+fn every_screen_is_legible_in_every_theme() {
+    let mut s = Session::new(Script::default(), 80, 24);
+    s.go("94ms");
+    for key in ["1", "2", "3", "4", "5", "6", "7", "8", "?"] {
+        s.keys(key);
+        let plain = s.frame();
+        for theme in &Theme::ALL[1..] {
+            s.app.look.theme = *theme;
+            let painted = s.frame();
+            for (a, b) in plain.content.iter().zip(&painted.content) {
+                let indexed = |c: Color| matches!(c, Color::Indexed(_));
+                assert_eq!(a.symbol(), b.symbol());
+                assert!(
+                    indexed(b.fg) && indexed(b.bg) && b.fg != b.bg,
+                    "{key}: {b:?}"
+                );
+            }
+        }
+        s.app.look.theme = Theme::Terminal;
+    }
+}
+
 #[test]
 fn without_colour_and_with_ascii_only_the_same_is_told() {
     let look = Look {
         ascii: true,
         colour: false,
+        ..Look::default()
     };
     let mut s = Session::with(Script::default(), 80, 24, look);
     s.go("94ms");
@@ -488,6 +514,25 @@ fn pictures() {
             if let Some(dir) = &into {
                 std::fs::write(format!("{dir}/{}-{width}x{height}.svg", view.name()), svg).unwrap();
             }
+        }
+    }
+}
+
+#[test]
+fn a_finding_ends_with_the_functions_that_its_thread_was_in() {
+    let sampled = Script {
+        sampled: true,
+        ..Script::default()
+    };
+    for size in [(80, 24), (200, 60)] {
+        // Wherever the cursor stands.
+        for at in ["1ms", "94ms"] {
+            let mut s = Session::new(sampled, size.0, size.1);
+            s.go(at).keys("6");
+            let text = s.text().replace('│', " ");
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let said = "Meanwhile its thread was in parse_rows, called by serve, main (";
+            assert!(words.join(" ").contains(said), "{text}");
         }
     }
 }

@@ -32,6 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "export",
         &[
             "record", "trace", "model", "query", "findings", "symbols", "text", "json", "when",
+            "lesson",
         ],
     ),
     (

@@ -1,25 +1,26 @@
 //! `loopscope demo [NAME]`: a teaching demo, live, replayed or as a report, and whether its claim holds.
 //! Step: event → … → **view**, all of it on a program made to be looked at.
 
+use super::drawn::Drawn;
 use super::error::{Exit, Failure, Outcome};
+use super::exercise;
 use super::output::{Output, is_stream, stdout_is_tty};
 use super::record;
 use super::reproduction::{self, How};
 use super::run::unnamed;
 use super::seen::see;
+use super::side::{self, Side};
 use super::stage::{Show, show};
-use crate::capture::launch::Streams;
+use super::watch;
 use crate::capture::live::{Ended, Live};
-use crate::capture::perf::Sampling;
 use crate::capture::pty::Size;
-use crate::capture::session::{Plan, Target};
+use crate::capture::session::Target;
 use crate::demos::{self, Claim, Demo, Seen};
 use crate::findings::Code;
 use crate::json::Json;
 use crate::report::{self, text};
 use crate::trace::{self, Reader};
 use crate::when::Duration as Shown;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -44,8 +45,12 @@ pub struct Args {
     /// Another load: where its random numbers start
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Start with a knob turned, as in `budget=4`; the lesson lists them, and on the screen `c` turns them while it runs. A
+    /// claim is not judged then
+    #[arg(long, value_name = "KNOB=VALUE")]
+    set: Vec<String>,
     /// Show a recording made earlier instead of running the program
-    #[arg(long, conflicts_with = "seed")]
+    #[arg(long, conflicts_with_all = ["seed", "set"])]
     recorded: bool,
     /// No UI: print the report and whether the demo's claim holds (exit code 1 if not)
     #[arg(long)]
@@ -53,15 +58,20 @@ pub struct Args {
     /// Print the same in C: raw system calls, to be compiled and traced from outside
     #[arg(long, conflicts_with_all = ["fixed", "recorded", "no_ui", "output"])]
     c: bool,
+    /// Print a handout in Markdown: the lesson's questions without the answers, what to run, room to write
+    #[arg(long, conflicts_with_all = ["fixed", "recorded", "no_ui", "output", "c"])]
+    exercise: bool,
+    /// With --exercise: the answers too
+    #[arg(short = 'c', long, requires = "exercise")]
+    answers: bool,
     /// Keep the recording
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace the file if it exists
     #[arg(long)]
     force: bool,
-    /// Draw with ASCII only
-    #[arg(long)]
-    ascii: bool,
+    #[command(flatten)]
+    drawn: Drawn,
 }
 
 /// What the hidden command that is a demo's own process parses.
@@ -74,14 +84,16 @@ pub struct ProgramArgs {
     seed: u64,
     #[arg(long, default_value_t = 15_000)]
     ms: u64,
+    #[arg(long)]
+    set: Vec<String>,
+    #[arg(long)]
+    listen: bool,
 }
 
 /// How long a demo's clients go on when somebody watches.
 pub(super) const LIVE: Duration = Duration::from_secs(15);
 /// And when nobody does: twice, because a claim compares the broken program with the repaired one.
 const HEADLESS: Duration = Duration::from_millis(1800);
-/// A demo that is stuck is ended.
-const STUCK: Duration = Duration::from_secs(30);
 
 /// A claim that does not hold.
 const DOES_NOT_HOLD: Exit = Exit(1);
@@ -93,13 +105,24 @@ pub(super) fn run(args: Args) -> Outcome {
     if args.c {
         return print_twin(name);
     }
+    if args.exercise {
+        return exercise::print(name, args.answers);
+    }
     let headless_asked = args.no_ui || !stdout_is_tty() || !std::io::stdin().is_terminal();
     if !args.recorded {
         record::must_be_a_file(args.output.as_deref())?;
     }
     // A name that is both is the demo's.
     let demo = match (demos::find(name), reproduction::find(name)) {
-        (Some(demo), _) => demo,
+        (Some(demo), _) => {
+            // Before anything is started or drawn.
+            side::dials(demo, args.fixed, &args.set)?;
+            demo
+        }
+        (None, Some(_)) if !args.set.is_empty() => {
+            let failure = Failure::usage(format!("{name} is a reproduction, and has no knobs"));
+            return Err(failure.into());
+        }
         (None, Some(_)) if args.recorded => {
             let failure = Failure::usage(format!("no recording of {name} ships with this build"));
             return Err(failure
@@ -112,7 +135,7 @@ pub(super) fn run(args: Args) -> Outcome {
                 headless: headless_asked,
                 output: args.output.as_deref(),
                 force: args.force,
-                ascii: args.ascii,
+                drawn: args.drawn,
             };
             return reproduction::run(one, &how);
         }
@@ -132,7 +155,8 @@ pub(super) fn run(args: Args) -> Outcome {
     let how = Show {
         recorded: args.recorded,
         seed: args.seed,
-        ascii: args.ascii,
+        set: args.set.clone(),
+        drawn: args.drawn,
         lecture: false,
         stage: false,
     };
@@ -155,12 +179,17 @@ fn print_twin(name: &str) -> Outcome {
 /// The demo's own process.
 pub(super) fn run_program(args: ProgramArgs) -> Outcome {
     let demo = demos::find(&args.name).ok_or_else(|| unknown(&args.name))?;
-    let knobs = demos::Knobs {
+    // As long as the process: the thread that listens has it too.
+    let knobs: &'static demos::Knobs = Box::leak(Box::new(demos::Knobs {
         fixed: args.fixed,
         seed: args.seed,
         time: Duration::from_millis(args.ms),
-    };
-    (demo.run)(&knobs)
+        dials: side::dials(demo, args.fixed, &args.set)?,
+    }));
+    if args.listen {
+        side::listen(&knobs.dials)?;
+    }
+    (demo.run)(knobs)
         .map_err(|e| Failure::new(format!("the demo {} failed", demo.name)).because(e))?;
     Ok(Exit::OK)
 }
@@ -228,28 +257,24 @@ fn headless(demo: &'static Demo, args: &Args) -> Outcome {
         },
         None => unnamed(),
     };
-    let asked = finish(
-        start(
-            demo,
-            args.seed,
-            args.fixed,
-            target,
-            HEADLESS,
-            Size::default(),
-        )?,
-        args.output.as_deref(),
-    )?;
-    let other = finish(
-        start(
-            demo,
-            args.seed,
-            !args.fixed,
-            unnamed(),
-            HEADLESS,
-            Size::default(),
-        )?,
-        None,
-    )?;
+    let mut side = Side {
+        demo,
+        fixed: args.fixed,
+        seed: args.seed,
+        set: &args.set,
+    };
+    let asked = side.start(target, HEADLESS, Size::default())?;
+    let asked = finish(asked, args.output.as_deref())?;
+    if !args.set.is_empty() {
+        // A claim is made of the knobs where the lesson has them.
+        watch::print_report(asked.file, args.output.as_deref().and_then(Path::to_str))?;
+        if let Some(path) = &args.output {
+            tell_next(path);
+        }
+        return Ok(Exit::OK);
+    }
+    side.fixed = !args.fixed;
+    let other = finish(side.start(unnamed(), HEADLESS, Size::default())?, None)?;
     let mut asked = reader(asked.file, demo)?;
     let mut other = reader(other.file, demo)?;
     let exit = judge(demo, args, &mut asked, &mut other)?;
@@ -328,52 +353,6 @@ fn recorded(demo: &'static Demo, args: &Args) -> Outcome {
     judge(demo, args, &mut mine, &mut theirs)
 }
 
-/// Launches the demo's process under a session.
-pub(super) fn start(
-    demo: &'static Demo,
-    seed: u64,
-    fixed: bool,
-    target: Target,
-    time: Duration,
-    size: Size,
-) -> anyhow::Result<Live> {
-    let program = std::env::current_exe()
-        .map_err(|e| Failure::new("cannot find the loopscope program itself").because(e))?;
-    let mut argv: Vec<OsString> = vec![program.into(), "demo-program".into(), demo.name.into()];
-    if fixed {
-        argv.push("--fixed".into());
-    }
-    argv.extend(["--seed".into(), seed.to_string().into()]);
-    argv.extend(["--ms".into(), time.as_millis().to_string().into()]);
-    let mut command = vec![
-        "loopscope".to_owned(),
-        "demo".to_owned(),
-        demo.name.to_owned(),
-    ];
-    if fixed {
-        command.push("--fixed".to_owned());
-    }
-    command.extend(["--seed".to_owned(), seed.to_string()]);
-    let plan = Plan {
-        target,
-        command,
-        title: title(demo, fixed),
-        // A demo says of itself all that its lesson is about, and shall show nothing else.
-        preload: false,
-        stacks: Sampling::Off,
-        blind: false,
-        warn: None,
-        stamped: true,
-        attachments: vec![
-            (demo.file.to_owned(), demo.source.as_bytes().to_vec()),
-            ("lesson.md".to_owned(), demo.lesson.as_bytes().to_vec()),
-        ],
-    };
-    let live = record::start(plan, &argv, Streams::Pty(size), true)?;
-    crate::capture::live::end_after(time + STUCK, live.control().clone(), live.teller())?;
-    Ok(live)
-}
-
 pub(super) fn finish(live: Live, file: Option<&Path>) -> anyhow::Result<Ended> {
     let ended = live.join().map_err(record::explain)?;
     let exit = record::exit_of(&ended, "the demo", file)?;
@@ -386,10 +365,6 @@ pub(super) fn finish(live: Live, file: Option<&Path>) -> anyhow::Result<Ended> {
         return Err(failure.hint(words.trim().replace('\n', ", ")).into());
     }
     Ok(ended)
-}
-
-pub(super) fn title(demo: &Demo, fixed: bool) -> String {
-    format!("{} {}", demo.name, if fixed { "fixed" } else { "broken" })
 }
 
 pub(super) fn options(force: bool) -> trace::Options {

@@ -10,7 +10,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// A file only its owner can read (recordings and what is made from them can hold secrets), not under its name yet.
+/// A file not under its name yet. Only its owner can read it (recordings and what is made from them can hold secrets), unless
+/// it is [`Draft::shared`].
 pub struct Draft {
     file: File,
     path: PathBuf,
@@ -23,6 +24,15 @@ impl Draft {
     /// Starts a file that is to be named `path`. One that is there already is replaced only with `force`, and only
     /// when this one is whole.
     pub fn create(path: &Path, force: bool) -> anyhow::Result<Draft> {
+        Draft::of_mode(path, force, 0o600)
+    }
+
+    /// The same of what is no secret, and made to be handed out. Who may read it is for the umask to say.
+    pub fn shared(path: &Path, force: bool) -> anyhow::Result<Draft> {
+        Draft::of_mode(path, force, 0o666)
+    }
+
+    fn of_mode(path: &Path, force: bool, mode: u32) -> anyhow::Result<Draft> {
         let failed = |e| refused(path, e);
         match std::fs::symlink_metadata(path) {
             Ok(old) if old.is_dir() => {
@@ -36,7 +46,7 @@ impl Draft {
             _ => Path::new("."),
         };
         let mut open = OpenOptions::new();
-        open.read(true).write(true).mode(0o600);
+        open.read(true).write(true).mode(mode);
         let unnamed = open
             .custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC)
             .open(folder);
@@ -223,6 +233,23 @@ mod tests {
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
             assert_eq!(names(dir.path()), ["x"]);
         }
+    }
+
+    #[test]
+    fn what_is_made_to_be_handed_out_is_as_open_as_any_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        let (plain, shared, own) = (
+            dir.path().join("p"),
+            dir.path().join("s"),
+            dir.path().join("o"),
+        );
+        std::fs::write(&plain, "").unwrap();
+        Draft::shared(&shared, false).unwrap().keep().unwrap();
+        Draft::create(&own, false).unwrap().keep().unwrap();
+        assert_eq!(mode(&shared), mode(&plain));
+        assert_eq!(mode(&own), 0o600);
     }
 
     #[test]

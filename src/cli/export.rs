@@ -2,14 +2,17 @@
 
 use super::at::resolve;
 use super::draft::Draft;
+use super::drawn::themes;
 use super::open::{note, open, warn};
 use super::output::{Output, is_stream, stdout_is_tty};
 use super::progress::Progress;
-use super::{Exit, Failure, Outcome};
+use super::snapshot::Size;
+use super::{Exit, Failure, Outcome, present};
 use crate::derive::Store;
-use crate::export::ndjson;
+use crate::export::{dispatches, ndjson};
 use crate::report::code::{Weight, to_folded};
 use crate::trace::{self, Anonymous, Reader, Summary};
+use crate::tui::Theme;
 use crate::when::When;
 use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
@@ -17,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// Write a recording, or a part of it, for other tools
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The recording
+    /// The recording; for cast, html and slides also the name of a demo, for the recording of it that ships
     file: PathBuf,
     /// The format
     #[arg(long, value_enum)]
@@ -31,10 +34,19 @@ pub struct Args {
     /// What a stack's width is (--to folded) [default: waiting]
     #[arg(long, value_enum)]
     by: Option<By>,
+    /// Only events that took at least so long from ready to the handler's end, as 5ms (--to dispatches)
+    #[arg(long, value_name = "TIME", value_parser = length)]
+    over: Option<u64>,
     /// Hide whose it is, to hand it on: hosts, paths, arguments, text fields, terminal output (--to lscope)
     #[arg(long)]
     anon: bool,
-    /// Write to this file; - is stdout
+    /// Columns and rows of the screens (--to cast, html, slides) [default: 80x24]
+    #[arg(long, value_name = "WxH")]
+    size: Option<Size>,
+    /// Whose colours the screens have (--to cast, html, slides) [default: a terminal's own]
+    #[arg(long, value_name = "NAME", value_parser = themes())]
+    theme: Option<Theme>,
+    /// Write to this file; - is stdout; slides go into a directory of this name
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace the file if it exists
@@ -48,8 +60,23 @@ enum Format {
     Ndjson,
     /// A recording of its own, with what the part relies on restated at its start
     Lscope,
+    /// Every event that was served, one a line, as JSON: since when it was ready, told, begun, ended, and behind whom
+    Dispatches,
     /// Stacks for a flame graph tool, one a line, with the microseconds that --by says
     Folded,
+    /// The replay as an asciicast (v3), with markers at the steps of the lesson or else at what was found
+    Cast,
+    /// One page for a browser, without network: screen after screen with captions and questions, by keys or touch
+    Html,
+    /// A directory with slides in Markdown, a picture of each step as SVG and PNG, the captions and the speaker's notes
+    Slides,
+}
+
+impl Format {
+    /// Made of the UI's screens, from step to step.
+    fn is_shown(self) -> bool {
+        matches!(self, Format::Cast | Format::Html | Format::Slides)
+    }
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq)]
@@ -59,6 +86,11 @@ enum By {
     Waiting,
     /// On the CPU
     Cpu,
+}
+
+fn length(text: &str) -> Result<u64, String> {
+    crate::when::duration(text)
+        .ok_or_else(|| "a time is a number and a unit, like 5ms, 200us".to_owned())
 }
 
 pub(super) fn run(args: Args) -> Outcome {
@@ -72,10 +104,44 @@ pub(super) fn run(args: Args) -> Outcome {
             .hint("give it with --to folded")
             .into());
     }
-    if args.to == Format::Folded && (args.from.is_some() || args.until.is_some()) {
-        return Err(Failure::usage("--to folded takes a whole recording")
+    if args.over.is_some() && args.to != Format::Dispatches {
+        return Err(Failure::usage("--over says which events are written")
+            .hint("give it with --to dispatches")
+            .into());
+    }
+    if (args.size.is_some() || args.theme.is_some()) && !args.to.is_shown() {
+        return Err(
+            Failure::usage("--size and --theme say how the screens are drawn")
+                .hint("give them with --to cast, html or slides")
+                .into(),
+        );
+    }
+    let whole = match args.to {
+        Format::Folded => Some("folded"),
+        Format::Dispatches => Some("dispatches"),
+        Format::Cast => Some("cast"),
+        Format::Html => Some("html"),
+        Format::Slides => Some("slides"),
+        Format::Ndjson | Format::Lscope => None,
+    };
+    if let Some(name) = whole.filter(|_| args.from.is_some() || args.until.is_some()) {
+        return Err(Failure::usage(format!("--to {name} takes a whole recording"))
             .hint("cut the part first: loopscope export --to lscope --from T --until T -o PART.lscope")
             .into());
+    }
+    if args.to.is_shown() {
+        let to = present::To {
+            path: args.output.as_deref(),
+            force: args.force,
+            size: args.size.unwrap_or(Size(80, 24)),
+            theme: args.theme.unwrap_or_default(),
+        };
+        match args.to {
+            Format::Html => present::html(&args.file, &to)?,
+            Format::Slides => present::slides(&args.file, &to)?,
+            _ => present::cast(&args.file, &to)?,
+        }
+        return Ok(Exit::OK);
     }
     let mut reader = open(&args.file)?;
     let (from, until) = window(&mut reader, args.from.as_ref(), args.until.as_ref())?;
@@ -95,8 +161,22 @@ pub(super) fn run(args: Args) -> Outcome {
             progress.clear();
             out.finish()?;
         }
+        Format::Dispatches => {
+            let mut out = Output::create(args.output.as_deref(), args.force)?;
+            let mut progress = Progress::new("exporting");
+            dispatches::lines(
+                &mut reader,
+                args.over.unwrap_or(0),
+                &mut |done| progress.show(done),
+                &mut |line| out.text(line),
+            )?;
+            progress.clear();
+            out.finish()?;
+        }
         Format::Folded => folded(&mut reader, &args)?,
         Format::Lscope => lscope(&mut reader, &args, from, until)?,
+        // Made of screens, above.
+        Format::Cast | Format::Html | Format::Slides => {}
     }
     warn(&reader, &args.file);
     Ok(Exit::OK)

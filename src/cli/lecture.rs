@@ -1,6 +1,7 @@
 //! `loopscope lecture LIST`: one demo after the other, each with its lesson. Step: event → … → **view**.
 
 use super::demo;
+use super::drawn::Drawn;
 use super::error::{Exit, Failure, Outcome};
 use super::output::{Output, stdout_is_tty};
 use super::stage::{Show, show};
@@ -16,7 +17,7 @@ use std::path::Path;
 /// terminal the plan is printed.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// `one`, `two` or `three` (lectures of half an hour to forty minutes), names of demos with commas between them, or a
+    /// `one` to `five` (lectures of about forty minutes), names of demos with commas between them, or a
     /// TOML file with `demos = ["NAME", ...]`
     #[arg(value_name = "LIST", default_value = "one")]
     list: String,
@@ -26,13 +27,12 @@ pub struct Args {
     /// Another load: where its random numbers start
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Draw with ASCII only
-    #[arg(long)]
-    ascii: bool,
+    #[command(flatten)]
+    drawn: Drawn,
 }
 
 /// The lectures that are built in; docs/LECTURES.md has their timing.
-const BUILT_IN: [(&str, &[&str]); 3] = [
+const BUILT_IN: [(&str, &[&str]); 5] = [
     (
         "one",
         &[
@@ -67,6 +67,31 @@ const BUILT_IN: [(&str, &[&str]); 3] = [
             "loop-per-core",
         ],
     ),
+    (
+        "four",
+        &[
+            "cpu-handler",
+            "page-fault",
+            "http-fsm",
+            "connect",
+            "nested-epoll",
+            "continuations",
+            "async-runtime",
+            "nagle-delack",
+        ],
+    ),
+    (
+        "five",
+        &[
+            "thread-per-conn",
+            "thread-pool",
+            "c10k-memory",
+            "fork-around-epoll",
+            "signals",
+            "regular-file",
+            "merged-events",
+        ],
+    ),
 ];
 
 /// Bytes of a list, at most.
@@ -80,16 +105,17 @@ pub(super) fn run(args: Args) -> Outcome {
     let mut how = Show {
         recorded: args.recorded,
         seed: args.seed,
-        ascii: args.ascii,
+        set: Vec::new(),
+        drawn: args.drawn,
         lecture: true,
         stage: true,
     };
     let mut exit = Exit::OK;
     for demo in demos {
         let left;
-        (exit, left) = show(demo, false, None, how)?;
+        (exit, left) = show(demo, false, None, how.clone())?;
         match left {
-            tui::Outcome::Left(Leave::Next(stage)) => how.stage = stage,
+            tui::Outcome::Left(Leave::Next(shown)) => how.as_before(shown),
             _ => return Ok(exit),
         }
     }

@@ -2,6 +2,7 @@
 //! before a terminal is touched. Step: model → **view**.
 
 use super::Failure;
+use super::drawn::Drawn;
 use crate::export::svg;
 use crate::query::Query;
 use crate::tui::{self, App, Source, View};
@@ -25,9 +26,8 @@ pub struct Look {
     /// Show only what matches, such as 'queue > 5ms'
     #[arg(long, value_name = "EXPR")]
     pub filter: Option<String>,
-    /// Draw with ASCII only
-    #[arg(long)]
-    pub ascii: bool,
+    #[command(flatten)]
+    pub drawn: Drawn,
 }
 
 /// The screens there are.
@@ -45,7 +45,8 @@ impl Look {
             view: self.view.unwrap_or_default(),
             fd: self.fd,
             filter: self.filter.clone(),
-            ascii: self.ascii,
+            ascii: self.drawn.ascii,
+            theme: self.drawn.theme,
             picture: Some(svg::to_svg),
             ..tui::Options::default()
         }

@@ -43,6 +43,18 @@ impl Output {
 
     /// A file, or stdout for no path and for `-`.
     pub fn create(path: Option<&Path>, force: bool) -> anyhow::Result<Self> {
+        Output::to(path, |path| Draft::create(path, force))
+    }
+
+    /// The same for what is no secret, and made to be handed out: not for its owner alone.
+    pub fn shared(path: Option<&Path>, force: bool) -> anyhow::Result<Self> {
+        Output::to(path, |path| Draft::shared(path, force))
+    }
+
+    fn to(
+        path: Option<&Path>,
+        draft: impl FnOnce(&Path) -> anyhow::Result<Draft>,
+    ) -> anyhow::Result<Self> {
         match path {
             None => Ok(Self::stdout()),
             Some(path) if path == Path::new("-") => Ok(Self::stdout()),
@@ -52,7 +64,7 @@ impl Output {
                 Ok(Output::new(Box::new(file), Some(path), None))
             }
             Some(path) => {
-                let draft = Draft::create(path, force)?;
+                let draft = draft(path)?;
                 let file = draft.file().try_clone().map_err(|e| refused(path, e))?;
                 Ok(Output::new(Box::new(file), Some(path), Some(draft)))
             }
@@ -67,11 +79,7 @@ impl Output {
 
     /// A write error with the name of what was written.
     pub fn failed(&self, error: io::Error) -> anyhow::Error {
-        let failure = match &self.path {
-            Some(path) => Failure::new(format!("cannot write {}", path.display())),
-            None => Failure::new("cannot write to standard output"),
-        };
-        full(failure, &error).because(error).into()
+        failed(self.path.as_deref(), error)
     }
 
     /// Writes all of a file.
@@ -90,6 +98,15 @@ impl Output {
     pub fn bytes(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         self.to.write_all(bytes).map_err(|e| self.failed(e))
     }
+}
+
+/// A write error with the name of what was written, none for stdout.
+pub(super) fn failed(path: Option<&Path>, error: io::Error) -> anyhow::Error {
+    let failure = match path {
+        Some(path) => Failure::new(format!("cannot write {}", path.display())),
+        None => Failure::new("cannot write to standard output"),
+    };
+    full(failure, &error).because(error).into()
 }
 
 /// Advice for what does not fit where it is written to.

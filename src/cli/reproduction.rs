@@ -2,6 +2,7 @@
 //! Step: event → … → **view**, of a program that is compiled or interpreted on this machine.
 
 use super::demo;
+use super::drawn::Drawn;
 use super::error::{Exit, Failure, Outcome};
 use super::output::Output;
 use super::record;
@@ -44,7 +45,7 @@ reproductions! {
     "fork_shared_epoll.py", "ghost_event.py", "greedy_handler.py", "hangup_spin.py", "idle_wakeups.py",
     "interest_without_in.py", "late_timer.py", "long_handler.c", "long_iteration.py", "never_registered.py",
     "oneshot_not_rearmed.py", "page_fault_stall.c", "periodic_timerfd_unread.c", "preempted_handler.c",
-    "registration_churn.py", "registration_failed.py", "short_write_dropped.py", "spurious_wakeup.py", "stale_event.c",
+    "registration_churn.py", "registration_failed.py", "short_write_dropped.py", "signal_starved.c", "spurious_wakeup.py", "stale_event.c",
     "starvation.py", "thundering_herd.c", "timer_spin.c", "worker_skew.c", "writable_spin.py",
 }
 
@@ -82,8 +83,8 @@ pub(super) struct How<'a> {
     pub output: Option<&'a Path>,
     /// A file that is there is replaced.
     pub force: bool,
-    /// Only ASCII.
-    pub ascii: bool,
+    /// How it is drawn.
+    pub drawn: Drawn,
 }
 
 impl Reproduction {
@@ -237,7 +238,7 @@ pub(super) fn run(one: Reproduction, how: &How<'_>) -> Outcome {
                 name: one.title(how.fixed),
                 path: how.output.map(Path::to_owned),
                 program: "the reproduction".to_owned(),
-                ascii: how.ascii,
+                drawn: how.drawn,
                 demo: None,
             },
         );

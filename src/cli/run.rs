@@ -1,6 +1,7 @@
 //! `loopscope run -- CMD…`: launches a program in a terminal pane of its own and watches it live.
 //! Step: event → ring → trace → model → **view**, all at once.
 
+use super::drawn::Drawn;
 use super::error::Outcome;
 use super::output::stdout_is_tty;
 use super::record;
@@ -31,9 +32,8 @@ pub struct Args {
     /// When to ask, 997 times a second, which function runs
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     stacks: record::Stacks,
-    /// Draw with ASCII only
-    #[arg(long)]
-    ascii: bool,
+    #[command(flatten)]
+    drawn: Drawn,
     /// The program and its arguments
     #[arg(
         required = true,
@@ -84,7 +84,7 @@ pub(super) fn run(args: Args) -> Outcome {
                 .map_or_else(|| program.clone(), |p| p.display().to_string()),
             path: args.output,
             program,
-            ascii: args.ascii,
+            drawn: args.drawn,
             demo: None,
         },
     )

@@ -28,6 +28,8 @@ struct Ear {
     regs: HashMap<Id, Reg>,
     /// Threads that ran handlers.
     threads: HashSet<Id>,
+    /// For whom the events were, in the kernel's order.
+    told: Vec<Id>,
 }
 
 impl Sink for Ear {
@@ -64,6 +66,7 @@ impl Ear {
         let Some(reg) = here.find_map(|ts| ts.batch.last()).map(|item| item.reg) else {
             return;
         };
+        self.told.push(reg);
         let heard = self.regs.entry(reg).or_default();
         heard.writable += u64::from(event.x & OUT != 0);
         let ghost = model.reg(reg).and_then(|reg| reg.kernel()) == Some(Kernel::Ghost);
@@ -138,10 +141,13 @@ pub(super) fn see(reader: &mut Reader) -> Result<Seen, Error> {
         duration_ns: end,
         fds: Vec::new(),
         waits,
+        told: Vec::new(),
         marks,
         threads: ear.threads.len(),
     };
+    let mut names: HashMap<Id, String> = HashMap::new();
     for reg in model.regs() {
+        names.insert(reg.id, reg.name.to_string());
         let index = match seen.fds.iter().position(|fd| *fd.name == *reg.name) {
             Some(index) => index,
             None => {
@@ -160,6 +166,9 @@ pub(super) fn see(reader: &mut Reader) -> Result<Seen, Error> {
         fd.ready += reg.ready;
         fd.runs += reg.dispatched;
         fd.stale += reg.stale;
+        fd.on_cpu_ns += reg.spent.on_cpu;
+        fd.preempted_ns += reg.spent.preempted;
+        fd.asleep_ns += reg.spent.blocked + reg.spent.waiting + reg.spent.fault;
         if let Some(heard) = ear.regs.remove(&reg.id) {
             fd.writable += heard.writable;
             fd.ghosts += heard.ghosts;
@@ -171,6 +180,8 @@ pub(super) fn see(reader: &mut Reader) -> Result<Seen, Error> {
             fd.left_over_ns += heard.left_over_ns + open;
         }
     }
+    let named = |id| names.get(id).cloned().unwrap_or_default();
+    seen.told = ear.told.iter().map(named).collect();
     for fd in &mut seen.fds {
         fd.waits_lo.sort_unstable();
         fd.waits_hi.sort_unstable();

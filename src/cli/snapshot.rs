@@ -28,7 +28,7 @@ pub struct Args {
 
 /// A screen's size in cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Size(u16, u16);
+pub(super) struct Size(pub u16, pub u16);
 
 impl FromStr for Size {
     type Err = String;
@@ -65,12 +65,16 @@ fn form(path: &Path) -> Result<Form, Failure> {
 
 pub(super) fn run(args: Args) -> Outcome {
     let form = form(&args.output)?;
-    let ascii = args.look.ascii;
+    let ascii = args.look.drawn.ascii;
     let colour = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let mut app = args.look.app(
         &args.file,
         args.look.options(&args.file),
-        Look { ascii, colour },
+        Look {
+            ascii,
+            colour,
+            ..Look::detect(ascii, |name| std::env::var(name).ok())
+        },
     )?;
     let Size(width, height) = args.size;
     let buffer = tui::frame(&mut app, width, height)?;

@@ -1,10 +1,12 @@
 //! A demo on the screen, live or from the recording that ships, and with `r` its other side: what `demo` and `lecture` share.
 //! Step: event → … → **view**.
 
-use super::demo::{LIVE, start, title, unnamed_file};
+use super::demo::{LIVE, unnamed_file};
+use super::drawn::Drawn;
 use super::error::Exit;
 use super::notes::Lectern;
 use super::run::unnamed;
+use super::side::Side;
 use super::watch::{Watch, first_size, watched};
 use crate::capture::session::Target;
 use crate::demos::Demo;
@@ -14,24 +16,36 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 /// How demos are shown on the screen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Show {
     /// What was recorded earlier, not a program that runs.
     pub recorded: bool,
     /// Where the load's random numbers start.
     pub seed: u64,
-    /// Only ASCII.
-    pub ascii: bool,
+    /// Knobs turned from the start, `name=value`.
+    pub set: Vec<String>,
+    /// How it is drawn.
+    pub drawn: Drawn,
     /// One of several.
     pub lecture: bool,
     /// For a projector from the beginning.
     pub stage: bool,
 }
 
+impl Show {
+    /// As the one before it was when it was left.
+    pub fn as_before(&mut self, shown: tui::Shown) {
+        self.stage = shown.stage;
+        self.drawn.theme = Some(shown.theme);
+    }
+}
+
 /// What a demo on the screen has besides the recording.
 pub(super) struct Staged {
     /// Its lesson, Markdown.
     pub lesson: &'static str,
+    /// The repaired program.
+    pub fixed: bool,
     /// How it is shown.
     pub how: Show,
     /// Hears of each step.
@@ -49,54 +63,63 @@ pub(super) fn show(
     loop {
         let staged = Staged {
             lesson: demo.lesson,
-            how,
+            fixed,
+            how: how.clone(),
             on_step: lectern.as_ref().map(|lectern| lectern.tells(demo)),
         };
         let (exit, left) = match how.recorded {
-            true => replay(demo, fixed, staged)?,
-            false => live(demo, fixed, target.take(), staged)?,
+            true => replay(demo, staged)?,
+            false => live(demo, target.take(), staged)?,
         };
-        let tui::Outcome::Left(tui::Leave::Other(stage)) = left else {
+        let tui::Outcome::Left(tui::Leave::Other(shown)) = left else {
             return Ok((exit, left));
         };
-        (fixed, how.stage) = (!fixed, stage);
+        fixed = !fixed;
+        how.as_before(shown);
     }
 }
 
 /// As it happens.
 fn live(
     demo: &'static Demo,
-    fixed: bool,
     target: Option<(PathBuf, Target)>,
     staged: Staged,
 ) -> anyhow::Result<(Exit, tui::Outcome)> {
     let (path, target) = target.map_or((None, unnamed()), |(path, to)| (Some(path), to));
-    let how = staged.how;
-    let live = start(demo, how.seed, fixed, target, LIVE, first_size())?;
+    let how = staged.how.clone();
+    let side = Side {
+        demo,
+        fixed: staged.fixed,
+        seed: how.seed,
+        set: &how.set,
+    };
     watched(
-        live,
+        side.start(target, LIVE, first_size())?,
         Watch {
-            name: title(demo, fixed),
+            name: side.title(),
             path,
             program: "the demo".to_owned(),
-            ascii: how.ascii,
+            drawn: how.drawn,
             demo: Some(staged),
         },
     )
 }
 
 /// From the recording that ships.
-fn replay(
-    demo: &'static Demo,
-    fixed: bool,
-    staged: Staged,
-) -> anyhow::Result<(Exit, tui::Outcome)> {
-    let how = staged.how;
-    let [broken, repaired] = demo.recorded;
-    let file = unnamed_file(if fixed { repaired } else { broken })?;
+fn replay(demo: &'static Demo, staged: Staged) -> anyhow::Result<(Exit, tui::Outcome)> {
+    let (how, fixed) = (staged.how, staged.fixed);
+    let side = Side {
+        demo,
+        fixed,
+        seed: how.seed,
+        set: &[],
+    };
+    let file = unnamed_file(demo.recorded[usize::from(fixed)])?;
     let options = tui::Options {
-        name: title(demo, fixed),
-        ascii: how.ascii,
+        name: side.title(),
+        fixed,
+        ascii: how.drawn.ascii,
+        theme: how.drawn.theme,
         picture: Some(svg::to_svg),
         demo: true,
         lesson: Some(staged.lesson),

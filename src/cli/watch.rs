@@ -1,5 +1,6 @@
 //! A launched program under the UI: what `run` and a live `demo` share. Step: trace → model → **view**, live.
 
+use super::drawn::Drawn;
 use super::error::{Exit, Outcome};
 use super::output::Output;
 use super::record::{self, exit_of, explain, tell};
@@ -23,8 +24,8 @@ pub(super) struct Watch {
     pub path: Option<PathBuf>,
     /// The program's name, for errors.
     pub program: String,
-    /// Only ASCII.
-    pub ascii: bool,
+    /// How it is drawn.
+    pub drawn: Drawn,
     /// It is a demo.
     pub demo: Option<Staged>,
 }
@@ -40,9 +41,12 @@ pub(super) fn watched(live: Live, watch: Watch) -> anyhow::Result<(Exit, tui::Ou
     let options = tui::Options {
         name: watch.name.clone(),
         view: View::default(),
-        ascii: watch.ascii,
+        ascii: watch.drawn.ascii,
+        theme: watch.drawn.theme,
         picture: Some(svg::to_svg),
         demo: watch.demo.is_some(),
+        fixed: watch.demo.as_ref().is_some_and(|demo| demo.fixed),
+        set: (watch.demo.as_ref()).map_or_else(Vec::new, |demo| demo.how.set.clone()),
         lesson: watch.demo.as_ref().map(|demo| demo.lesson),
         lecture: watch.demo.as_ref().is_some_and(|demo| demo.how.lecture),
         stage: watch.demo.as_ref().is_some_and(|demo| demo.how.stage),

@@ -1,13 +1,14 @@
 //! A drawn screen as an SVG picture: what `snapshot -o X.svg` writes, for slides, docs and bug reports.
 //!
-//! Cell by cell, so that a picture is as wide as its screen whatever font the viewer has: backgrounds, blocks, shades
-//! and box lines are shapes (no gaps between rows), other text is laid out in runs of fixed length. Colours are the 16
-//! of a terminal in one dark palette. Step: view → **outside**.
+//! Cell by cell, so that a picture looks the same whatever font the viewer has, and in viewers that know little of SVG:
+//! backgrounds, blocks, shades and box lines are shapes (no gaps between rows), of other text each letter has its place.
+//! Step: view → **outside**.
 
+use super::cell::{DIM, FOREGROUND, Look, Part, Rgb, ground, shape};
 use super::picture::line;
 use crate::text::is_hidden;
 use ratatui::buffer::{Buffer, Cell};
-use ratatui::style::{Color, Modifier};
+use ratatui::style::Modifier;
 use std::fmt::Write;
 use unicode_width::UnicodeWidthStr;
 
@@ -21,137 +22,98 @@ const BASE: f64 = 15.0;
 /// Blank frame around the screen.
 const MARGIN: f64 = 10.0;
 
-const BACKGROUND: &str = "#16181d";
-const FOREGROUND: &str = "#d8dadf";
-const PALETTE: [&str; 16] = [
-    "#16181d", "#e5534b", "#57ab5a", "#d8a23a", "#539bf5", "#b083f0", "#39c5cf", "#d8dadf",
-    "#767d88", "#ff7b72", "#7ee787", "#f2cc60", "#79c0ff", "#d2a8ff", "#56d4dd", "#ffffff",
-];
-
-/// The look of a run of cells.
-#[derive(Clone, PartialEq)]
-struct Look {
-    fg: String,
-    bg: Option<String>,
-    modifier: Modifier,
-}
-
-impl Look {
-    fn of(cell: &Cell) -> Look {
-        let (mut fg, mut bg) = (hex(cell.fg), hex(cell.bg));
-        if cell.modifier.contains(Modifier::REVERSED) {
-            std::mem::swap(&mut fg, &mut bg);
-            fg.get_or_insert_with(|| BACKGROUND.to_owned());
-            bg.get_or_insert_with(|| FOREGROUND.to_owned());
-        }
-        let fg = fg.unwrap_or_else(|| FOREGROUND.to_owned());
-        Look {
-            fg,
-            bg,
-            modifier: cell.modifier - Modifier::REVERSED,
-        }
-    }
-
-    fn attributes(&self) -> String {
-        let mut out = format!(" fill=\"{}\"", self.fg);
-        for (modifier, text) in [
-            (Modifier::BOLD, " font-weight=\"bold\""),
-            (Modifier::ITALIC, " font-style=\"italic\""),
-            (Modifier::DIM, " opacity=\"0.6\""),
-            (Modifier::UNDERLINED, " text-decoration=\"underline\""),
-            (Modifier::CROSSED_OUT, " text-decoration=\"line-through\""),
-        ] {
-            if self.modifier.contains(modifier) {
-                out.push_str(text);
-            }
-        }
-        out
-    }
-}
-
-/// The colour, nothing for the terminal's own.
-fn hex(color: Color) -> Option<String> {
-    let index = match color {
-        Color::Reset => return None,
-        Color::Rgb(r, g, b) => return Some(format!("#{r:02x}{g:02x}{b:02x}")),
-        Color::Indexed(n) => return Some(indexed(n)),
-        Color::Black => 0,
-        Color::Red => 1,
-        Color::Green => 2,
-        Color::Yellow => 3,
-        Color::Blue => 4,
-        Color::Magenta => 5,
-        Color::Cyan => 6,
-        Color::Gray => 7,
-        Color::DarkGray => 8,
-        Color::LightRed => 9,
-        Color::LightGreen => 10,
-        Color::LightYellow => 11,
-        Color::LightBlue => 12,
-        Color::LightMagenta => 13,
-        Color::LightCyan => 14,
-        Color::White => 15,
+/// The attributes that a look gives to a shape; those of the whole picture are left out.
+fn paint(look: &Look) -> String {
+    let mut out = match look.fg {
+        FOREGROUND => String::new(),
+        fg => format!(" fill=\"{fg}\""),
     };
-    Some(PALETTE[index].to_owned())
+    if look.modifier.contains(Modifier::DIM) {
+        out.push_str(&format!(" opacity=\"{DIM}\""));
+    }
+    out
 }
 
-/// xterm's 256 colours: 16 named, a 6×6×6 cube, 24 greys.
-fn indexed(n: u8) -> String {
-    let level = |v: u8| if v == 0 { 0 } else { 55 + 40 * v };
-    match n {
-        0..16 => PALETTE[n as usize].to_owned(),
-        16..232 => {
-            let n = n - 16;
-            format!(
-                "#{:02x}{:02x}{:02x}",
-                level(n / 36),
-                level(n / 6 % 6),
-                level(n % 6)
-            )
-        }
-        _ => {
-            let grey = 8 + 10 * (n - 232);
-            format!("#{grey:02x}{grey:02x}{grey:02x}")
+/// And to a text.
+fn attributes(look: &Look) -> String {
+    let mut out = paint(look);
+    for (modifier, text) in [
+        (Modifier::BOLD, " font-weight=\"bold\""),
+        (Modifier::ITALIC, " font-style=\"italic\""),
+        (Modifier::UNDERLINED, " text-decoration=\"underline\""),
+        (Modifier::CROSSED_OUT, " text-decoration=\"line-through\""),
+    ] {
+        if look.modifier.contains(modifier) {
+            out.push_str(text);
         }
     }
+    out
 }
 
 /// The screen as an SVG document.
 pub fn to_svg(buffer: &Buffer) -> String {
-    let mut out = Picture(String::new());
+    let mut out = Picture::default();
     let width = f64::from(buffer.area.width) * CELL_W + 2.0 * MARGIN;
     let height = f64::from(buffer.area.height) * CELL_H + 2.0 * MARGIN;
+    let ground = ground(buffer);
     out.push(format_args!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
          font-family=\"'DejaVu Sans Mono','Liberation Mono',Menlo,Consolas,monospace\" font-size=\"{FONT_SIZE}\" \
-         xml:space=\"preserve\" shape-rendering=\"crispEdges\">\n\
-         <rect width=\"{width}\" height=\"{height}\" fill=\"{BACKGROUND}\"/>\n"
+         fill=\"{FOREGROUND}\" xml:space=\"preserve\" shape-rendering=\"crispEdges\">\n\
+         <rect width=\"{width}\" height=\"{height}\" fill=\"{ground}\"/>\n"
     ));
     for y in buffer.area.top()..buffer.area.bottom() {
         let top = MARGIN + f64::from(y - buffer.area.top()) * CELL_H;
         out.backgrounds(buffer, y, top);
         out.foregrounds(buffer, y, top);
     }
-    out.0.push_str("</svg>\n");
-    out.0
+    out.out.push_str("</svg>\n");
+    out.out
 }
 
-struct Picture(String);
+type Place = (f64, f64, f64, f64);
+
+#[derive(Default)]
+struct Picture {
+    out: String,
+    /// A shape that the next one may go on.
+    shape: Option<(Place, String)>,
+}
 
 impl Picture {
     fn push(&mut self, piece: std::fmt::Arguments<'_>) {
         // Writing to a String cannot fail.
-        let _ = self.0.write_fmt(piece);
+        let _ = self.out.write_fmt(piece);
     }
 
-    fn rect(&mut self, (x, y, w, h): (f64, f64, f64, f64), rest: &str) {
+    fn rect(&mut self, (x, y, w, h): Place, rest: &str) {
         self.push(format_args!(
             "<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\"{rest}/>\n"
         ));
     }
 
+    /// A rectangle, as one with the last one where it begins at that one's end.
+    fn shape(&mut self, at: Place, rest: String) {
+        if let Some(((x, y, w, h), last)) = &mut self.shape
+            && *last == rest
+            && (*y, *h) == (at.1, at.3)
+            && (*x + *w - at.0).abs() < 1e-9
+        {
+            *w += at.2;
+            return;
+        }
+        self.flush();
+        self.shape = Some((at, rest));
+    }
+
+    fn flush(&mut self) {
+        if let Some((at, rest)) = self.shape.take() {
+            self.rect(at, &rest);
+        }
+    }
+
     fn backgrounds(&mut self, buffer: &Buffer, y: u16, top: f64) {
-        let mut run: Option<(f64, f64, String)> = None;
+        let mut run: Option<(f64, f64, Rgb)> = None;
         for (x, cell) in line(buffer, y) {
             let (left, width) = place(buffer, x, cell);
             let bg = Look::of(cell).bg;
@@ -177,63 +139,71 @@ impl Picture {
     }
 
     fn foregrounds(&mut self, buffer: &Buffer, y: u16, top: f64) {
-        let mut text = String::new();
-        let mut run: Option<(f64, f64, Look)> = None;
+        let mut run = Run::default();
         for (x, cell) in line(buffer, y) {
             let (left, width) = place(buffer, x, cell);
             let look = Look::of(cell);
             let symbol = cell.symbol();
-            let blank = symbol.trim().is_empty()
-                && !look
-                    .modifier
-                    .intersects(Modifier::UNDERLINED | Modifier::CROSSED_OUT);
+            let lined = Modifier::UNDERLINED | Modifier::CROSSED_OUT;
+            let blank = symbol.trim().is_empty() && !look.modifier.intersects(lined);
             let shape = shape(symbol);
-            let joins = run.as_ref().is_some_and(|(_, _, last)| *last == look);
-            if blank || !shape.is_empty() || !joins {
-                self.text(run.take(), &mut text, top);
+            if blank || !shape.is_empty() {
+                self.text(&mut run, top);
+                for part in &shape {
+                    let mut rest = paint(&look);
+                    if part.opacity < 1.0 {
+                        rest.push_str(&format!(" fill-opacity=\"{}\"", part.opacity));
+                    }
+                    self.shape(in_cell(part, (left, top), width), rest);
+                }
+                continue;
             }
-            for part in &shape {
-                let (px, py, pw, ph) = part.at;
-                let at = (
-                    left + px * width,
-                    top + py * CELL_H,
-                    pw * width,
-                    ph * CELL_H,
-                );
-                let at = if part.thin { thin(at) } else { at };
-                let opacity = match part.opacity < 1.0 {
-                    true => format!(" fill-opacity=\"{}\"", part.opacity),
-                    false => String::new(),
-                };
-                self.rect(at, &format!("{}{opacity}", look.attributes()));
+            // A letter with marks on it is one letter, and has one place: nothing follows it.
+            let alone = symbol.chars().nth(1).is_some();
+            if run.look != Some(look) || alone {
+                self.text(&mut run, top);
             }
-            if shape.is_empty() && !blank {
-                let (_, end, _) = run.get_or_insert((left, left, look));
-                *end = left + width;
-                symbol
-                    .chars()
-                    .filter(|c| !is_hidden(*c))
-                    .for_each(|c| match c {
-                        '&' => text.push_str("&amp;"),
-                        '<' => text.push_str("&lt;"),
-                        '>' => text.push_str("&gt;"),
-                        c => text.push(c),
-                    });
+            run.look = Some(look);
+            run.at.push(left);
+            let shown = symbol.chars().filter(|c| !is_hidden(*c));
+            shown.for_each(|c| match c {
+                '&' => run.text.push_str("&amp;"),
+                '<' => run.text.push_str("&lt;"),
+                '>' => run.text.push_str("&gt;"),
+                c => run.text.push(c),
+            });
+            if alone {
+                self.text(&mut run, top);
             }
         }
-        self.text(run, &mut text, top);
+        self.text(&mut run, top);
+        self.flush();
     }
 
-    fn text(&mut self, run: Option<(f64, f64, Look)>, text: &mut String, top: f64) {
-        if let Some((start, end, look)) = run {
-            let (length, base) = (end - start, top + BASE);
-            let attributes = look.attributes();
-            self.push(format_args!(
-                "<text x=\"{start}\" y=\"{base}\" textLength=\"{length}\" lengthAdjust=\"spacingAndGlyphs\"{attributes}>{text}</text>\n"
-            ));
-        }
-        text.clear();
+    fn text(&mut self, run: &mut Run, top: f64) {
+        let Run { look, at, text } = std::mem::take(run);
+        let Some(look) = look else { return };
+        let at: Vec<String> = at.iter().map(f64::to_string).collect();
+        let (at, base, attributes) = (at.join(" "), top + BASE, attributes(&look));
+        self.push(format_args!(
+            "<text x=\"{at}\" y=\"{base}\"{attributes}>{text}</text>\n"
+        ));
     }
+}
+
+/// Letters of one look beside each other, each with its place.
+#[derive(Default)]
+struct Run {
+    look: Option<Look>,
+    at: Vec<f64>,
+    text: String,
+}
+
+/// Where a part of a glyph stands in the picture.
+fn in_cell(part: &Part, (left, top): (f64, f64), width: f64) -> Place {
+    let (x, y, w, h) = part.at;
+    let at = (left + x * width, top + y * CELL_H, w * width, h * CELL_H);
+    if part.thin { thin(at) } else { at }
 }
 
 fn place(buffer: &Buffer, x: u16, cell: &Cell) -> (f64, f64) {
@@ -249,89 +219,12 @@ fn thin((x, y, w, h): (f64, f64, f64, f64)) -> (f64, f64, f64, f64) {
     }
 }
 
-/// A piece of a glyph in parts of its cell.
-struct Part {
-    at: (f64, f64, f64, f64),
-    opacity: f64,
-    thin: bool,
-}
-
-/// The shapes of a block, shade or box glyph; none for a letter.
-fn shape(symbol: &str) -> Vec<Part> {
-    let block = |x, y, w, h| {
-        vec![Part {
-            at: (x, y, w, h),
-            opacity: 1.0,
-            thin: false,
-        }]
-    };
-    let shade = |opacity| {
-        vec![Part {
-            at: (0.0, 0.0, 1.0, 1.0),
-            opacity,
-            thin: false,
-        }]
-    };
-    let mut chars = symbol.chars();
-    let (Some(c), None) = (chars.next(), chars.next()) else {
-        return Vec::new();
-    };
-    match c {
-        '█' => block(0.0, 0.0, 1.0, 1.0),
-        '▀' => block(0.0, 0.0, 1.0, 0.5),
-        '▁'..='▇' => {
-            let eighths = f64::from(c as u32 - '▁' as u32 + 1) / 8.0;
-            block(0.0, 1.0 - eighths, 1.0, eighths)
-        }
-        '▉'..='▏' => block(0.0, 0.0, f64::from('▏' as u32 - c as u32 + 1) / 8.0, 1.0),
-        '▐' => block(0.5, 0.0, 0.5, 1.0),
-        '░' => shade(0.28),
-        '▒' => shade(0.5),
-        '▓' => shade(0.75),
-        _ => box_lines(c),
-    }
-}
-
-/// Light box drawing as strokes from the cell's middle: up, right, down, left.
-fn box_lines(c: char) -> Vec<Part> {
-    let (up, right, down, left) = match c {
-        '─' => (false, true, false, true),
-        '│' => (true, false, true, false),
-        '┌' | '╭' => (false, true, true, false),
-        '┐' | '╮' => (false, false, true, true),
-        '└' | '╰' => (true, true, false, false),
-        '┘' | '╯' => (true, false, false, true),
-        '├' => (true, true, true, false),
-        '┤' => (true, false, true, true),
-        '┬' => (false, true, true, true),
-        '┴' => (true, true, false, true),
-        '┼' => (true, true, true, true),
-        '╴' => (false, false, false, true),
-        '╵' => (true, false, false, false),
-        '╶' => (false, true, false, false),
-        '╷' => (false, false, true, false),
-        _ => return Vec::new(),
-    };
-    let strokes = [
-        (up, (0.5, 0.0, 0.0, 0.55)),
-        (right, (0.5, 0.5, 0.5, 0.0)),
-        (down, (0.5, 0.5, 0.0, 0.5)),
-        (left, (0.0, 0.5, 0.5, 0.0)),
-    ];
-    let drawn = strokes.into_iter().filter(|(on, _)| *on);
-    drawn
-        .map(|(_, at)| Part {
-            at,
-            opacity: 1.0,
-            thin: true,
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::cell::BACKGROUND;
     use super::*;
     use ratatui::layout::Rect;
+    use ratatui::style::Color;
     use ratatui::style::Style;
 
     fn draw(text: &str, style: Style) -> String {
@@ -341,13 +234,20 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_as_long_as_its_cells() {
+    fn each_letter_has_its_place() {
         let svg = draw("a<&b", Style::new());
-        assert!(svg.contains(">a&lt;&amp;b</text>"), "{svg}");
-        assert!(svg.contains("textLength=\"36\""), "{svg}");
+        let want = "<text x=\"10 19 28 37\" y=\"25\">a&lt;&amp;b</text>";
+        assert!(svg.contains(want), "{svg}");
         let svg = draw("漢字", Style::new());
         assert!(
-            svg.contains("textLength=\"36\"") && svg.contains(">漢字</text>"),
+            svg.contains("<text x=\"10 28\" y=\"25\">漢字</text>"),
+            "{svg}"
+        );
+        // An accent of its own stands on its letter, whatever is beside it.
+        let svg = draw("ae\u{301}b", Style::new());
+        assert_eq!(svg.matches("<text").count(), 3, "{svg}");
+        assert!(
+            svg.contains("<text x=\"19\" y=\"25\">e\u{301}</text>"),
             "{svg}"
         );
     }
@@ -361,7 +261,14 @@ mod tests {
             "{svg}"
         );
         assert!(svg.contains("fill-opacity=\"0.5\""), "{svg}");
-        assert_eq!(svg.matches("height=\"1\"").count(), 2, "{svg}");
+        assert_eq!(svg.matches("height=\"1\"").count(), 1, "{svg}");
+    }
+
+    #[test]
+    fn what_goes_on_is_one_shape() {
+        let svg = draw("████──", Style::new());
+        assert!(svg.contains("<rect x=\"10\" y=\"10\" width=\"36\" height=\"20\"/>"));
+        assert!(svg.contains("<rect x=\"46\" y=\"20\" width=\"18\" height=\"1\"/>"));
     }
 
     #[test]
@@ -382,13 +289,5 @@ mod tests {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 2, 1));
         buffer[(0, 0)].set_symbol("\u{1b}\u{202e}x");
         assert!(!to_svg(&buffer).chars().any(|c| c != '\n' && is_hidden(c)));
-    }
-
-    #[test]
-    fn the_256_colours_are_xterms() {
-        assert_eq!(hex(Color::Indexed(16)).unwrap(), "#000000");
-        assert_eq!(hex(Color::Indexed(231)).unwrap(), "#ffffff");
-        assert_eq!(hex(Color::Indexed(244)).unwrap(), "#808080");
-        assert_eq!(hex(Color::Reset), None);
     }
 }

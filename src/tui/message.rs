@@ -1,6 +1,8 @@
 //! What a key means: the only way the UI's state changes is [`App::update`](super::app::App::update) with one of
 //! these. Step: none of the pipeline; it moves the view.
 
+use super::palette::Theme;
+
 /// A screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum View {
@@ -135,12 +137,20 @@ pub enum Message {
     Page(i64),
     /// The next (1) or previous (−1) step of the lesson.
     Lesson(i64),
+    /// Open the knobs of the demo that runs, or close them.
+    Knobs,
+    /// The knob so many rows down (up when negative).
+    ChooseKnob(i64),
+    /// Turn the chosen knob so many values on (back when negative).
+    TurnKnob(i64),
     /// This choice of the open question, from 0.
     Choose(usize),
     /// The other side of a demo: repaired instead of broken.
     Other,
     /// For a projector: painted, few regions; or as before.
     Stage,
+    /// The next theme.
+    Theme,
     /// Open the chosen row.
     Open,
     /// One step back.
@@ -204,8 +214,17 @@ pub enum Leave {
     Cancel,
     /// Nothing to ask any more: go.
     Now,
-    /// To the other side of the demo; whether it was shown for a projector.
-    Other(bool),
-    /// To the next demo of the lecture; the same.
-    Next(bool),
+    /// To the other side of the demo, shown as this one was.
+    Other(Shown),
+    /// To the next demo of the lecture, shown as this one was.
+    Next(Shown),
+}
+
+/// How a screen is shown, whatever is on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// For a projector.
+    pub stage: bool,
+    /// In whose colours.
+    pub theme: Theme,
 }

@@ -15,6 +15,7 @@ pub mod keymap;
 pub mod live;
 pub mod message;
 pub mod names;
+pub mod palette;
 pub mod player;
 mod run;
 pub mod start;
@@ -25,7 +26,8 @@ pub mod when;
 pub mod widget;
 
 pub use app::App;
-pub use message::{Leave, Message, View};
+pub use message::{Leave, Message, Shown, View};
+pub use palette::Theme;
 pub use player::Player;
 pub use run::{Ended, Outcome, run};
 pub use theme::Look;
@@ -70,8 +72,14 @@ pub struct Options {
     pub filter: Option<String>,
     /// Only ASCII.
     pub ascii: bool,
+    /// Whose colours; those that the environment names when absent.
+    pub theme: Option<Theme>,
     /// A demo: `r` leads to its other side.
     pub demo: bool,
+    /// The repaired one.
+    pub fixed: bool,
+    /// Its knobs that were turned before it started, `name=value`.
+    pub set: Vec<String>,
     /// Its lesson, Markdown; that of the recording when absent.
     pub lesson: Option<&'static str>,
     /// One of several of a lecture: after the last step comes the next demo.

@@ -4,6 +4,7 @@
 //! terminal can show. Colour never carries a meaning alone: every style stands beside a letter, a word or a shape.
 //! Step: model → **view**.
 
+use super::palette::{self, Theme};
 use crate::model::Word;
 use crate::text::is_hidden;
 use ratatui::buffer::Buffer;
@@ -31,6 +32,8 @@ pub struct Look {
     pub ascii: bool,
     /// Colours; without them bold, reverse and underline stay.
     pub colour: bool,
+    /// Whose colours.
+    pub theme: Theme,
 }
 
 impl Default for Look {
@@ -38,12 +41,13 @@ impl Default for Look {
         Look {
             ascii: false,
             colour: true,
+            theme: Theme::Terminal,
         }
     }
 }
 
 impl Look {
-    /// From the environment: `NO_COLOR`, the locale's character set, a Linux console.
+    /// From the environment: `NO_COLOR`, `LOOPSCOPE_THEME`, the locale's character set, a Linux console.
     pub fn detect(ascii: bool, var: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| var(name).filter(|v| !v.is_empty());
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|n| set(n));
@@ -55,11 +59,29 @@ impl Look {
         Look {
             ascii: ascii || !utf8 || term == "linux",
             colour: set("NO_COLOR").is_none() && term != "dumb",
+            theme: (set("LOOPSCOPE_THEME").as_deref())
+                .and_then(Theme::from_name)
+                .unwrap_or_default(),
         }
     }
 
-    /// Makes a finished frame fit the terminal, and harmless whatever was drawn into it.
+    /// Makes a finished frame fit the terminal, and harmless whatever was drawn into it; painted, if that is its theme.
     pub fn finish(self, buffer: &mut Buffer) {
+        self.clean(buffer);
+        if self.colour {
+            palette::paint(buffer, self.theme, false);
+        }
+    }
+
+    /// The same for a projector.
+    pub fn finish_for_projector(self, buffer: &mut Buffer) {
+        self.clean(buffer);
+        if self.colour {
+            palette::paint(buffer, self.theme, true);
+        }
+    }
+
+    fn clean(self, buffer: &mut Buffer) {
         for cell in &mut buffer.content {
             if !self.colour {
                 cell.fg = Color::Reset;
@@ -77,33 +99,6 @@ impl Look {
             }
         }
     }
-}
-
-/// Paints a finished frame for a projector: bright on black, whatever the terminal's own colours are, and nothing dim. The
-/// colours are of the fixed part of the palette, which no terminal theme changes.
-pub fn paint(buffer: &mut Buffer) {
-    for cell in &mut buffer.content {
-        cell.fg = Color::Indexed(loud(cell.fg).unwrap_or(WHITE));
-        cell.bg = Color::Indexed(loud(cell.bg).unwrap_or(BLACK));
-        cell.modifier.remove(Modifier::DIM);
-    }
-}
-
-const BLACK: u8 = 16;
-const WHITE: u8 = 231;
-
-/// A colour as bright as it is on black; what is grey or the terminal's own is none.
-fn loud(color: Color) -> Option<u8> {
-    Some(match color {
-        Color::Red | Color::LightRed => 203,
-        Color::Green | Color::LightGreen => 83,
-        Color::Yellow | Color::LightYellow => 227,
-        Color::Blue | Color::LightBlue => 117,
-        Color::Magenta | Color::LightMagenta => 213,
-        Color::Cyan | Color::LightCyan => 87,
-        Color::Indexed(n) => n,
-        _ => return None,
-    })
 }
 
 /// The nearest ASCII glyph, one meaning each.
@@ -245,6 +240,8 @@ mod tests {
         assert!(look(&[("LANG", "C.utf8")]).colour);
         assert!(!look(&[("NO_COLOR", "1")]).colour);
         assert!(look(&[("NO_COLOR", "")]).colour);
+        assert_eq!(look(&[("LOOPSCOPE_THEME", "light")]).theme, Theme::Light);
+        assert_eq!(look(&[("LOOPSCOPE_THEME", "pink")]).theme, Theme::Terminal);
     }
 
     #[test]
@@ -254,42 +251,12 @@ mod tests {
         let look = Look {
             ascii: true,
             colour: false,
+            ..Look::default()
         };
         look.finish(&mut buffer);
         assert!(buffer.content.iter().all(|c| c.symbol().is_ascii()));
         assert!(buffer.content.iter().all(|c| c.fg == Color::Reset));
         assert!(buffer.content[0].modifier.contains(Modifier::BOLD));
-    }
-
-    #[test]
-    fn a_painted_frame_has_nothing_dim_and_no_colour_of_the_terminals() {
-        let mut buffer = Buffer::empty(Rect::new(0, 0, 20, 1));
-        let styles = [
-            plain(),
-            quiet(),
-            running(),
-            queued(),
-            ready(),
-            alarm(),
-            odd(),
-        ];
-        for (x, style) in styles.into_iter().enumerate() {
-            buffer.set_string(x as u16, 0, "x", style);
-        }
-        paint(&mut buffer);
-        let mut inks = Vec::new();
-        for cell in &buffer.content {
-            assert_eq!(cell.bg, Color::Indexed(BLACK));
-            let Color::Indexed(ink) = cell.fg else {
-                panic!("{:?}", cell.fg)
-            };
-            inks.push(ink);
-        }
-        // What a state's colour tells apart stays apart.
-        inks.truncate(styles.len());
-        assert_eq!(inks[..2], [WHITE, WHITE]);
-        inks.dedup();
-        assert_eq!(inks.len(), styles.len() - 1);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use loopscope::record::event::{Ctl, Event, FdKind, Kind, Op, Space, Wait};
 use loopscope::record::handshake::Source;
+use loopscope::symbols::ATTACHMENT;
 use loopscope::trace::{Meta, Options, Writer};
 use std::path::Path;
 
@@ -26,6 +27,8 @@ pub struct Script {
     pub leaves_bytes_at: Option<u64>,
     /// The program marks no handlers: the preload shim saw its calls.
     pub unmarked: bool,
+    /// A clock found the flood's handler in its functions.
+    pub sampled: bool,
     /// Nothing after this instant was recorded.
     pub cut_at: u64,
     /// Names of the fds 3, 5, 6, 7, 8, 9.
@@ -39,6 +42,7 @@ impl Default for Script {
             stamps: true,
             leaves_bytes_at: None,
             unmarked: false,
+            sampled: false,
             cut_at: u64::MAX,
             names: ["listen", "ann", "flood", "bob", "cid", "dee"],
         }
@@ -51,6 +55,7 @@ struct Out {
     clients: Vec<Client>,
     stamps: bool,
     unmarked: bool,
+    sampled: bool,
     cut_at: u64,
     random: u64,
 }
@@ -116,6 +121,16 @@ impl Out {
     }
     fn io(&mut self, fd: i32, asked: u64, result: i32, took: u64) {
         self.pass(took);
+        if self.sampled && fd == FLOOD && self.below(32) == 0 {
+            let sample = Event {
+                kind: Kind::Sample,
+                fd: -1,
+                x: 3,
+                arg: 1_000_000,
+                ..Event::default()
+            };
+            self.put(sample, b"");
+        }
         let e = Event {
             kind: Kind::Io,
             aux: Op::Read.code(),
@@ -186,6 +201,7 @@ pub fn grow(path: &Path, script: Script) -> Writer {
         clients: Vec::new(),
         stamps: script.stamps,
         unmarked: script.unmarked,
+        sampled: script.sampled,
         cut_at: script.cut_at,
         random: 0x9e37_79b9_7f4a_7c15,
     };
@@ -242,6 +258,29 @@ pub fn grow(path: &Path, script: Script) -> Writer {
             },
             site.as_bytes(),
         );
+    }
+    if script.sampled {
+        // Each place under its caller; what they are called is attached.
+        let names = [
+            (Space::Module, 1, "- /nowhere/server"),
+            (Space::Stack, 1, "0 server+0x10"),
+            (Space::Stack, 2, "1 server+0x20"),
+            (Space::Stack, 3, "2 server+0x30"),
+        ];
+        for (space, x, text) in names {
+            let name = Event {
+                kind: Kind::Name,
+                x,
+                aux: space.code(),
+                ..base
+            };
+            out.put(name, text.as_bytes());
+        }
+        let symbols = "loopscope symbols 1\n\
+            0x10\t- /nowhere/server\tmain\tserver.c\t30\n\
+            0x20\t- /nowhere/server\tserve\tserver.c\t20\n\
+            0x30\t- /nowhere/server\tparse_rows\tserver.c\t10\n";
+        out.writer.attach(ATTACHMENT, symbols.as_bytes()).unwrap();
     }
     let opened = Event {
         kind: Kind::FdOpen,

@@ -1,11 +1,12 @@
-//! A Tokio echo server with one worker thread, as it is or recorded by dial9 from the inside: what run.py compares
+//! A Tokio echo server, as it is or recorded by dial9 from the inside: what run.py and headofline.py compare
 //! `loopscope record` with. Serves no step of the pipeline; it is the program under the recorder.
 //!
-//! Usage: echo-server PORT plain|poll|wake DIRECTORY. `poll` records polls and the workers' parking, `wake` the tasks
-//! and their wakes too.
+//! Usage: echo-server PORT plain|poll|wake DIRECTORY [WORKERS]. `poll` records polls and the workers' parking, `wake` the
+//! tasks and their wakes too. There is one worker thread where no number is given. A request that begins with `S` is
+//! computed on for 20 ms before it is answered.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dial9::{Dial9HandleTokioExt, DiskBuffer, TokioAttachOptions, recorder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,6 +17,18 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Bytes of traces that dial9 may keep; more than any run makes.
 const DISK: u64 = 2 << 30;
 
+/// How long a request that begins with `S` is computed on.
+const SLOW: Duration = Duration::from_millis(20);
+
+/// What a handler should not do: it keeps its thread, and no other task gets it.
+#[inline(never)]
+fn compute() {
+    let began = Instant::now();
+    while began.elapsed() < SLOW {
+        std::hint::spin_loop();
+    }
+}
+
 async fn echo(mut client: TcpStream) -> io::Result<()> {
     client.set_nodelay(true)?;
     let mut buffer = [0; 512];
@@ -23,6 +36,9 @@ async fn echo(mut client: TcpStream) -> io::Result<()> {
         let n = client.read(&mut buffer).await?;
         if n == 0 {
             return Ok(());
+        }
+        if buffer[0] == b'S' {
+            compute();
         }
         client.write_all(&buffer[..n]).await?;
     }
@@ -54,16 +70,18 @@ async fn until_told(port: u16, wakes: bool) -> io::Result<()> {
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [port, mode @ ("plain" | "poll" | "wake"), directory] =
+    let [port, mode @ ("plain" | "poll" | "wake"), directory, more @ ..] =
         &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..]
     else {
         return Err(io::Error::other(
-            "usage: echo-server PORT plain|poll|wake DIRECTORY",
+            "usage: echo-server PORT plain|poll|wake DIRECTORY [WORKERS]",
         ));
     };
     let port = port.parse().map_err(io::Error::other)?;
+    let workers = more.first().map_or(Ok(1), |text| text.parse());
     let mut runtime = Builder::new_multi_thread();
-    runtime.worker_threads(1).enable_all();
+    let workers = workers.map_err(io::Error::other)?;
+    runtime.worker_threads(workers).enable_all();
     if *mode == "plain" {
         return runtime.build()?.block_on(until_told(port, false));
     }

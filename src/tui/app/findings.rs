@@ -2,6 +2,7 @@
 
 use super::App;
 use crate::findings::Found;
+use crate::findings::meanwhile::Name;
 use crate::trace::Error;
 use crate::tui::message::View;
 
@@ -9,6 +10,20 @@ impl App {
     /// What was found in this recording, as far as it has been looked for.
     pub fn findings(&self) -> &[Found] {
         self.player.found().map_or(&[], |o| o.found.as_slice())
+    }
+
+    /// The functions that the thread of this finding was found in when it was worst, as far as that is known by now: the end
+    /// of its sentence.
+    pub fn meanwhile(&self, at: usize) -> Option<String> {
+        let (stacks, model) = self.player.looked_into(at)?;
+        stacks.sentence(|process, stack| {
+            let mut names = self.functions(model, process, stack);
+            names.reverse();
+            match names.is_empty() {
+                true => Some(vec![Name::unknown()]),
+                false => Some(names),
+            }
+        })
     }
 
     /// Chooses another finding.

@@ -101,7 +101,7 @@ impl App {
         };
         if to >= lecture.lesson.steps.len() {
             match self.options.lecture {
-                true => self.left_with = Some(Leave::Next(self.stage)),
+                true => self.left_with = Some(Leave::Next(self.as_shown())),
                 false => {
                     self.say("Done.  r repaired / broken   g again   PgUp back   q quit".to_owned())
                 }

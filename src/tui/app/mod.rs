@@ -5,6 +5,7 @@ mod choose;
 pub mod code;
 pub mod computed;
 mod findings;
+pub mod knobs;
 pub mod known;
 mod latency;
 mod later;
@@ -22,7 +23,7 @@ mod worst;
 use super::cost::Cost;
 use super::filter::Filter;
 use super::hold::Held;
-use super::message::{Ask, Leave, Message, Pace, View};
+use super::message::{Ask, Leave, Message, Pace, Shown, View};
 use super::player::{Player, Row};
 use super::theme::Look;
 use super::{Options, keymap, live::Live, names::Names};
@@ -46,6 +47,8 @@ pub enum Mode {
     Asking(Ask),
     /// The child's terminal.
     Typing,
+    /// The knobs of a demo, and the screen for every key that they do not take.
+    Knobs,
     /// The question on leaving.
     Leaving,
 }
@@ -140,6 +143,8 @@ pub struct App {
     pub names: Names,
     /// The lesson a demo attached.
     pub lecture: Option<lesson::Lecture>,
+    /// What can be turned while a demo runs.
+    pub knobs: knobs::Knobs,
     /// The source a demo attached: name and lines.
     pub source: Option<Source>,
     /// The recorded terminal at the cursor, when the child is not ours.
@@ -208,13 +213,17 @@ impl App {
             log_at: None,
             names: Names::default(),
             lecture: None,
+            knobs: knobs::Knobs::default(),
             source: None,
             output: super::live::Output::default(),
             line: None,
             files: Files::default(),
             places: Places::default(),
             idle: 0,
-            look,
+            look: Look {
+                theme: options.theme.unwrap_or(look.theme),
+                ..look
+            },
             options,
             cost: None,
             effects: Vec::new(),
@@ -241,6 +250,9 @@ impl App {
         }
         if let Some(text) = app.options.lesson {
             app.lecture = Lesson::parse(text).ok().map(lesson::Lecture::new);
+        }
+        if let Some(lecture) = &app.lecture {
+            app.knobs = knobs::Knobs::new(lecture.lesson.knobs.clone(), &app.options);
         }
         if app.following {
             app.player.follow()?;
@@ -325,9 +337,19 @@ impl App {
             }
             Message::Row(by) => self.row(by)?,
             Message::Lesson(by) => self.lesson_step(by)?,
+            Message::Knobs => self.open_knobs(),
+            Message::ChooseKnob(by) => self.choose_knob(by),
+            Message::TurnKnob(by) => self.turn_knob(by)?,
             Message::Choose(choice) => self.lesson_answer(choice),
-            Message::Other => self.left_with = Some(Leave::Other(self.stage)),
+            Message::Other => self.left_with = Some(Leave::Other(self.as_shown())),
             Message::Stage => self.stage = !self.stage,
+            Message::Theme => {
+                self.look.theme = self.look.theme.next();
+                self.say(match self.look.colour {
+                    true => format!("theme: {}", self.look.theme.name()),
+                    false => "this terminal shows no colours, or NO_COLOR asks for none".to_owned(),
+                });
+            }
             Message::Page(by) => self.row(by * i64::from(self.size.1.saturating_sub(8).max(1)))?,
             Message::Open if self.anchor.is_some() && self.view == View::Latency => {
                 self.latency_to_selected();
@@ -441,6 +463,14 @@ impl App {
             Message::Leave(answer) => self.leave(answer),
         }
         Ok(())
+    }
+
+    /// How what comes after this shall be shown: as this is.
+    fn as_shown(&self) -> Shown {
+        Shown {
+            stage: self.stage,
+            theme: self.look.theme,
+        }
     }
 
     /// Says one line to the person.

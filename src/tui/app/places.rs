@@ -3,9 +3,10 @@
 //! Step: trace → model → **view**.
 
 use super::App;
-use crate::model::Id;
+use crate::findings::meanwhile::Name;
+use crate::model::{Id, Model};
 use crate::record::event::Space;
-use crate::symbols::{self, Frame, Module, Place, Sites, parse_site};
+use crate::symbols::{self, Frame, Module, Place, Sites, module_called, parse_site};
 use crate::text::visible;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -54,17 +55,16 @@ impl Places {
 impl App {
     /// Where a call site of a process lies, if that is known by now.
     pub fn place(&self, process: Id, site: u16) -> Option<Place> {
-        self.place_called(
-            process,
-            self.model().name(process, Space::Site, u32::from(site)),
-        )
+        let model = self.model();
+        let name = model.name(process, Space::Site, u32::from(site));
+        self.place_called(model, process, name)
     }
 
-    fn place_called(&self, process: Id, name: &str) -> Option<Place> {
+    fn place_called(&self, model: &Model, process: Id, name: &str) -> Option<Place> {
         let Some((module, offset)) = parse_site(name) else {
             return told(name);
         };
-        let module = self.module(process, module)?;
+        let module = module_called(module, |n| model.name(process, Space::Module, n))?;
         match self.places.sites.get(&module, offset) {
             Some(found) => found.cloned(),
             None => {
@@ -91,18 +91,24 @@ impl App {
 
     /// The functions of a stack, the innermost first: `parse_row`, or `[server]` where no more is known.
     pub fn stack(&self, process: Id, stack: u32) -> Vec<String> {
-        let places = self.model().stack(process, stack).into_iter();
-        let functions = places.flat_map(|name| {
-            let place = self.place_called(process, name);
-            symbols::functions(name, place.as_ref())
-        });
-        let named = functions.map(|frame| visible(&frame.function).into_owned());
+        let functions = self.functions(self.model(), process, stack).into_iter();
+        let named = functions.map(|name| visible(&name.function).into_owned());
         named.take(SHOWN).collect()
     }
 
-    /// The module that sites of this process call by this name.
-    fn module(&self, process: Id, name: &str) -> Option<Module> {
-        crate::symbols::module_called(name, |n| self.model().name(process, Space::Module, n))
+    /// The same of a stack that this model knows, as they are.
+    pub(super) fn functions(&self, model: &Model, process: Id, stack: u32) -> Vec<Name> {
+        let places = model.stack(process, stack).into_iter();
+        let functions = places.flat_map(|name| {
+            let place = self.place_called(model, process, name);
+            let frames = symbols::functions(name, place.as_ref()).into_iter();
+            frames.map(move |frame| Name {
+                function: frame.function,
+                library: symbols::is_library(name, &frame.file),
+                file: frame.file,
+            })
+        });
+        functions.collect()
     }
 }
 

@@ -60,6 +60,9 @@ impl App {
         if (self.view == View::Findings || asked) && !more {
             more |= self.player.search_on()?;
         }
+        if self.view == View::Findings && !more {
+            more |= self.player.look_into(self.finding)?;
+        }
         if self.view == View::Events {
             let rows = height as usize;
             let at = self.log_at.unwrap_or(self.player.next());

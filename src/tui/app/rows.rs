@@ -19,7 +19,7 @@ impl App {
         }
         self.held = None;
         self.anchor = None;
-        if !matches!(self.mode, Mode::Leaving) {
+        if !matches!(self.mode, Mode::Leaving | Mode::Knobs) {
             self.mode = Mode::Normal;
         }
     }

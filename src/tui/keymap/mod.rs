@@ -4,6 +4,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 mod table;
+mod when;
 
 pub use table::ACTIONS;
 
@@ -131,8 +132,22 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Message> {
         Mode::Asking(_) => Some(Message::Edit(event)),
         Mode::Leaving => leaving(pressed),
         Mode::Popup(_) => popup(pressed).or_else(|| table(app, pressed)),
+        Mode::Knobs => knobs(pressed).or_else(|| table(app, pressed)),
         Mode::Normal => table(app, pressed),
     }
+}
+
+/// The arrows turn; every other key means what it always means.
+fn knobs(pressed: Key) -> Option<Message> {
+    Some(match pressed.0 {
+        _ if pressed.1 != KeyModifiers::NONE => return None,
+        KeyCode::Down | KeyCode::Char('j') => Message::ChooseKnob(1),
+        KeyCode::Up | KeyCode::Char('k') => Message::ChooseKnob(-1),
+        KeyCode::Right => Message::TurnKnob(1),
+        KeyCode::Left => Message::TurnKnob(-1),
+        KeyCode::Enter => Message::Knobs,
+        _ => return None,
+    })
 }
 
 /// What a key does to a line being typed: the keys of readline.

@@ -1,41 +1,12 @@
 //! The table of actions. Step: none of the pipeline; input → [`Message`].
 
+use super::when::{
+    always, has_child, has_marks, has_rows, has_table, leads_on, never, on_timeline, zooms,
+};
 use super::{Action, Group, ch, ctrl, key, shift};
 use crate::tui::app::App;
 use crate::tui::message::{Ask, Message, View};
 use crossterm::event::KeyCode;
-
-fn always(_: &App) -> bool {
-    true
-}
-fn never(_: &App) -> u8 {
-    0
-}
-fn on_timeline(app: &App) -> bool {
-    app.view == View::Timeline
-}
-fn zooms(app: &App) -> bool {
-    matches!(app.view, View::Timeline | View::Latency)
-}
-fn has_rows(app: &App) -> bool {
-    app.view != View::Code
-}
-fn has_filter(app: &App) -> bool {
-    app.filter.is_some()
-}
-fn leads_on(app: &App) -> bool {
-    has_filter(app) || !app.findings().is_empty()
-}
-fn has_marks(app: &App) -> bool {
-    use crate::tui::view::marks::{Lane, any};
-    !app.marks.is_empty() || any(app, Lane::Spans) || any(app, Lane::Marks)
-}
-fn has_table(app: &App) -> bool {
-    matches!(app.view, View::Fairness | View::Fd)
-}
-fn has_child(app: &App) -> bool {
-    app.view == View::Code && app.takes_keys()
-}
 
 /// Signs of the pairs: the first key of an action goes on, the second back, and so on alternately.
 fn sign(i: usize) -> i64 {
@@ -234,6 +205,16 @@ pub const ACTIONS: &[Action] = &[
         weight: |_| 5,
     },
     Action {
+        keys: "F6",
+        binds: &[key(KeyCode::F(6))],
+        messages: |_| Message::Theme,
+        short: "theme",
+        help: "next theme: terminal, light, dark, high-contrast, colour-blind",
+        group: Group::Look,
+        when: always,
+        weight: never,
+    },
+    Action {
         keys: "r",
         binds: &[ch('r')],
         messages: |_| Message::Other,
@@ -242,6 +223,16 @@ pub const ACTIONS: &[Action] = &[
         group: Group::Demo,
         when: |app| app.options.demo,
         weight: |_| 97,
+    },
+    Action {
+        keys: "c",
+        binds: &[ch('c')],
+        messages: |_| Message::Knobs,
+        short: "knobs",
+        help: "turn a knob of the demo while it runs: ↑↓ chooses, ←→ turns",
+        group: Group::Demo,
+        when: App::can_turn,
+        weight: |_| 96,
     },
     Action {
         keys: "PgUp PgDn",

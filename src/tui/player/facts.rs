@@ -99,6 +99,10 @@ impl Sink for Facts {
         push(&mut self.marks, MARKS, &mut self.from, |m| m.0.t, new);
     }
     fn sample(&mut self, sample: &Sample) {
+        // Those are of the time before, and of nobody who computes.
+        if sample.asleep {
+            return;
+        }
         push(&mut self.samples, SAMPLES, &mut self.from, |s| s.t, *sample);
     }
 }

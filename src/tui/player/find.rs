@@ -94,21 +94,23 @@ impl Player {
     }
 
     /// A place before a window around a goal, if it will be as long as the last one and is folded.
-    pub(super) fn window_before(&self, t: Option<u64>, target: u64) -> u64 {
+    pub(super) fn window_before(&mut self, t: Option<u64>, target: u64) -> Result<u64, Error> {
         let pages = self.reader.pages();
         let at = pages.get(self.reader.page_of(target));
         let t = t.or(at.map(|page| page.t_first));
         let (Some(window), Some(t)) = (&self.window, t) else {
             // The first one is narrow.
-            return target.saturating_sub(2 * RUN_UP);
+            return Ok(target.saturating_sub(2 * RUN_UP));
         };
         let from = t.saturating_sub(window.key.to() - window.key.from());
         let page = pages.partition_point(|page| page.t_end < from);
         let first = pages.get(page).map_or(target, |page| page.first_event);
-        match target.saturating_sub(first) <= SUMMED {
-            true => first.saturating_sub(RUN_UP),
-            false => 0,
+        if target.saturating_sub(first) > SUMMED {
+            return Ok(0);
         }
+        // A page is long against a narrow window: it begins somewhere in it.
+        let first = self.reader.event_at_time(from)?.min(target);
+        Ok(first.saturating_sub(RUN_UP))
     }
 
     /// When a mark or span of this name was first made, if the recording has that stored.

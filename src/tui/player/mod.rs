@@ -9,6 +9,7 @@ mod find;
 pub mod folder;
 mod heard;
 mod keep_up;
+mod meanwhile;
 mod paint;
 mod saved;
 mod search;
@@ -77,6 +78,8 @@ pub struct Player {
     marks: Option<Option<Marks>>,
     /// The search for findings, if its end is stored or once somebody has asked for it.
     search: Option<Box<search::Search>>,
+    /// What the thread of the finding last looked into was doing.
+    meanwhile: Option<Box<meanwhile::Meanwhile>>,
     /// The file will not grow any more.
     ended: bool,
     /// It is on its way to the end of a growing file, to stay there; and has been there.
@@ -109,6 +112,7 @@ impl Player {
             pyramid: None,
             marks: None,
             search,
+            meanwhile: None,
             ended: !live,
             follows: false,
             was_at_end: false,
@@ -198,6 +202,9 @@ impl Player {
             if let Some(window) = &mut self.window {
                 window.rebase(&self.reader);
             }
+            if let Some(looked) = &mut self.meanwhile {
+                looked.rebase(&self.reader);
+            }
         }
         Ok(progress == Progress::Grown)
     }
@@ -282,7 +289,7 @@ impl Player {
         }
         let from = self.folder.next;
         let quiet = target.saturating_sub(NEAR);
-        let keep = self.window_before(t, target);
+        let keep = self.window_before(t, target)?;
         self.goal = Some(Goal {
             until,
             t,

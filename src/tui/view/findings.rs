@@ -49,6 +49,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     details(
         &mut pen.part(2, rows + 2, w - 4, h.saturating_sub(rows + 3)),
         &all[chosen],
+        &app.meanwhile(chosen).unwrap_or_default(),
     );
 }
 
@@ -92,7 +93,7 @@ fn one(pen: &mut Pen<'_>, f: &Found, chosen: bool) {
     pen.put_right(0, &right, of(theme::plain()));
 }
 
-fn details(pen: &mut Pen<'_>, f: &Found) {
+fn details(pen: &mut Pen<'_>, f: &Found, meanwhile: &str) {
     let (w, h) = (pen.width(), pen.height());
     let mut y = 0;
     let mut paragraph = |text: &str, style: Style| {
@@ -104,7 +105,10 @@ fn details(pen: &mut Pen<'_>, f: &Found) {
         }
         y += 1;
     };
-    paragraph(&visible(&f.summary), theme::plain());
+    paragraph(
+        &visible(&format!("{}{meanwhile}", f.summary)),
+        theme::plain(),
+    );
     paragraph(&format!("Cure: {}", f.advice), theme::good());
     let effects: Vec<&str> = f.effects.iter().map(|c| c.name()).collect();
     let causes = match effects.is_empty() {

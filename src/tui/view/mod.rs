@@ -18,6 +18,7 @@ pub mod fd;
 pub mod findings;
 mod heights;
 pub mod kernel;
+pub mod knobs;
 pub mod lane;
 pub mod lanes;
 pub mod latency;
@@ -64,7 +65,12 @@ pub fn draw(app: &App, buffer: &mut Buffer) {
             true => lesson::headline(&mut pen.part(0, 1, w, 1), app),
             false => tabs(&mut pen.part(0, 1, w, 1), app),
         }
-        let mut body = pen.part(0, 2, w, lesson::screen_rows(app, w, h - 3));
+        // The knobs stand where the caption was as long as they are open.
+        let rows = match app.mode {
+            Mode::Knobs => knobs::screen_rows(app, h - 3),
+            _ => lesson::screen_rows(app, w, h - 3),
+        };
+        let mut body = pen.part(0, 2, w, rows);
         match app.view {
             View::Loop => theatre::draw(&mut body, app),
             View::Timeline => timeline::draw(&mut body, app),
@@ -75,7 +81,10 @@ pub fn draw(app: &App, buffer: &mut Buffer) {
             View::Events => events::draw(&mut body, app),
             View::Code => code::draw(&mut body, app),
         }
-        lesson::draw(&mut pen.part(0, 2, w, h - 3), app);
+        match app.mode {
+            Mode::Knobs => knobs::draw(&mut pen.part(0, 2, w, h - 3), app),
+            _ => lesson::draw(&mut pen.part(0, 2, w, h - 3), app),
+        }
         footer(&mut pen.part(0, h - 1, w, 1), app);
         let mut body = pen.part(0, 2, w, h - 3);
         match app.mode {
@@ -88,9 +97,9 @@ pub fn draw(app: &App, buffer: &mut Buffer) {
             _ => {}
         }
     }
-    app.look.finish(buffer);
-    if app.stage && app.look.colour {
-        theme::paint(buffer);
+    match app.stage {
+        true => app.look.finish_for_projector(buffer),
+        false => app.look.finish(buffer),
     }
 }
 
@@ -189,6 +198,11 @@ fn header(pen: &mut Pen<'_>, app: &App) {
     if app.model().late() > 0 && w >= 100 {
         right.push_str(&format!("late {}  ", count(app.model().late())));
     }
+    if let Some(share) = (app.model().steal().share(app.t())).filter(|s| *s >= TOLD_STOLEN)
+        && w >= 100
+    {
+        right.push_str(&format!("stolen {:.1}%  ", share * 100.0));
+    }
     let lost_text = format!("lost {}", count(lost));
     let tail = format!("{right}{lost_text}  {cost} ");
     let mut middle = match app.is_live() && app.following {
@@ -222,6 +236,9 @@ fn header(pen: &mut Pen<'_>, app: &App) {
     let x = pen.put(before, 0, &lost_text, loss);
     pen.put(x, 0, &format!("  {cost} "), style);
 }
+
+/// The hypervisor's part of the CPUs' time, from which on the header has it.
+const TOLD_STOLEN: f64 = 0.001;
 
 /// Letters of a screen's name on a narrow terminal.
 const SHORT_NAME: usize = 4;

@@ -87,12 +87,17 @@ fn batch(pen: &mut Pen<'_>, app: &App, thread: &ThreadState) {
         _ => &format!("{} ", kind.call()),
     };
     let title = title.replace("epoll_wait ", call);
-    let title = match thread.batch_len {
-        0 => "it was told of nothing".to_owned(),
-        _ => title,
+    // What an earlier turn, or another thread, has left to this one.
+    let before = thread.batch.iter().filter(|i| i.told != thread.wakeup);
+    let before = before.count() as u64;
+    let title = match (thread.batch_len, before) {
+        (0, 0) => "it was told of nothing".to_owned(),
+        (0, n) => format!("nothing new, {n} from before:"),
+        (_, 0) => title,
+        (_, n) => format!("{} and {n} from before:", title.trim_end_matches(':')),
     };
     // The events of a batch are told one record each: the cursor may stand among them.
-    let listed = thread.batch.len() as u64;
+    let listed = thread.batch.len() as u64 - before;
     let unlisted = u64::from(thread.batch_len).saturating_sub(listed);
     let title = match (unlisted, app.t() == thread.wakeup) {
         (0, _) => title,

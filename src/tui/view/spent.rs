@@ -49,8 +49,15 @@ pub fn of_run(app: &App, run: &Run) -> Option<String> {
         1 => "; 1 page fault".to_owned(),
         n => format!("; {n} page faults"),
     };
+    // Told up to a tenth of a second after the run: not known any earlier.
+    let cpu = app.model().cpu_since(run.thread, run.start);
+    let exposed = run.spent.on_cpu.saturating_add(run.spent.unknown);
+    let stolen = match app.model().stolen(cpu, run.start, run.end).min(exposed) {
+        0 => String::new(),
+        ns => format!("; hypervisor <= {}", time(ns)),
+    };
     Some(format!(
-        "run {} = {}{faults}",
+        "run {} = {}{faults}{stolen}",
         time(run.run()),
         told.join(" + ")
     ))

@@ -102,6 +102,7 @@ pub fn tell(app: &App) -> Vec<String> {
     }
     at_end(app, &mut out);
     left_out(app, &mut out);
+    stolen(app, &mut out);
     unseen(app, &mut out);
     outlook(app, thread, &mut out);
     out
@@ -129,6 +130,22 @@ fn lonely(app: &App, out: &mut Vec<String>) {
         ));
     }
 }
+
+/// What the hypervisor took, where it is more than a trace.
+fn stolen(app: &App, out: &mut Vec<String>) {
+    let steal = app.model().steal();
+    if let Some(share) = steal.share(app.t()).filter(|share| *share >= MUCH_STOLEN) {
+        out.push(format!(
+            "The hypervisor has taken about {} until now, {:.1} % of the CPUs' time: while it has a CPU, who runs there \
+             only seems to.",
+            time(steal.counted()),
+            share * 100.0
+        ));
+    }
+}
+
+/// The hypervisor's part of the CPUs' time, from which on the story has it.
+const MUCH_STOLEN: f64 = 0.01;
 
 /// What the capture cannot see; the newest says it for all.
 fn unseen(app: &App, out: &mut Vec<String>) {
