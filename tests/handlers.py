@@ -56,7 +56,8 @@ def handlers(events):
         if kind in ("process-start", "exec") and e["source"] == "preload": infers.add(e["process"])
         guess = e["process"] in infers
         if kind == "ready" and wait:
-            e["state"], e["masks"], e["guess"] = "told", set(e["mask"].split("|")), guess and seat not in marks
+            over = e["file"] is None and (e["fd"] or -1) >= 0  # its registration ended before its thread could say what it was told
+            e["state"], e["masks"], e["guess"] = "stale" if over else "told", set(e["mask"].split("|")), guess and seat not in marks
             before = latest.get((seat[0], e["fd"], e["file"]))
             e["merged"] = polls and before is not None and before["thread"] == thread and before["at_ns"] == woke
             if e["merged"]: before["masks"] |= e["masks"]  # a select tells of each of its sets

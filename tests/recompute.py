@@ -66,6 +66,7 @@ for e in handlers(map(json.loads, open(sys.argv[1]))):
         if e["n"] == 0 < size.pop(seat, 0) and not late: room[seat[0]] = max(room.get(seat[0], -1), looked)
     elif kind == "ready" and not e.get("merged", True):
         known, edge = proofs[file].setdefault((*key[:2], file is None and e["data"]), {}), "ET" in e["interest"]
+        if file is None and e["fd"] is not None and e["fd"] >= 0: known = {}  # it has ended
         before, unread, begun = known.get("told", -1), [], -1
         lo = max(room.get(seat[0], -1), before, known.get("set", -1), known.get("empty", -1) if "OUT" not in e["masks"] else -1)
         e.update({"key": key, "told": t, "span": (min(lo, looked), t) if lo >= 0 else None, "bounded": lo >= 0})

@@ -67,7 +67,7 @@ impl Model {
         let slot = if self.is_polled(seat.loop_id) {
             self.polled_reg(seat.loop_id, process, e.arg, at, sink)
         } else {
-            self.reported_reg(seat.loop_id, process, e.arg, exit, at, sink)
+            self.reported_reg(seat, process, e.arg, exit, at, sink)
         };
         if self.is_polled(seat.loop_id) && self.told_again(seat, slot, exit, mask) {
             if last {
@@ -91,7 +91,9 @@ impl Model {
             stale: false,
             served: NONE,
         };
-        if let Some(l) = self.loops.get_mut(seat.loop_id as usize)
+        if self.has_ended(slot) {
+            self.told_of_ended(seat, slot, index, &mut item);
+        } else if let Some(l) = self.loops.get_mut(seat.loop_id as usize)
             && let Some(reg) = self.regs.get_mut(slot)
         {
             let s = &mut reg.s;
@@ -221,13 +223,14 @@ impl Model {
     /// The registration a reported data word belongs to. A word nobody set makes one of unknown fidelity.
     fn reported_reg<S: Sink + ?Sized>(
         &mut self,
-        loop_id: Id,
+        seat: Seat,
         process: Id,
         data: u64,
         exit: u64,
         at: At,
         sink: &mut S,
     ) -> u32 {
+        let loop_id = seat.loop_id;
         let head = self
             .loops
             .get(loop_id as usize)
@@ -247,6 +250,9 @@ impl Model {
             return head;
         }
         if let Some(slot) = self.on_its_way(loop_id, data, at, sink) {
+            return slot;
+        }
+        if let Some(slot) = self.told_late(seat, data) {
             return slot;
         }
         let slot = self.birth(

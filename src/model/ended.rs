@@ -83,6 +83,7 @@ impl Model {
         if self.keys.get(&(loop_id, desc, fd)) == Some(&slot) {
             self.keys.remove(&(loop_id, desc, fd));
         }
+        self.remember_end(slot, at.t);
         self.unlink_data(slot);
         if let Some(head) = self.unlink(slot, |s| &mut s.of_loop)
             && let Some(l) = self.loops.get_mut(loop_id as usize)

@@ -177,6 +177,8 @@ pub struct Loop {
     /// Live registrations, first of a chain (slot).
     pub(super) head: u32,
     pub(super) runs_total: u64,
+    /// The last registrations that ended while a wait was under way, the oldest first.
+    pub(super) ended_lately: Vec<super::told_late::Ended>,
     pub(super) fair: super::fairness::Sums,
     pub(super) window: super::fairness::Window,
 }
@@ -237,6 +239,7 @@ impl Loop {
             turns_begun: 0,
             head: super::NONE,
             runs_total: 0,
+            ended_lately: Vec::new(),
             fair: super::fairness::Sums::default(),
             window: super::fairness::Window::default(),
         }

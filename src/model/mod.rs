@@ -38,8 +38,8 @@ mod io;
 mod lasting;
 mod left;
 mod lonely;
-pub mod looked;
-mod loops;
+mod looked;
+pub mod loops;
 mod lost;
 pub mod marks;
 mod names;
@@ -71,6 +71,7 @@ mod tables;
 pub mod tasks;
 pub mod timerfds;
 pub mod timers;
+mod told_late;
 mod turn;
 mod unite;
 mod wait;
@@ -191,7 +192,7 @@ impl Default for Model {
 
 impl Model {
     /// The version of the fold's rules: derived data of another version is rebuilt.
-    pub const VERSION: u32 = 39;
+    pub const VERSION: u32 = 40;
 
     /// A model that has seen nothing.
     pub fn new(config: Config) -> Self {

@@ -273,5 +273,5 @@ codec_some!(Loop {
     id, process, kind, epfds, name, threads, since, ended, waits, wakeups, timeouts, interrupted, failed,
     unfinished, ready, max_batch, saturated, ctl, nested_polls, wait_ns, busy_ns, run_ns, timer_ns, task_ns, tail_ns, spent, handed, turns,
     dispatched, skipped, iteration, notice_lo, notice_hi, queue, run, timers, tasks, caused, caused_clipped, procs, marked, inferred,
-    room_exit, believed, doubtful, known, known_live, dirty, turns_begun, head, runs_total, fair, window,
+    room_exit, believed, doubtful, known, known_live, dirty, turns_begun, head, runs_total, ended_lately, fair, window,
 } else { seats: Map::default(), data: DataMap::default() });
