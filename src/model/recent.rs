@@ -71,8 +71,26 @@ mod tests {
             recent.behind(&run),
             [(Part::Run(7), Range { lo: 25, hi: 25 })]
         );
-        // None of them has ended, as far as this model knows: it knows none.
-        recent.forget(&Model::default());
-        assert_eq!(recent.of(&run).count(), RETAINED);
+    }
+
+    #[test]
+    fn threads_that_have_ended_are_let_go_of_once_there_are_many() {
+        let mut recent = Recent::default();
+        let mut told = |thread| {
+            recent.segment(&Segment {
+                loop_id: 0,
+                thread,
+                start: 0,
+                end: 10,
+                part: Part::Run(7),
+            });
+            // A model that knows of no thread: each has ended.
+            recent.forget(&Model::default());
+            recent.0.len()
+        };
+        for thread in 0..FOLLOWED as Id {
+            assert_eq!(told(thread), thread as usize + 1);
+        }
+        assert_eq!(told(FOLLOWED as Id), 0);
     }
 }

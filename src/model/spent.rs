@@ -38,6 +38,11 @@ impl Spent {
         parts.into_iter().fold(0, u64::saturating_add)
     }
 
+    /// What the hypervisor may have had of it: it ran, or nobody knows.
+    pub fn exposed(&self) -> u64 {
+        self.on_cpu.saturating_add(self.unknown)
+    }
+
     /// Some of it is known.
     pub fn is_known(&self) -> bool {
         self.unknown < self.total()

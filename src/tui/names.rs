@@ -5,6 +5,7 @@ use crate::record::event::FdKind;
 use crate::text::visible;
 use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 
 /// Letters there are.
 const LETTERS: usize = 52;
@@ -16,6 +17,9 @@ pub struct Names {
     taken: HashMap<char, Id>,
     /// Those that had ended when they were last looked at: their names stay.
     ended: HashSet<Id>,
+    /// What their names were made of, as a hash: with a thousand fds to make them takes longer than to draw a frame.
+    made_of: HashMap<Id, u64>,
+    hasher: foldhash::fast::RandomState,
     /// Of those that are only called what they are, the name with their number.
     told: HashMap<Id, String>,
     /// Digits of the largest number.
@@ -30,13 +34,26 @@ impl Names {
             live.map(|r| r.id).collect::<HashSet<Id>>()
         });
         let known = |r: &&Registration| !r.is_live() && self.ended.contains(&r.id);
-        let mut by_age: Vec<_> = regs.iter().copied().filter(|r| !known(r)).collect();
-        by_age.sort_by_cached_key(|r| r.id);
-        let same = match by_age.iter().any(|r| r.is_half_named()) {
+        let parts = |r: &Registration| {
+            let parts = (r.fd, r.kind, r.is_live(), &*r.name, &*r.addr);
+            self.hasher.hash_one(parts)
+        };
+        let news = regs.iter().filter(|r| !known(r)).map(|r| (*r, parts(r)));
+        let mut by_age: Vec<_> = news
+            .filter(|(r, parts)| self.made_of.get(&r.id) != Some(parts))
+            .collect();
+        by_age.sort_by_key(|(r, _)| r.id);
+        let same = match by_age.iter().any(|(r, _)| r.is_half_named()) {
             true => SameSocket::of(regs),
             false => SameSocket::default(),
         };
-        for reg in by_age {
+        for (reg, parts) in by_age {
+            // What the name of a half-named one is made of, others know.
+            if reg.is_half_named() {
+                self.made_of.remove(&reg.id);
+            } else {
+                self.made_of.insert(reg.id, parts);
+            }
             if reg.is_live() {
                 self.ended.remove(&reg.id);
             } else if !reg.is_half_named() {
