@@ -140,7 +140,7 @@ fn what_nobody_touches_is_said_and_drawn() {
 #[test]
 fn a_program_killed_in_its_sleep_opens_in_it() {
     let mut s = Session::of(worker::dies_asleep, "dies", (80, 24), Look::default());
-    assert!(s.app.go_to_worst(None).unwrap());
+    assert!(s.app.go_to_worst(None).unwrap().is_some());
     let text = s.text();
     assert!(text.contains("left unread for"), "{text}");
     assert!(text.contains("asleep for 1."), "{text}");
@@ -386,7 +386,7 @@ fn going_back_shows_what_was_shown_before() {
 #[test]
 fn a_recording_opens_in_the_midst_of_its_worst_wait_and_says_so() {
     let mut s = Session::new(Script::default(), 80, 24);
-    assert!(s.app.go_to_worst(None).unwrap());
+    assert!(s.app.go_to_worst(None).unwrap().is_some());
     let text = s.text();
     assert!(text.contains("worst wait: "), "{text}");
     assert!(
@@ -401,9 +401,9 @@ fn a_recording_opens_in_the_midst_of_its_worst_wait_and_says_so() {
     assert_eq!(s.app.chosen().unwrap().fd, fd);
     assert!(s.app.t() >= place);
     // Asked for one fd, it is that fd's worst.
-    assert!(s.app.go_to_worst(Some(5)).unwrap());
+    assert!(s.app.go_to_worst(Some(5)).unwrap().is_some());
     assert_eq!(s.app.chosen().unwrap().fd, 5);
-    assert!(!s.app.go_to_worst(Some(4711)).unwrap());
+    assert!(s.app.go_to_worst(Some(4711)).unwrap().is_none());
 }
 
 #[test]
@@ -415,7 +415,7 @@ fn bytes_nobody_comes_back_for_are_the_worst_wait() {
         ..Script::default()
     };
     let mut s = Session::new(script, 80, 24);
-    assert!(s.app.go_to_worst(None).unwrap());
+    assert!(s.app.go_to_worst(None).unwrap().is_some());
     let text = s.text();
     assert!(
         text.contains("left unread for") && text.contains("left over"),

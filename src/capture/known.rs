@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::record::address;
-use crate::record::event::{Ctl, Event, FdKind, Kind, Wait};
+use crate::record::event::{Ctl, Event, FdKind, Kind};
 use crate::record::handshake::Source;
 
 /// Descriptors followed per process; of one with more nothing is said.
@@ -125,7 +125,7 @@ impl Known {
             Kind::WaitEnter | Kind::WaitExit => {
                 if let Some(thread) = self.threads.get_mut(e.thread as usize) {
                     if e.kind == Kind::WaitEnter {
-                        thread.lets = lets_through(e);
+                        thread.lets = e.lets_through();
                     }
                     thread.busy = if e.kind == Kind::WaitExit { e.t } else { 0 };
                     thread.waited = e.t.max(1);
@@ -298,14 +298,6 @@ impl Known {
             }
         }
         all
-    }
-}
-
-/// The signals that a wait lets through.
-fn lets_through(e: &Event) -> u64 {
-    match Wait::from_code(e.aux) {
-        Some(Wait::Pwait | Wait::Pwait2) => e.y,
-        _ => 0,
     }
 }
 

@@ -109,11 +109,7 @@ pub fn pending(pid: i32, tid: u32) -> Option<u64> {
 
 /// `SigPnd` and `ShdPnd` of a thread's status. Its name stands there too, with line feeds made harmless.
 fn parse_pending(status: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(status).ok();
-    let text = text.map_or_else(
-        || String::from_utf8_lossy(status).into_owned(),
-        str::to_owned,
-    );
+    let text = String::from_utf8_lossy(status);
     let of = |key: &str| {
         let line = text.lines().find_map(|l| l.strip_prefix(key))?;
         u64::from_str_radix(line.trim(), 16).ok()

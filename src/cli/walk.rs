@@ -212,13 +212,11 @@ fn without_keys(frame: Buffer) -> Buffer {
 
 /// A recording that is no lesson's: where it opens, what was found in it in the order of time, and who had the loop.
 fn found(app: &mut App) -> anyhow::Result<(Lesson, Vec<About>)> {
-    let said = app.note.take().unwrap_or_default();
-    let waited = said
-        .split_once("worst wait: ")
-        .and_then(|(_, rest)| rest.split("   ").next());
+    let waited = app.go_to_worst(None)?;
+    app.note = None;
     let caption = match waited {
         Some(waited) => format!("The longest wait of the recording: {waited}."),
-        None => "No event was served in this recording.".to_owned(),
+        None => "Nobody waited in this recording.".to_owned(),
     };
     let first = step(app.t(), "Where the recording opens", "loop", caption);
     let mut steps = vec![(first, (Some(app.loop_id), app.chosen))];

@@ -46,8 +46,8 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
                 .field("epfd", e.fd);
             j.field("maxevents", e.x);
             j.field("timeout_ns", Some(e.arg as i64).filter(|t| *t >= 0));
-            if lets_through(e) != 0 {
-                j.field("lets_through", &names::signals(lets_through(e)));
+            if e.lets_through() != 0 {
+                j.field("lets_through", &names::signals(e.lets_through()));
             }
         }
         Kind::WaitExit => {
@@ -299,14 +299,6 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
         Kind::Output => {
             j.field("stream", e.aux).field("bytes", text);
         }
-    }
-}
-
-/// The signals that an epoll_pwait with a mask lets through.
-fn lets_through(e: &Event) -> u64 {
-    match Wait::from_code(e.aux) {
-        Some(Wait::Pwait | Wait::Pwait2) => e.y,
-        _ => 0,
     }
 }
 

@@ -333,10 +333,7 @@ impl Findings {
         self.seams.calls.remove(&thread);
         self.seams.asleep.ended(thread);
         let wait = Waited {
-            lets: match Wait::from_code(e.aux) {
-                Some(Wait::Pwait | Wait::Pwait2) => e.y,
-                _ => 0,
-            },
+            lets: e.lets_through(),
             ..waited(at, (thread, process), (loop_id, place), 0)
         };
         tell!(self, model, at, Enter, enter, &wait);

@@ -81,11 +81,9 @@
 //! ᵏ what the thread was doing, [`Space::Stack`]; 0 not known.
 //! ˡ how many CPUs the machine has, and what the hypervisor took of this one in the last `y` before t, as the kernel has counted
 //! it: in whole ticks of [`STEAL_TICK`], so it may be almost one more or one less. It is told where it has grown; one of no CPU
-//! says that it is counted from here on. ᵐ bit n − 1 is signal n. Of an epoll_pwait with a mask: those it lets through, 0 none or
-//! not known. Of a thread: those that wait for it or its process, told while it lets some of them through, and once when no more.
-//! ˡ how many CPUs the machine has, and what the hypervisor took of this one in the last `y` before t, as the kernel has counted
-//! it: in whole ticks of [`STEAL_TICK`], so it may be almost one more or one less. It is told where it has grown; one of no CPU
 //! says that it is counted from here on.
+//! ᵐ bit n − 1 is signal n. Of an epoll_pwait with a mask: those it lets through, 0 none or
+//! not known. Of a thread: those that wait for it or its process, told while it lets some of them through, and once when no more.
 //!
 //! SwitchOut, SwitchIn, Fault and Sample are the kernel's (perf_event_open), about threads that push; that there are none says nothing.
 //! FdSeen, FdGone, RegSeen, RegGone, Unread and Signals are the collector's: what /proc and sock_diag showed of a process where its own
@@ -134,6 +132,14 @@ impl Event {
     pub fn said(&self) -> u64 {
         match self.kind {
             Kind::CtlBegin => self.y & !u64::from(u32::MAX),
+            _ => 0,
+        }
+    }
+
+    /// Of the [`Kind::WaitEnter`] of an epoll_pwait with a mask: the signals that it lets through, bit n − 1 for signal n.
+    pub fn lets_through(&self) -> u64 {
+        match (self.kind, Wait::from_code(self.aux)) {
+            (Kind::WaitEnter, Some(Wait::Pwait | Wait::Pwait2)) => self.y,
             _ => 0,
         }
     }

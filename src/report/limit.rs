@@ -286,7 +286,7 @@ impl Measured {
                     )
                 }
                 Field::Run => {
-                    let exposed = run.spent.on_cpu.saturating_add(run.spent.unknown);
+                    let exposed = run.spent.exposed();
                     let stolen = match run.run() >= LEAST {
                         true => model.stolen(*cpu, run.start, run.end).min(exposed),
                         false => 0,

@@ -51,7 +51,7 @@ impl Longest {
         let lately = self.0.values_mut();
         for kept in lately.filter(|k| k.start.saturating_add(k.ns) > since) {
             let cpu = model.cpu_since(kept.thread, kept.start);
-            let exposed = kept.spent.on_cpu.saturating_add(kept.spent.unknown);
+            let exposed = kept.spent.exposed();
             let stolen = model.stolen(cpu, kept.start, kept.start.saturating_add(kept.ns));
             kept.stolen = stolen.min(exposed);
         }

@@ -129,7 +129,7 @@ impl App {
                 Ok(when::To::Event(n)) => app.player.seek_event(n + 1)?,
                 Err(why) => return Ok(Err(why)),
             }
-        } else if !app.following && !app.go_to_worst(fd)? {
+        } else if !app.following && app.go_to_worst(fd)?.is_none() {
             match fd {
                 // Nobody waited on it: it is there at the end, if ever.
                 Some(_) => app.player.seek_end()?,

@@ -149,7 +149,7 @@ impl Rule for GreedyHandler {
             from: run.start,
             to: run.end,
             own: length,
-            exposed: run.spent.on_cpu.saturating_add(run.spent.unknown),
+            exposed: run.spent.exposed(),
         };
         cx.note_later(seen, stretch, |limits, _, known| {
             known.own >= limits.greedy_run

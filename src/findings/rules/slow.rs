@@ -127,7 +127,7 @@ impl Rule for LongHandler {
             from: run.start,
             to: run.end,
             own: length,
-            exposed: run.spent.on_cpu.saturating_add(run.spent.unknown),
+            exposed: run.spent.exposed(),
         };
         cx.note_later(seen, stretch, |limits, seen, known| {
             let often = known.before + 1 >= limits.long_times || known.own >= limits.long_run_once;
@@ -227,7 +227,7 @@ impl Rule for LongIteration {
             from: turn.start,
             to: turn.end,
             own: length,
-            exposed: turn.spent.on_cpu.saturating_add(turn.spent.unknown),
+            exposed: turn.spent.exposed(),
         };
         cx.note_later(seen, stretch, |limits, seen, known| {
             // Most of it in runs: many, none of which is long. Anything else may be the machine's doing.

@@ -229,7 +229,7 @@ impl Rule for PreemptedHandler {
         }
         // Long without them as well: that has a finding of its own.
         let sure = preempted >= length / 2 && own(run) < cx.limits.long_run;
-        let exposed = run.spent.on_cpu.saturating_add(run.spent.unknown);
+        let exposed = run.spent.exposed();
         if !sure
             && (!cx.model.steal().is_counted() || preempted.saturating_add(exposed) < length / 2)
         {

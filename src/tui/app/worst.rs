@@ -105,14 +105,15 @@ impl App {
         Ok(())
     }
 
-    /// Goes to the worst wait of the recording, or of one fd in it, and says so. Nothing where nobody ever waited.
-    pub fn go_to_worst(&mut self, fd: Option<i32>) -> Result<bool, Error> {
+    /// Goes to the worst wait of the recording, or of one fd in it, and tells whose that was, how long and behind whom.
+    /// Nothing where nobody ever waited.
+    pub fn go_to_worst(&mut self, fd: Option<i32>) -> Result<Option<String>, Error> {
         let Some(place) = self.worst_place(fd)? else {
-            return Ok(false);
+            return Ok(None);
         };
         let (folder, facts) = self.player.glimpse(place.event)?;
         let Some(reg) = folder.model.reg(place.reg) else {
-            return Ok(false);
+            return Ok(None);
         };
         let (loop_id, number) = (reg.loop_id, reg.fd);
         let name = crate::tui::names::name(reg);
@@ -166,7 +167,7 @@ impl App {
         self.player.finish()?;
         (self.loop_id, self.chosen) = (loop_id, Some(place.reg));
         self.say(format!("worst wait: {said}   g start"));
-        Ok(true)
+        Ok(Some(said))
     }
 
     fn worst_place(&mut self, fd: Option<i32>) -> Result<Option<Place>, Error> {

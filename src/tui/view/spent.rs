@@ -51,7 +51,7 @@ pub fn of_run(app: &App, run: &Run) -> Option<String> {
     };
     // Told up to a tenth of a second after the run: not known any earlier.
     let cpu = app.model().cpu_since(run.thread, run.start);
-    let exposed = run.spent.on_cpu.saturating_add(run.spent.unknown);
+    let exposed = run.spent.exposed();
     let stolen = match app.model().stolen(cpu, run.start, run.end).min(exposed) {
         0 => String::new(),
         ns => format!("; hypervisor <= {}", time(ns)),
