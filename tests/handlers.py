@@ -104,6 +104,12 @@ def handlers(events):
         if kind == "ctl-begin" and e["op"] == "del":
             stale(lambda i: (i["loop"], i["fd"], i["file"]) == (e["loop"], e["fd"], e.get("file")))
         for one in e.get("closes", ()):
+            for seat in [of for of in turn if one["last"] and of[0] == one["loop"] and of not in marks]:  # the loop is no more
+                thread, stack = seat[1], open_runs[seat[1]]
+                leave(depth_of(seat), t)
+                line("turn-over", seat, inferred=True)
+                turn.pop(seat)
+            thread, stack = e["thread"], open_runs[e["thread"]]
             number = lambda i: (i["owner"], i["fd"], i["file"]) == (e["process"], one["fd"], one["file"])
             stale(lambda i: number(i) or one["last"] and (i["file"] == one["file"] or i["loop"] == one["loop"]))
         yield from out

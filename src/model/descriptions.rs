@@ -104,10 +104,13 @@ impl Model {
         if let Some(loop_id) = loop_id {
             self.clear_timers(loop_id);
         }
-        if let Some(l) = loop_id.and_then(|id| self.loops.get_mut(id as usize)) {
+        if let Some(loop_id) = loop_id
+            && let Some(l) = self.loops.get_mut(loop_id as usize)
+        {
             l.ended = Some(at.t);
             // Every registration of a closed epoll description ends with it.
             let mut reg = l.head;
+            self.close_turns(loop_id, at, sink);
             while let Some(r) = self.regs.get(reg) {
                 let (slot, next) = (reg, r.s.of_loop.next);
                 self.mark_ended(slot, Kernel::Gone, at, Why::Close, Fidelity::Measured, sink);

@@ -48,12 +48,14 @@ pub enum Phase {
     },
     /// The thread has ended.
     Ended,
+    /// Its turn ended with the loop: the last number of the epoll description was closed.
+    Closed,
 }
 
 impl Phase {
-    /// Neither asleep in a wait, of this loop or of one outside, nor ended.
+    /// Neither asleep in a wait, of this loop or of one outside, nor over.
     pub fn in_turn(&self) -> bool {
-        use Phase::{Elsewhere, Ended, Waiting};
-        !matches!(self, Waiting { .. } | Elsewhere { .. } | Ended)
+        use Phase::{Closed, Elsewhere, Ended, Waiting};
+        !matches!(self, Waiting { .. } | Elsewhere { .. } | Ended | Closed)
     }
 }

@@ -1,6 +1,6 @@
 //! A turn ends, or is given up for lost; the waiting its segments caused goes into the totals. Step: **model**.
 
-use super::facts::{Fidelity, Part, Sink, Turn, Why};
+use super::facts::{Fidelity, Id, Part, Sink, Turn, Why};
 use super::loops::{ItemState, Phase};
 use super::process::Seat;
 use super::spent::Spent;
@@ -56,6 +56,27 @@ impl Model {
         let turn = Turn { spent, ..turn };
         sink.turn(&turn);
         self.give_blame(seat, 0, false);
+    }
+
+    /// The loop is closed: what its threads do from now on is no handler of it, whatever they were told before. A handler that
+    /// the program marks goes on until the program says so.
+    pub(super) fn close_turns<S: Sink + ?Sized>(&mut self, loop_id: Id, at: At, sink: &mut S) {
+        let mut place = 0;
+        loop {
+            let seat = Seat { loop_id, at: place };
+            place += 1;
+            let Some(ts) = self.seat(seat) else { return };
+            if !ts.in_turn || !ts.inferred || ts.marks {
+                continue;
+            }
+            let thread = ts.thread;
+            self.close_runs(thread, seat, at, sink);
+            self.end_turn(seat, at, sink);
+            self.abandon(seat, at, sink);
+            if let Some(ts) = self.seat(seat) {
+                ts.phase = Phase::Closed;
+            }
+        }
     }
 
     /// Brings what a thread's segments caused up to date; those that end before `horizon` are dropped.

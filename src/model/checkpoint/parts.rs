@@ -37,6 +37,7 @@ codec_enum!(Phase {
     5 => Rest { since },
     6 => Ended,
     7 => Elsewhere { since },
+    8 => Closed,
 });
 codec!(BlockedIn { op, name, fd, ns });
 codec!(Off { since, why });

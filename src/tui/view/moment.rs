@@ -133,7 +133,7 @@ pub fn open_segment(app: &App, thread: &ThreadState) -> Option<Segment> {
         Phase::Timer { name, since } => (Part::Timer(name), since),
         Phase::Task { name, since } => (Part::Task(name), since),
         Phase::Waiting { since, .. } | Phase::Elsewhere { since } => (Part::Wait, since),
-        Phase::Ended | Phase::Unknown => return None,
+        Phase::Ended | Phase::Closed | Phase::Unknown => return None,
     };
     Some(Segment {
         loop_id: app.loop_id,

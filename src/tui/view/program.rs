@@ -26,6 +26,9 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         Phase::Ended => {
             pen.put(1, 0, "this thread has ended", theme::quiet());
         }
+        Phase::Closed => {
+            pen.put(1, 0, "this loop is closed", theme::quiet());
+        }
         _ => batch(&mut pen, app, thread),
     }
 }
@@ -59,6 +62,7 @@ fn others(pen: &mut Pen<'_>, app: &App, shown: &ThreadState) -> usize {
                 )
             }
             Phase::Ended => "has ended".to_owned(),
+            Phase::Closed => "has left it: it is closed".to_owned(),
             Phase::Unknown => "unknown: events were lost".to_owned(),
             _ => "is busy".to_owned(),
         };

@@ -78,6 +78,7 @@ pub fn tell(app: &App) -> Vec<String> {
         Phase::Task { name, since } => callback(app, thread, "task", name, since, &mut out),
         Phase::Rest { since } | Phase::Elsewhere { since } => rest(app, thread, since, &mut out),
         Phase::Ended => out.push("The loop's thread has ended.".to_owned()),
+        Phase::Closed => out.push("The loop is closed: its epoll descriptor is.".to_owned()),
         Phase::Unknown if app.player.left_out().is_some() => {
             out.push(
                 "What the thread does just now is not known: events were left out.".to_owned(),

@@ -94,7 +94,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     boxes::outline(pen, line);
     let asleep = matches!(
         kernel::thread(app).map(|t| t.phase),
-        None | Some(Phase::Waiting { .. } | Phase::Ended)
+        None | Some(Phase::Waiting { .. } | Phase::Ended | Phase::Closed)
     );
     let regs = kernel::shown(app).len();
     let batch = kernel::thread(app).map_or(0, |t| t.batch.len());
