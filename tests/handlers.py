@@ -5,7 +5,7 @@ GONE = {"ERR", "HUP", "RDHUP"}
 IN, OUT = {"IN", "PRI"} | GONE, {"OUT"} | GONE
 ANSWERS = {"read": IN, "recv": IN, "peek": IN, "accept": IN, "write": OUT, "send": OUT, "sendfile": OUT, "connect": OUT, "shutdown": GONE}
 def handlers(events):
-    infers, marks, turn, since, last, latest, open_runs, batch, owner, lay_down = set(), set(), {}, {}, {}, {}, {}, {}, {}, {}
+    infers, marks, turn, since, last, latest, open_runs, batch, owner, lay_down, closing = set(), set(), {}, {}, {}, {}, {}, {}, {}, {}, {}
     out = []
     def line(kind, seat, **more): out.append({"kind": kind, "at_ns": t, "loop": seat[0], "thread": seat[1], **more})
     def stop(run, at):  # a piece of a run ends; it may be come back to until the turn ends
@@ -103,13 +103,16 @@ def handlers(events):
         if kind == "ctl-end" and e["op"] == "add" and e["result"] == 0: owner[e["loop"], e["fd"], e["file"]] = e["process"]
         if kind == "ctl-begin" and e["op"] == "del":
             stale(lambda i: (i["loop"], i["fd"], i["file"]) == (e["loop"], e["fd"], e.get("file")))
+        gone = [one["loop"] for one in e.get("closes", ()) if one["last"] and one["loop"] is not None]
+        if kind in ("close-begin", "dup-begin"): closing[thread] = gone
+        elif kind in ("close-end", "dup-end"): gone += closing.pop(thread, [])
+        for seat in [of for of in turn if of[0] in gone and of not in marks and not kind.endswith("-begin")]:  # the loop is no more
+            thread, stack = seat[1], open_runs[seat[1]]
+            leave(depth_of(seat), t)
+            line("turn-over", seat, inferred=True)
+            turn.pop(seat)
+        thread, stack = e["thread"], open_runs[e["thread"]]
         for one in e.get("closes", ()):
-            for seat in [of for of in turn if one["last"] and of[0] == one["loop"] and of not in marks]:  # the loop is no more
-                thread, stack = seat[1], open_runs[seat[1]]
-                leave(depth_of(seat), t)
-                line("turn-over", seat, inferred=True)
-                turn.pop(seat)
-            thread, stack = e["thread"], open_runs[e["thread"]]
             number = lambda i: (i["owner"], i["fd"], i["file"]) == (e["process"], one["fd"], one["file"])
             stale(lambda i: number(i) or one["last"] and (i["file"] == one["file"] or i["loop"] == one["loop"]))
         yield from out
