@@ -297,6 +297,7 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
             self.look_for_new();
             self.look_for_ended();
             self.looks.plan(self.alive.keys().copied(), pass.now);
+            self.looks.count(pass.now, &mut self.drain);
         }
         self.breath.taken(pass.calm_pause(self.pause), pass.now)
     }

@@ -243,7 +243,7 @@ fn perf() -> Check {
             grade: Grade::Limited,
             found: format!("refused: {}", refused.because),
             advice: Some(format!(
-                "recording works, but not why a run was long; {}",
+                "recording works, but why a run was long is known in part only (schedstat, of runs longer than 20 ms); {}",
                 refused.advice
             )),
         },

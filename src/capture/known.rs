@@ -288,6 +288,17 @@ impl Known {
         })
     }
 
+    /// Threads (process id and thread id) that came out of a wait `least` nanoseconds ago or earlier and have not gone back, at
+    /// most so many.
+    pub fn busy(&self, now: u64, least: u64, most: usize) -> Vec<(u32, u32)> {
+        let busy = |t: &&Thread| t.busy != 0 && now.saturating_sub(t.busy) >= least;
+        let here = self.threads.iter().filter(busy).filter_map(|t| {
+            let process = self.processes.get(&t.process)?;
+            Some((process.pid, t.tid))
+        });
+        here.take(most).collect()
+    }
+
     /// Processes of which a thread has stalled since this was last asked.
     pub fn stalled(&mut self, now: u64) -> Vec<u32> {
         let mut all = Vec::new();

@@ -13,6 +13,7 @@ use super::drain::Drain;
 use super::known::Known;
 use super::look::{Look, Request, Seen};
 use super::perf;
+use super::procfs;
 use super::reconcile::{self, When};
 use super::sight::{Judge, Sight, Unseen};
 use super::steal::{self, Steal};
@@ -32,6 +33,10 @@ const SHARE: u32 = 50;
 const LONGEST: Duration = Duration::from_secs(3);
 /// Threads of a process whose pending signals are looked at.
 const MOST_THREADS: usize = 64;
+/// A thread that is busy for so many nanoseconds is counted, again and again, …
+const COUNTED_FROM: u64 = 5_000_000;
+/// … as long as there are not more of them: each costs some 10 µs.
+const MOST_COUNTED: usize = 32;
 /// Processes from which a look at the tree starts.
 const MOST_ROOTS: usize = 256;
 /// Passes until everything pushed before a look ended has been written.
@@ -61,6 +66,8 @@ pub(super) struct Looks {
     surveyed: (Instant, u32, bool),
     warn: Option<Warn>,
     steal: Steal,
+    /// The kernel does not tell when threads leave their CPU: what it counts of busy ones is read instead.
+    counts: bool,
     /// What was told last.
     pub last: Option<Unseen>,
 }
@@ -81,6 +88,7 @@ impl Looks {
             surveyed: (Instant::now(), 0, false),
             warn,
             steal: Steal::begin(),
+            counts: false,
             last: None,
         }
     }
@@ -206,9 +214,33 @@ impl Looks {
         );
     }
 
-    /// The kernel does not tell when threads leave their CPU: said in the recording, nothing else is missing.
-    pub fn kernel_refused(&self, refused: &perf::Refused, drain: &mut Drain) {
+    /// The kernel does not tell when threads leave their CPU: said in the recording, and counted from now on.
+    pub fn kernel_refused(&mut self, refused: &perf::Refused, drain: &mut Drain) {
+        self.counts = true;
         tell(SWITCHES, &refused.because, refused.advice, drain);
+    }
+
+    /// Reads what the kernel counts of the threads that are busy for long, where nothing better is to be had. Here and not by
+    /// the thread that looks at processes: its readings would be as old as its other looks are long.
+    pub fn count(&self, now: u64, drain: &mut Drain) {
+        if !self.counts {
+            return;
+        }
+        for (pid, tid) in self.known.busy(now, COUNTED_FROM, MOST_COUNTED) {
+            let Some(counted) = procfs::counted(pid, tid) else {
+                continue;
+            };
+            let rec = Rec {
+                kind: Kind::Sched,
+                aux: u16::from(counted.runnable),
+                fd: -1,
+                x: tid as i32,
+                arg: counted.ran,
+                y: Some(counted.waited),
+                ..Rec::default()
+            };
+            drain.note(Some(pid), rec, &[]);
+        }
     }
 
     /// Nor which function a thread is in.
@@ -300,7 +332,7 @@ impl Looks {
 
 /// What the kernel would have told.
 const STACKS: &str = "which function computes";
-const SWITCHES: &str = "switch records: why runs were long (blocked, pre-empted, page faults)";
+const SWITCHES: &str = "switch records: why runs were long (blocked, pre-empted, page faults) but for what schedstat counts of long ones";
 
 /// Writes into the recording what the capture cannot do.
 fn tell(missing: &str, because: &str, advice: &str, drain: &mut Drain) {

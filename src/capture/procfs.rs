@@ -102,6 +102,41 @@ pub fn ran(pid: i32) -> Option<(u64, u64)> {
     Some((stat(pid)?.cpu, main))
 }
 
+/// What the kernel counts of a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// On a CPU since it began, in nanoseconds.
+    pub ran: u64,
+    /// Waiting for one, up to when it last got one, in nanoseconds.
+    pub waited: u64,
+    /// It is running or ready to run.
+    pub runnable: bool,
+}
+
+/// Reads that.
+pub fn counted(pid: u32, tid: u32) -> Option<Counted> {
+    let pid = i32::try_from(pid).ok()?;
+    let (ran, waited) = parse_schedstat(&read(pid, &format!("task/{tid}/schedstat"))?)?;
+    let runnable = is_runnable(&read(pid, &format!("task/{tid}/stat"))?)?;
+    Some(Counted {
+        ran,
+        waited,
+        runnable,
+    })
+}
+
+fn parse_schedstat(schedstat: &[u8]) -> Option<(u64, u64)> {
+    let text = std::str::from_utf8(schedstat).ok()?;
+    let mut words = text.split_ascii_whitespace().map(str::parse);
+    Some((words.next()?.ok()?, words.next()?.ok()?))
+}
+
+/// The state behind the name, which may hold anything, brackets too.
+fn is_runnable(stat: &[u8]) -> Option<bool> {
+    let end = stat.iter().rposition(|b| *b == b')')?;
+    stat.get(end + 2).map(|state| *state == b'R')
+}
+
 /// The signals that wait for a thread or for its process.
 pub fn pending(pid: i32, tid: u32) -> Option<u64> {
     parse_pending(&read(pid, &format!("task/{tid}/status"))?)
@@ -301,6 +336,18 @@ fn clip(text: Option<Vec<u8>>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_counted_of_a_thread_is_read_past_any_name() {
+        assert_eq!(parse_schedstat(b"12 34 5\n"), Some((12, 34)));
+        assert_eq!(parse_schedstat(b"12\n"), None);
+        assert_eq!(is_runnable(b"7 (a) S (b)) R 1 2"), Some(true));
+        assert_eq!(is_runnable(b"7 (R) S 1 2"), Some(false));
+        assert_eq!(is_runnable(b"7 (R)"), None);
+        // Who asks runs.
+        let me = counted(std::process::id(), std::process::id());
+        assert!(me.is_none_or(|me| me.ran > 0));
+    }
 
     #[test]
     fn we_know_ourselves() {

@@ -290,6 +290,12 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
                 .field("pending", &names::signals(e.arg))
                 .field("ago_ns", e.y);
         }
+        Kind::Sched => {
+            j.field("of_tid", e.x)
+                .field("runnable", e.aux != 0)
+                .field("on_cpu_ns", e.arg)
+                .field("cpu_wait_ns", e.y);
+        }
         Kind::Steal => {
             j.field("cpu", Some(e.x).filter(|cpu| *cpu >= 0))
                 .field("cpus", e.aux)

@@ -70,6 +70,7 @@ impl Model {
             Kind::RunBegin => self.run_begin(thread, process, e, at, sink),
             Kind::RunEnd => self.run_end(thread, process, e, at, sink),
             Kind::SwitchOut | Kind::SwitchIn | Kind::Fault => self.switched(thread, e, at),
+            Kind::Sched => self.counted(process, e, at),
             Kind::Sample => self.sampled(thread, process, e, at, sink),
             Kind::Io => {
                 let call = (Op::from_code(e.aux), 0, e.fd);
@@ -476,8 +477,8 @@ impl Model {
 /// What is told of a thread while it is inside of a call: by the collector, and its end.
 fn says_nothing_of_a_call(kind: Kind) -> bool {
     use Kind::{
-        Fault, FdGone, FdSeen, InCall, RegGone, RegSeen, Sample, Signals, SwitchIn, SwitchOut,
-        ThreadEnd, Unread,
+        Fault, FdGone, FdSeen, InCall, RegGone, RegSeen, Sample, Sched, Signals, SwitchIn,
+        SwitchOut, ThreadEnd, Unread,
     };
     matches!(
         kind,
@@ -489,6 +490,7 @@ fn says_nothing_of_a_call(kind: Kind) -> bool {
             | RegGone
             | Unread
             | Signals
+            | Sched
             | SwitchOut
             | SwitchIn
             | Fault

@@ -1,4 +1,5 @@
-//! Which of its time a thread was on a CPU, from the kernel's switch records. Step: **model**.
+//! Which of its time a thread was on a CPU, from the kernel's switch records, or from its counters where there are none.
+//! Step: **model**.
 //!
 //! A sleep explains itself only later: by the end of the call that it lay in, or by the page fault that ends right after it.
 //! So the last sleeps of a thread are kept, and how a stretch was spent is told when it is over. Before the first switch
@@ -20,6 +21,8 @@ const SOON: u64 = 1_000_000;
 const AMID: u64 = 3_000_000;
 /// The kernel's stamps and a thread's own are off from each other by less.
 const SKEW: u64 = 100_000;
+/// The counters grow while a thread runs tick by tick, of 10 ms at most: less is no sleep yet.
+const COUNTED_TICK: i64 = 5_000_000;
 /// A wait that lasts so long is slept in: without a switch record in it the kernel no longer tells of the thread.
 const LONG: u64 = 20_000_000;
 
@@ -34,6 +37,10 @@ pub(super) enum Why {
     /// In this call.
     Call(Option<Op>, u32, i32),
     Fault,
+    /// Pre-empted for so long, and asleep for the rest, nobody knows in what order: as the kernel counts it.
+    Counted(u64),
+    /// The same, asleep in this call.
+    CountedIn(u64, Option<Op>, u32, i32),
 }
 
 /// A stretch off its CPU; of several put together `off` is less than their extent.
@@ -64,6 +71,43 @@ pub(super) struct Cpu {
     pub place: Option<i32>,
     /// Since when.
     pub moved: u64,
+    /// What the kernel counted last, in the turn that goes on.
+    pub counted: Option<Counted>,
+}
+
+/// A reading of what the kernel counts of a thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counters {
+    pub t: u64,
+    /// On a CPU, since it began.
+    pub ran: u64,
+    /// Ready to run and without one: up to when it last got one.
+    pub waited: u64,
+    /// It was running or ready to run.
+    pub runnable: bool,
+}
+
+impl Counters {
+    /// What they do not explain of the time since `before`: sleep, or a wait that goes on. They grow in ticks, so it may be
+    /// less than none.
+    fn unexplained(&self, before: &Counters) -> i64 {
+        let grown =
+            |now: u64, then: u64| i64::try_from(now.saturating_sub(then)).unwrap_or(i64::MAX);
+        grown(self.t, before.t)
+            .saturating_sub(grown(self.ran, before.ran))
+            .saturating_sub(grown(self.waited, before.waited))
+    }
+}
+
+/// Readings in the turn that goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counted {
+    /// How time was spent is told up to here.
+    pub first: Counters,
+    /// The latest.
+    pub last: Counters,
+    /// What was left over of the time before.
+    pub over: i64,
 }
 
 /// A stretch off its CPU that goes on.
@@ -111,6 +155,69 @@ impl Cpu {
                 why,
             });
         }
+    }
+
+    /// The kernel's counters say how it spent the time since they were last read in this turn. Switch records say it better.
+    pub fn count(&mut self, now: Counters, keep: bool) {
+        if self.switched != 0 || self.counted.is_some_and(|c| c.last.t >= now.t) {
+            return;
+        }
+        let unknown = match self.told {
+            true => self.off.map_or(now.t, |off| off.since.min(now.t)),
+            false => 0,
+        };
+        self.told = true;
+        let Some(Counted { first, last, over }) = self.counted else {
+            self.counted = Some(Counted {
+                first: now,
+                last: now,
+                over: 0,
+            });
+            self.off = Some(Off {
+                since: unknown,
+                why: Why::Unknown,
+            });
+            return;
+        };
+        let rest = now.unexplained(&first).saturating_add(over);
+        if now.runnable && now.unexplained(&last) >= COUNTED_TICK {
+            // It may have been waiting for a CPU all the while: that is counted once it gets one.
+            self.counted = Some(Counted {
+                first,
+                last: now,
+                over,
+            });
+            return;
+        }
+        let length = now.t - first.t;
+        let preempted = now.waited.saturating_sub(first.waited).min(length);
+        let (slept, over) = match rest >= COUNTED_TICK {
+            true => ((rest as u64).min(length - preempted), 0),
+            false => (0, rest.max(-2 * COUNTED_TICK)),
+        };
+        if keep {
+            self.push(Span {
+                from: unknown,
+                to: first.t,
+                off: first.t.saturating_sub(unknown),
+                why: Why::Unknown,
+            });
+            self.push(Span {
+                from: first.t,
+                to: now.t,
+                off: preempted + slept,
+                why: Why::Counted(preempted),
+            });
+        }
+        self.counted = Some(Counted {
+            first: now,
+            last: now,
+            over,
+        });
+        self.off = Some(Off {
+            since: now.t,
+            why: Why::Unknown,
+        });
     }
 
     fn push(&mut self, span: Span) {
@@ -214,6 +321,12 @@ impl Cpu {
             if span.to < entry {
                 return;
             }
+            let inside = span.to.min(exit).saturating_sub(span.from.max(entry));
+            if let (Why::Counted(preempted), Why::Call(op, name, fd)) = (span.why, why)
+                && inside >= span.off.saturating_sub(preempted) / 2
+            {
+                span.why = Why::CountedIn(preempted, op, name, fd);
+            }
             let middle = span.from.midpoint(span.to);
             if span.why == Why::Slept && entry <= middle && middle <= exit {
                 span.why = why;
@@ -254,6 +367,7 @@ impl Cpu {
             self.spans.clear();
             self.faults.clear();
         }
+        self.counted = None;
         if self.told && self.switched < entered && t.saturating_sub(entered) >= LONG {
             self.unknown(entered, true);
         }
@@ -286,17 +400,27 @@ impl Cpu {
             }
             let extent = span.to.min(to).saturating_sub(span.from.max(from));
             let whole = span.to.saturating_sub(span.from);
+            let counted = matches!(span.why, Why::Counted(_) | Why::CountedIn(..));
             let (ns, why) = match span.off {
                 _ if extent == whole => (span.off.min(extent), span.why),
-                off if off == whole => (extent, span.why),
+                off if off == whole && !counted => (extent, span.why),
                 // A part of several.
                 _ => (extent, Why::Unknown),
             };
             off = u64::saturating_add(off, ns);
+            let (preempted, why) = match why {
+                Why::Counted(preempted) => (preempted.min(ns), Why::Slept),
+                Why::CountedIn(preempted, op, name, fd) => {
+                    (preempted.min(ns), Why::Call(op, name, fd))
+                }
+                why => (0, why),
+            };
+            spent.preempted = spent.preempted.saturating_add(preempted);
+            let ns = ns - preempted;
             let sum = match why {
                 Why::Unknown => &mut spent.unknown,
                 Why::Preempted => &mut spent.preempted,
-                Why::Slept => &mut spent.waiting,
+                Why::Slept | Why::Counted(_) | Why::CountedIn(..) => &mut spent.waiting,
                 Why::Fault => &mut spent.fault,
                 Why::Call(op, name, fd) => {
                     let call = BlockedIn { op, name, fd, ns };
@@ -323,6 +447,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn counters(t: u64, ran: u64, waited: u64, runnable: bool) -> Counters {
+        Counters {
+            t,
+            ran,
+            waited,
+            runnable,
+        }
+    }
+
+    const MS: u64 = 1_000_000;
     const CALL: Why = Why::Call(Some(Op::Read), 0, 7);
 
     /// On a CPU since instant 0.
@@ -432,6 +566,51 @@ mod tests {
     }
 
     #[test]
+    fn the_kernels_counters_tell_what_lies_between_two_of_their_readings() {
+        let count = |cpu: &mut Cpu, [t, ran, waited]: [u64; 3], runnable| {
+            cpu.count(counters(t * MS, ran * MS, waited * MS, runnable), true);
+        };
+        let mut cpu = Cpu::default();
+        // Of the 20 ms from 10 to 30 it was 5 pre-empted and slept for 12, of those to 50 it ran for all but what is no tick.
+        count(&mut cpu, [10, 100, 7], true);
+        count(&mut cpu, [30, 103, 12], false);
+        count(&mut cpu, [50, 119, 12], true);
+        cpu.call(9 * MS, 29 * MS, CALL);
+        let (spent, inside) = cpu.spent(0, 60 * MS);
+        let parts = (spent.preempted, spent.blocked, spent.on_cpu, spent.unknown);
+        assert_eq!(parts, (5 * MS, 12 * MS, 23 * MS, 20 * MS));
+        assert_eq!(inside.map(|b| b.fd), Some(7));
+        // When in between is not known.
+        let (spent, _) = cpu.spent(20 * MS, 50 * MS);
+        assert_eq!((spent.on_cpu, spent.unknown), (20 * MS, 10 * MS));
+        // What is left over of one stretch is no sleep by itself; with more of it in the next one it is.
+        count(&mut cpu, [70, 135, 12], false);
+        assert_eq!(cpu.spent(50 * MS, 70 * MS).0.waiting, 8 * MS);
+        // A wait lies between: these two readings are of different turns.
+        cpu.woke(80 * MS, 90 * MS, true);
+        count(&mut cpu, [95, 136, 12], true);
+        assert_eq!(cpu.spent(90 * MS, 100 * MS).0.unknown, 10 * MS);
+    }
+
+    #[test]
+    fn who_is_ready_to_run_may_be_waiting_for_a_cpu_and_is_told_so_once_he_has_one() {
+        let count = |cpu: &mut Cpu, [t, ran, waited]: [u64; 3]| {
+            cpu.count(counters(t * MS, ran * MS, waited * MS, true), true);
+        };
+        let mut cpu = Cpu::default();
+        count(&mut cpu, [0, 10, 0]);
+        count(&mut cpu, [16, 11, 0]);
+        count(&mut cpu, [32, 11, 0]);
+        assert_eq!(cpu.spent(0, 32 * MS).0.unknown, 32 * MS);
+        count(&mut cpu, [48, 12, 46]);
+        let (spent, _) = cpu.spent(0, 48 * MS);
+        assert_eq!(
+            (spent.preempted, spent.on_cpu, spent.unknown),
+            (46 * MS, 2 * MS, 0)
+        );
+    }
+
+    #[test]
     fn more_sleeps_than_are_kept_are_put_together() {
         let mut cpu = running();
         let n = MOST as u64 * 10;
@@ -451,7 +630,7 @@ mod tests {
         /// Whatever is told, the parts add up to the stretch, and little is kept.
         #[test]
         fn the_parts_add_up(
-            steps in prop::collection::vec((0u8..8, 0u64..300_000, any::<bool>()), 0..900),
+            steps in prop::collection::vec((0u8..9, 0u64..300_000, any::<bool>()), 0..900),
             from in 0u64..50_000_000,
             length in 0u64..90_000_000,
         ) {
@@ -463,6 +642,7 @@ mod tests {
                     2 | 3 => cpu.back(t, true),
                     4 => cpu.call(before, t, CALL),
                     5 => cpu.fault(t.saturating_sub(step), t, 1, true),
+                    8 => cpu.count(counters(t, t / 2, t % 1_000_000, flag), true),
                     6 => cpu.unknown(t.saturating_sub(step), true),
                     _ => cpu.ran(t, true),
                 }

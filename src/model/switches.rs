@@ -1,7 +1,7 @@
 //! The kernel's switch records and page faults find their thread; calls that end explain its sleeps. Step: **model**.
 
 use super::Model;
-use super::cpu::Why;
+use super::cpu::{Counters, Why};
 use super::facts::{Id, Sink};
 use super::spent::{BlockedIn, Spent};
 use super::stack::Sample;
@@ -40,6 +40,23 @@ impl Model {
                 cpu.fault(at.t.saturating_sub(e.y), at.t, count, keep);
             }
             _ => {}
+        }
+    }
+
+    /// What the kernel counts of a thread, as the collector read it.
+    pub(super) fn counted(&mut self, process: Id, e: &Event, at: At) {
+        let of = |t: &&mut super::process::Thread| {
+            t.tid == e.x && t.process == process && t.ended.is_none()
+        };
+        if let Some(t) = self.threads.iter_mut().rev().find(of) {
+            let keep = !t.work.seats.is_empty();
+            let read = Counters {
+                t: at.t,
+                ran: e.arg,
+                waited: e.y,
+                runnable: e.aux != 0,
+            };
+            t.work.cpu.count(read, keep);
         }
     }
 

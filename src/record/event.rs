@@ -59,6 +59,7 @@
 //! | Fault        | –          | –      | page faults ʲ   | address ʲ       | since first ʲ   | –               |
 //! | Sample       | [`Mode`]   | –      | stack name id ᵏ | stands for, ns  | –               | –               |
 //! | Signals      | –          | –      | tid             | pending ᵐ       | seen before t   | –               |
+//! | Sched        | runnable ⁿ | –      | tid             | on a CPU ⁿ      | waited for one ⁿ | –              |
 //! | Steal        | CPUs ˡ     | –      | CPU, −1 none    | stolen ˡ        | since ˡ         | –               |
 //!
 //! ¹ position in the ready batch; [`NO_INDEX`] when the program names the run itself (`dispatch(token)`); [`BY_FD`] when it
@@ -84,9 +85,10 @@
 //! says that it is counted from here on.
 //! ᵐ bit n − 1 is signal n. Of an epoll_pwait with a mask: those it lets through, 0 none or
 //! not known. Of a thread: those that wait for it or its process, told while it lets some of them through, and once when no more.
+//! ⁿ 1: it was running or ready to; nanoseconds since it began (schedstat), `y` up to when it last got a CPU. Told of a thread that has been busy for long, while there are no switch records.
 //!
 //! SwitchOut, SwitchIn, Fault and Sample are the kernel's (perf_event_open), about threads that push; that there are none says nothing.
-//! FdSeen, FdGone, RegSeen, RegGone, Unread and Signals are the collector's: what /proc and sock_diag showed of a process where its own
+//! FdSeen, FdGone, RegSeen, RegGone, Unread, Signals and Sched are the collector's: what /proc and sock_diag showed of a process where its own
 //! events said otherwise or nothing. They are told as of its main thread. Setup is what the capture could not do,
 //! Steal what /proc/stat showed of the machine: both are nobody's.
 //! Threads count from 1; 0 stands for events that are no thread's (Anchor, ProcessStart, ProcessEnd, Lost with cause
@@ -315,6 +317,8 @@ coded! {
         Steal = 54 "steal",
         /// Signals that wait to be delivered to a thread.
         Signals = 55 "signals",
+        /// How long a thread has run and waited for a CPU, as the kernel counts it.
+        Sched = 56 "sched",
     }
 }
 

@@ -150,6 +150,7 @@ impl Merge {
             | Kind::Sample
             | Kind::Steal
             | Kind::Signals
+            | Kind::Sched
             | Kind::Output => self.lose(ring, Some(who), Cause::Rejected, 1, latest, names),
             _ => {
                 self.counts.records += 1;

@@ -56,7 +56,7 @@ impl Restater {
         use Kind::*;
         !matches!(
             kind,
-            Ready | RunBegin | RunEnd | Io | CallBegin | CallEnd | Mark | Sample
+            Ready | RunBegin | RunEnd | Io | CallBegin | CallEnd | Mark | Sample | Sched
         )
     }
 

@@ -362,6 +362,12 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
             none if none.is_empty() => format!("no signal waits for thread {} any more", e.x),
             all => format!("{all} waits to be delivered to thread {}", e.x),
         },
+        Kind::Sched => format!(
+            "thread {} has been on a CPU for {} in all, and waited for one for {}",
+            e.x,
+            time(e.arg),
+            time(e.y)
+        ),
         Kind::Steal => match e.x {
             ..0 => "what the hypervisor takes is counted from here on".to_owned(),
             cpu => format!(
