@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use super::counted::{Counted, asleep_in};
 use super::spent::{BlockedIn, Spent};
 use crate::record::event::Op;
 
@@ -21,8 +22,6 @@ const SOON: u64 = 1_000_000;
 const AMID: u64 = 3_000_000;
 /// The kernel's stamps and a thread's own are off from each other by less.
 const SKEW: u64 = 100_000;
-/// The counters grow while a thread runs tick by tick, of 10 ms at most: less is no sleep yet.
-const COUNTED_TICK: i64 = 5_000_000;
 /// A wait that lasts so long is slept in: without a switch record in it the kernel no longer tells of the thread.
 const LONG: u64 = 20_000_000;
 
@@ -41,6 +40,8 @@ pub(super) enum Why {
     Counted(u64),
     /// The same, asleep in this call.
     CountedIn(u64, Option<Op>, u32, i32),
+    /// The same, asleep in several calls or in some of them only.
+    CountedSomewhere(u64),
 }
 
 /// A stretch off its CPU; of several put together `off` is less than their extent.
@@ -73,41 +74,6 @@ pub(super) struct Cpu {
     pub moved: u64,
     /// What the kernel counted last, in the turn that goes on.
     pub counted: Option<Counted>,
-}
-
-/// A reading of what the kernel counts of a thread.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counters {
-    pub t: u64,
-    /// On a CPU, since it began.
-    pub ran: u64,
-    /// Ready to run and without one: up to when it last got one.
-    pub waited: u64,
-    /// It was running or ready to run.
-    pub runnable: bool,
-}
-
-impl Counters {
-    /// What they do not explain of the time since `before`: sleep, or a wait that goes on. They grow in ticks, so it may be
-    /// less than none.
-    fn unexplained(&self, before: &Counters) -> i64 {
-        let grown =
-            |now: u64, then: u64| i64::try_from(now.saturating_sub(then)).unwrap_or(i64::MAX);
-        grown(self.t, before.t)
-            .saturating_sub(grown(self.ran, before.ran))
-            .saturating_sub(grown(self.waited, before.waited))
-    }
-}
-
-/// Readings in the turn that goes on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counted {
-    /// How time was spent is told up to here.
-    pub first: Counters,
-    /// The latest.
-    pub last: Counters,
-    /// What was left over of the time before.
-    pub over: i64,
 }
 
 /// A stretch off its CPU that goes on.
@@ -157,70 +123,7 @@ impl Cpu {
         }
     }
 
-    /// The kernel's counters say how it spent the time since they were last read in this turn. Switch records say it better.
-    pub fn count(&mut self, now: Counters, keep: bool) {
-        if self.switched != 0 || self.counted.is_some_and(|c| c.last.t >= now.t) {
-            return;
-        }
-        let unknown = match self.told {
-            true => self.off.map_or(now.t, |off| off.since.min(now.t)),
-            false => 0,
-        };
-        self.told = true;
-        let Some(Counted { first, last, over }) = self.counted else {
-            self.counted = Some(Counted {
-                first: now,
-                last: now,
-                over: 0,
-            });
-            self.off = Some(Off {
-                since: unknown,
-                why: Why::Unknown,
-            });
-            return;
-        };
-        let rest = now.unexplained(&first).saturating_add(over);
-        if now.runnable && now.unexplained(&last) >= COUNTED_TICK {
-            // It may have been waiting for a CPU all the while: that is counted once it gets one.
-            self.counted = Some(Counted {
-                first,
-                last: now,
-                over,
-            });
-            return;
-        }
-        let length = now.t - first.t;
-        let preempted = now.waited.saturating_sub(first.waited).min(length);
-        let (slept, over) = match rest >= COUNTED_TICK {
-            true => ((rest as u64).min(length - preempted), 0),
-            false => (0, rest.max(-2 * COUNTED_TICK)),
-        };
-        if keep {
-            self.push(Span {
-                from: unknown,
-                to: first.t,
-                off: first.t.saturating_sub(unknown),
-                why: Why::Unknown,
-            });
-            self.push(Span {
-                from: first.t,
-                to: now.t,
-                off: preempted + slept,
-                why: Why::Counted(preempted),
-            });
-        }
-        self.counted = Some(Counted {
-            first: now,
-            last: now,
-            over,
-        });
-        self.off = Some(Off {
-            since: now.t,
-            why: Why::Unknown,
-        });
-    }
-
-    fn push(&mut self, span: Span) {
+    pub(super) fn push(&mut self, span: Span) {
         let last = self.spans.back().map_or(0, |last| last.to);
         let from = span.from.max(last);
         if from >= span.to {
@@ -311,6 +214,9 @@ impl Cpu {
 
     /// A call lasted from `entry` to `exit`: what it slept in between was in there.
     pub fn call(&mut self, entry: u64, exit: u64, why: Why) {
+        if let Some(counted) = &mut self.counted {
+            counted.call(entry, exit, why);
+        }
         if let Some(off) = &mut self.off
             && off.why == Why::Slept
             && off.since >= entry
@@ -321,11 +227,10 @@ impl Cpu {
             if span.to < entry {
                 return;
             }
-            let inside = span.to.min(exit).saturating_sub(span.from.max(entry));
-            if let (Why::Counted(preempted), Why::Call(op, name, fd)) = (span.why, why)
-                && inside >= span.off.saturating_sub(preempted) / 2
-            {
-                span.why = Why::CountedIn(preempted, op, name, fd);
+            if let Why::Counted(preempted) = span.why {
+                let inside = span.to.min(exit).saturating_sub(span.from.max(entry));
+                let slept = span.off.saturating_sub(preempted);
+                span.why = asleep_in(preempted, slept, inside, (inside, why));
             }
             let middle = span.from.midpoint(span.to);
             if span.why == Why::Slept && entry <= middle && middle <= exit {
@@ -400,7 +305,10 @@ impl Cpu {
             }
             let extent = span.to.min(to).saturating_sub(span.from.max(from));
             let whole = span.to.saturating_sub(span.from);
-            let counted = matches!(span.why, Why::Counted(_) | Why::CountedIn(..));
+            let counted = matches!(
+                span.why,
+                Why::Counted(_) | Why::CountedIn(..) | Why::CountedSomewhere(_)
+            );
             let (ns, why) = match span.off {
                 _ if extent == whole => (span.off.min(extent), span.why),
                 off if off == whole && !counted => (extent, span.why),
@@ -410,6 +318,7 @@ impl Cpu {
             off = u64::saturating_add(off, ns);
             let (preempted, why) = match why {
                 Why::Counted(preempted) => (preempted.min(ns), Why::Slept),
+                Why::CountedSomewhere(preempted) => (preempted.min(ns), Why::Unknown),
                 Why::CountedIn(preempted, op, name, fd) => {
                     (preempted.min(ns), Why::Call(op, name, fd))
                 }
@@ -420,7 +329,9 @@ impl Cpu {
             let sum = match why {
                 Why::Unknown => &mut spent.unknown,
                 Why::Preempted => &mut spent.preempted,
-                Why::Slept | Why::Counted(_) | Why::CountedIn(..) => &mut spent.waiting,
+                Why::Slept | Why::Counted(_) | Why::CountedIn(..) | Why::CountedSomewhere(_) => {
+                    &mut spent.waiting
+                }
                 Why::Fault => &mut spent.fault,
                 Why::Call(op, name, fd) => {
                     let call = BlockedIn { op, name, fd, ns };
@@ -445,18 +356,9 @@ impl Cpu {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::counted::Counters;
     use proptest::prelude::*;
 
-    fn counters(t: u64, ran: u64, waited: u64, runnable: bool) -> Counters {
-        Counters {
-            t,
-            ran,
-            waited,
-            runnable,
-        }
-    }
-
-    const MS: u64 = 1_000_000;
     const CALL: Why = Why::Call(Some(Op::Read), 0, 7);
 
     /// On a CPU since instant 0.
@@ -566,51 +468,6 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_counters_tell_what_lies_between_two_of_their_readings() {
-        let count = |cpu: &mut Cpu, [t, ran, waited]: [u64; 3], runnable| {
-            cpu.count(counters(t * MS, ran * MS, waited * MS, runnable), true);
-        };
-        let mut cpu = Cpu::default();
-        // Of the 20 ms from 10 to 30 it was 5 pre-empted and slept for 12, of those to 50 it ran for all but what is no tick.
-        count(&mut cpu, [10, 100, 7], true);
-        count(&mut cpu, [30, 103, 12], false);
-        count(&mut cpu, [50, 119, 12], true);
-        cpu.call(9 * MS, 29 * MS, CALL);
-        let (spent, inside) = cpu.spent(0, 60 * MS);
-        let parts = (spent.preempted, spent.blocked, spent.on_cpu, spent.unknown);
-        assert_eq!(parts, (5 * MS, 12 * MS, 23 * MS, 20 * MS));
-        assert_eq!(inside.map(|b| b.fd), Some(7));
-        // When in between is not known.
-        let (spent, _) = cpu.spent(20 * MS, 50 * MS);
-        assert_eq!((spent.on_cpu, spent.unknown), (20 * MS, 10 * MS));
-        // What is left over of one stretch is no sleep by itself; with more of it in the next one it is.
-        count(&mut cpu, [70, 135, 12], false);
-        assert_eq!(cpu.spent(50 * MS, 70 * MS).0.waiting, 8 * MS);
-        // A wait lies between: these two readings are of different turns.
-        cpu.woke(80 * MS, 90 * MS, true);
-        count(&mut cpu, [95, 136, 12], true);
-        assert_eq!(cpu.spent(90 * MS, 100 * MS).0.unknown, 10 * MS);
-    }
-
-    #[test]
-    fn who_is_ready_to_run_may_be_waiting_for_a_cpu_and_is_told_so_once_he_has_one() {
-        let count = |cpu: &mut Cpu, [t, ran, waited]: [u64; 3]| {
-            cpu.count(counters(t * MS, ran * MS, waited * MS, true), true);
-        };
-        let mut cpu = Cpu::default();
-        count(&mut cpu, [0, 10, 0]);
-        count(&mut cpu, [16, 11, 0]);
-        count(&mut cpu, [32, 11, 0]);
-        assert_eq!(cpu.spent(0, 32 * MS).0.unknown, 32 * MS);
-        count(&mut cpu, [48, 12, 46]);
-        let (spent, _) = cpu.spent(0, 48 * MS);
-        assert_eq!(
-            (spent.preempted, spent.on_cpu, spent.unknown),
-            (46 * MS, 2 * MS, 0)
-        );
-    }
-
-    #[test]
     fn more_sleeps_than_are_kept_are_put_together() {
         let mut cpu = running();
         let n = MOST as u64 * 10;
@@ -642,7 +499,10 @@ mod tests {
                     2 | 3 => cpu.back(t, true),
                     4 => cpu.call(before, t, CALL),
                     5 => cpu.fault(t.saturating_sub(step), t, 1, true),
-                    8 => cpu.count(counters(t, t / 2, t % 1_000_000, flag), true),
+                    8 => {
+                        let (ran, waited) = (t / 2, t % 1_000_000);
+                        cpu.count(Counters { t, ran, waited, runnable: flag }, true);
+                    }
                     6 => cpu.unknown(t.saturating_sub(step), true),
                     _ => cpu.ran(t, true),
                 }

@@ -16,6 +16,7 @@ mod change;
 mod checkpoint;
 pub mod codec;
 mod columns;
+mod counted;
 mod cpu;
 mod ctl;
 mod data;

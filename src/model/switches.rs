@@ -1,7 +1,8 @@
 //! The kernel's switch records and page faults find their thread; calls that end explain its sleeps. Step: **model**.
 
 use super::Model;
-use super::cpu::{Counters, Why};
+use super::counted::Counters;
+use super::cpu::Why;
 use super::facts::{Id, Sink};
 use super::spent::{BlockedIn, Spent};
 use super::stack::Sample;

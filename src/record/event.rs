@@ -80,17 +80,17 @@
 //! ⁱ by a read or accept that is the wait itself.
 //! ʲ that the thread met on its CPU in user code, the first of them `y` before t, and where the last one was.
 //! ᵏ what the thread was doing, [`Space::Stack`]; 0 not known.
-//! ˡ how many CPUs the machine has, and what the hypervisor took of this one in the last `y` before t, as the kernel has counted
-//! it: in whole ticks of [`STEAL_TICK`], so it may be almost one more or one less. It is told where it has grown; one of no CPU
-//! says that it is counted from here on.
-//! ᵐ bit n − 1 is signal n. Of an epoll_pwait with a mask: those it lets through, 0 none or
-//! not known. Of a thread: those that wait for it or its process, told while it lets some of them through, and once when no more.
-//! ⁿ 1: it was running or ready to; nanoseconds since it began (schedstat), `y` up to when it last got a CPU. Told of a thread that has been busy for long, while there are no switch records.
+//! ˡ how many CPUs the machine has, and what the hypervisor took of this one in the last `y` before t, as the kernel has counted it: in
+//! whole ticks of [`STEAL_TICK`], so it may be almost one more or one less. It is told where it has grown; one of no CPU says that it is
+//! counted from here on.
+//! ᵐ bit n − 1 is signal n. Of an epoll_pwait with a mask: those it lets through, 0 none or not known. Of a thread: those that wait for it
+//! or its process, told while it lets some of them through, and once when no more.
+//! ⁿ 1: running or ready to; ns since it began (schedstat), `y` up to when it last got a CPU. Only where no switch records are.
 //!
 //! SwitchOut, SwitchIn, Fault and Sample are the kernel's (perf_event_open), about threads that push; that there are none says nothing.
-//! FdSeen, FdGone, RegSeen, RegGone, Unread, Signals and Sched are the collector's: what /proc and sock_diag showed of a process where its own
-//! events said otherwise or nothing. They are told as of its main thread. Setup is what the capture could not do,
-//! Steal what /proc/stat showed of the machine: both are nobody's.
+//! FdSeen, FdGone, RegSeen, RegGone, Unread, Signals and Sched are the collector's: what /proc and sock_diag showed of a process where
+//! its own events said otherwise or nothing. They are told as of its main thread. Setup is what the capture could not do, Steal what
+//! /proc/stat showed of the machine: both are nobody's.
 //! Threads count from 1; 0 stands for events that are no thread's (Anchor, ProcessStart, ProcessEnd, Lost with cause
 //! no-slot). `t` never decreases in a recording: a late event has the instant at which it could be written.
 //! A wait's ready batch follows its `WaitExit` as `n` `Ready` events of the same thread and the same instant. For poll and

@@ -1,7 +1,8 @@
 //! How each part of the model is written: every struct of it, field by field. Step: **model**.
 
 use crate::model::codec::{Codec, Cursor, codec, codec_enum, put};
-use crate::model::cpu::{Counted, Counters, Cpu, Off, Span, Why};
+use crate::model::counted::{Counted, Counters};
+use crate::model::cpu::{Cpu, Off, Span, Why};
 use crate::model::data::DataMap;
 use crate::model::facts::{Fidelity, Part, Range, Run, Word};
 use crate::model::looked::Looked;
@@ -59,8 +60,14 @@ codec!(Counters {
     waited,
     runnable
 });
-codec!(Counted { first, last, over });
-codec_enum!(Why { 0 => Unknown, 1 => Preempted, 2 => Slept, 3 => Call(op, name, fd), 4 => Fault, 5 => Counted(preempted), 6 => CountedIn(preempted, op, name, fd) });
+codec!(Counted {
+    first,
+    last,
+    over,
+    calls,
+    longest
+});
+codec_enum!(Why { 0 => Unknown, 1 => Preempted, 2 => Slept, 3 => Call(op, name, fd), 4 => Fault, 5 => Counted(preempted), 6 => CountedIn(preempted, op, name, fd), 7 => CountedSomewhere(preempted) });
 codec!(Looked { preempted, back });
 codec!(Config { keep_closed });
 codec!(Seat { loop_id, at });
