@@ -100,6 +100,7 @@
 
 pub use super::cause::Cause;
 use super::coded::coded;
+pub use super::text::{MAX_TEXT, Text};
 
 /// One recorded event; the [module table](self) says what each column means for each [`Kind`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -151,26 +152,6 @@ impl Event {
         self.flags & flags::AGAIN != 0 || self.said() == IN_FULL
     }
 }
-
-/// A piece of the text buffer that travels beside a run of events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Text {
-    /// Offset in bytes.
-    pub at: u32,
-    /// Length in bytes, at most [`MAX_TEXT`].
-    pub len: u16,
-}
-
-impl Text {
-    /// The bytes, or nothing if the reference does not lie inside `buffer`.
-    pub fn of(self, buffer: &[u8]) -> &[u8] {
-        let at = self.at as usize;
-        buffer.get(at..at + self.len as usize).unwrap_or(&[])
-    }
-}
-
-/// The longest text one event carries, in bytes; longer text is cut and [`flags::CUT`] says so.
-pub const MAX_TEXT: usize = 256;
 
 /// `aux` of a [`Kind::RunBegin`] that does not know its place in the ready batch.
 pub const NO_INDEX: u16 = u16::MAX;

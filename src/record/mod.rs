@@ -13,6 +13,7 @@ pub mod ring;
 pub mod segment;
 pub mod stack_text;
 pub mod sync;
+mod text;
 pub mod wire;
 
 pub use event::{Event, Kind, flags};
