@@ -110,6 +110,7 @@ demos! {
     timers_heartbeat "timers-heartbeat" "fifty milliseconds that begin anew with every event: a busy server looks dead",
     callback_queue "callback-queue" "callbacks that put callbacks on the queue: the loop never looks up",
     accept_limit "accept-limit" "no descriptor is left, and the door stays open: the loop goes round and round",
+    accept_cap "accept-cap" "everybody at the door in one run, or four a turn: who gains, and who pays",
     half_close "half-close" "a client has said all it had to say: the end of a stream is readable for ever",
     wakeups "wakeups" "a finished answer in a queue: a loop wakes up for descriptors and time only",
     backpressure "backpressure" "quick in, slow out: a relay that always reads, and its buffer that grows",

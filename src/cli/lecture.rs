@@ -51,6 +51,7 @@ const BUILT_IN: [(&str, &[&str]); 5] = [
             "epollout-spin",
             "half-close",
             "accept-limit",
+            "accept-cap",
             "backpressure",
             "ghost-events",
             "stale-in-batch",
