@@ -63,6 +63,23 @@ pub struct Mark {
     pub fields: String,
 }
 
+/// A figure of a role that both sides have, as `loopscope diff` compares them.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Whose: a descriptor's name, in most demos.
+    pub role: String,
+    /// Which: `wait`, `run`, `turn`.
+    pub figure: &'static str,
+    /// The part of the values that are below: 50 or 99 of 100.
+    pub of_100: u32,
+    /// In the repaired program, nanoseconds.
+    pub before: u64,
+    /// In the broken one.
+    pub after: u64,
+    /// `worse`, `better`, `noise`, or `too-few` to tell.
+    pub verdict: &'static str,
+}
+
 /// Everything seen of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
@@ -78,6 +95,8 @@ pub struct Seen {
     pub marks: Vec<Mark>,
     /// Threads that ran handlers.
     pub threads: usize,
+    /// Of the broken program: what `loopscope diff` says, from the repaired one to this.
+    pub changes: Vec<Change>,
 }
 
 /// One sentence about the recordings, and whether it is true.

@@ -98,6 +98,7 @@ demos! {
     greedy_fd "greedy-fd" "one client's handler reads until there is nothing left; the others starve" c,
     blocking_handler "blocking-handler" "one handler sleeps, one waits for a slow disk; everybody waits with them" c,
     cpu_handler "cpu-handler" "one handler computes; everybody waits, and this time nobody sleeps",
+    creeping_block "creeping-block" "tidied up, and all tests pass: a routine that returned at once now waits",
     page_fault "page-fault" "reading an array: asleep in the middle of an instruction, and no call was made",
     http_fsm "http-fsm" "a request byte by byte: readable promises one of them",
     connect "connect" "connecting is over: that is not to say that there is a connection",

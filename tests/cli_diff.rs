@@ -68,6 +68,24 @@ fn the_other_way_round_it_is_worse_and_fails_a_check() {
     assert!(ended.stderr.contains("slower"), "{}", ended.stderr);
 }
 
+/// What the demo creeping-block is about: worse, by role and beyond the noise, and no finding says so.
+#[test]
+fn a_routine_that_waits_now_is_told_though_nothing_alarms() {
+    let (before, after) = (shipped("creeping-block-fixed"), shipped("creeping-block"));
+    let diff = json(&before, &after);
+    for client in ["ann", "bob", "cid", "dee"] {
+        let told = verdict(&diff, client, "run", 0.5);
+        assert_eq!(told, "worse", "{client}: {diff:#}");
+    }
+    let gone = diff["only_before"].as_array().unwrap();
+    assert!(
+        gone.iter().any(|role| role["name"] == "resolver"),
+        "{diff:#}"
+    );
+    run(&["diff", &before, &after, "--fail-on", "worse"]).exits(1);
+    run(&["diff", &before, &after, "--fail-on", "warning"]).exits(0);
+}
+
 #[test]
 fn a_limit_is_judged_of_the_second_and_told_of_both() {
     let (broken, fixed) = (shipped("greedy-fd"), shipped("greedy-fd-fixed"));

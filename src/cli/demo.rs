@@ -8,7 +8,7 @@ use super::output::{Output, is_stream, stdout_is_tty};
 use super::record;
 use super::reproduction::{self, How};
 use super::run::unnamed;
-use super::seen::see;
+use super::seen::{changes, see};
 use super::side::{self, Side};
 use super::stage::{Show, show};
 use super::watch;
@@ -286,7 +286,11 @@ fn headless(demo: &'static Demo, args: &Args) -> Outcome {
 
 /// The report of `asked`, then every claim with its figures and verdict.
 fn judge(demo: &Demo, args: &Args, asked: &mut Reader, other: &mut Reader) -> Outcome {
-    let (mine, theirs): (Seen, Seen) = (see(asked)?, see(other)?);
+    let (mut mine, mut theirs): (Seen, Seen) = (see(asked)?, see(other)?);
+    match args.fixed {
+        true => theirs.changes = changes(asked, other)?,
+        false => mine.changes = changes(other, asked)?,
+    }
     let (broken, fixed) = match args.fixed {
         true => (&theirs, &mine),
         false => (&mine, &theirs),

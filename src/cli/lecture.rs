@@ -91,6 +91,7 @@ const BUILT_IN: [(&str, &[&str]); 5] = [
             "signals",
             "regular-file",
             "merged-events",
+            "creeping-block",
         ],
     ),
 ];

@@ -1,10 +1,12 @@
 //! From a recording to what a demo's claim needs. Step: trace → model → **view**.
 
 use crate::demos::Seen;
-use crate::demos::claim::{Fd, Mark, Wait};
+use crate::demos::claim::{Change, Fd, Mark, Wait};
+use crate::findings::Thresholds;
 use crate::model::{Id, Kernel, Model, Run, Sink, Transition, Word};
 use crate::record::event::{self, Event, Kind, Space};
 use crate::record::fields;
+use crate::report::diff::Diff;
 use crate::text;
 use crate::trace::{Error, Events, Reader};
 use std::collections::{HashMap, HashSet};
@@ -144,6 +146,7 @@ pub(super) fn see(reader: &mut Reader) -> Result<Seen, Error> {
         told: Vec::new(),
         marks,
         threads: ear.threads.len(),
+        changes: Vec::new(),
     };
     let mut names: HashMap<Id, String> = HashMap::new();
     for reg in model.regs() {
@@ -187,4 +190,19 @@ pub(super) fn see(reader: &mut Reader) -> Result<Seen, Error> {
         fd.waits_hi.sort_unstable();
     }
     Ok(seen)
+}
+
+/// What `loopscope diff` says, from the repaired program to the broken one.
+pub(super) fn changes(fixed: &mut Reader, broken: &mut Reader) -> Result<Vec<Change>, Error> {
+    let limits = Thresholds::default();
+    let diff = Diff::of(fixed, broken, &limits, &[], &mut |_| ())?;
+    let told = diff.changes.iter().map(|change| Change {
+        role: text::visible(&change.role.text).into_owned(),
+        figure: change.figure.name(),
+        of_100: (100.0 * change.quantile).round() as u32,
+        before: change.value[0],
+        after: change.value[1],
+        verdict: change.verdict.name(),
+    });
+    Ok(told.collect())
 }
