@@ -4,6 +4,7 @@
 //! must show. It runs in a process of its own under `loopscope demo NAME`, on loopback only, for a bounded time, its
 //! load drawn from a seed. README.md says which idea is where. Step: **event** → ring.
 
+pub mod aio_file;
 pub mod claim;
 pub mod cold;
 mod dial;
@@ -121,6 +122,7 @@ demos! {
     fork_around_epoll "fork-around-epoll" "a child tidies up its list, and it is its parent's: nobody hears ann any more",
     signals "signals" "a signal between the look and the wait: the flag is set, and the loop sleeps",
     regular_file "regular-file" "a file is always ready, and a read of it takes as long as it takes",
+    aio "aio" "the kernel reads a file meanwhile: how does the loop hear that it is done?",
     continuations "continuations" "one job as callbacks and as an async function: where is its stack?",
     async_runtime "async-runtime" "what stands behind await: a blocking call in a task stops them all",
     nagle_delack "nagle-delack" "forty milliseconds, and the loop is asleep: two kernels wait for each other",

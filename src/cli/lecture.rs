@@ -90,6 +90,7 @@ const BUILT_IN: [(&str, &[&str]); 5] = [
             "fork-around-epoll",
             "signals",
             "regular-file",
+            "aio",
             "merged-events",
             "creeping-block",
         ],
