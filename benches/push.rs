@@ -107,7 +107,7 @@ fn main() {
         return;
     }
     let mut rig = Rig::new();
-    let clock = rig.clock;
+    let (clock, nobody) = (rig.clock, std::io::stderr());
     let names = [
         "bare clock read",
         "clock + push",
@@ -122,6 +122,7 @@ fn main() {
         "an empty loop",
         "a hook that is off: mark!",
         "a hook that is off: call()",
+        "a hook that is off: on_behalf_of()",
     ];
     let mut times: Vec<Vec<f64>> = names.iter().map(|_| Vec::new()).collect();
     let mut drained = Vec::new();
@@ -191,6 +192,10 @@ fn main() {
             }),
             time(|i| {
                 black_box(loopscope::call("off", || black_box(i)));
+            }),
+            time(|i| {
+                loopscope::on_behalf_of(&nobody);
+                black_box(i);
             }),
         ];
         for (all, one) in times.iter_mut().zip(round) {

@@ -48,6 +48,7 @@ static struct {
     void (*handler_begin)(int, const char *);
     void (*handler_begin_on)(int, int, const char *);
     void (*handler_end)(void);
+    void (*on_behalf_of)(int);
     void (*mark)(const char *);
     void (*mark_long)(const char *, const char *, long);
     void (*mark_double)(const char *, const char *, double);
@@ -70,6 +71,7 @@ static void __attribute__((__constructor__, __used__)) loopscope_find_(void) {
     LOOPSCOPE_FIND_(handler_begin, void (*)(int, const char *));
     LOOPSCOPE_FIND_(handler_begin_on, void (*)(int, int, const char *));
     LOOPSCOPE_FIND_(handler_end, void (*)(void));
+    LOOPSCOPE_FIND_(on_behalf_of, void (*)(int));
     LOOPSCOPE_FIND_(mark, void (*)(const char *));
     LOOPSCOPE_FIND_(mark_long, void (*)(const char *, const char *, long));
     LOOPSCOPE_FIND_(mark_double, void (*)(const char *, const char *, double));
@@ -96,6 +98,13 @@ LOOPSCOPE_INLINE_ loopscope_handler_begin_on(int epfd, int fd, const char *name)
 /* It ends. The last of a batch needs this, or what follows up to the next wait counts as part of it. */
 LOOPSCOPE_INLINE_ loopscope_handler_end(void)
     LOOPSCOPE_CALL_(handler_end, ())
+
+/* What the handler under way does from here on, it does on behalf of `fd`: of the client, in the handler of a connection that
+ * was opened for it, or of a bell that another thread has rung. The first in a handler holds from its start, each up to the
+ * next or to the handler's end; the handler's own descriptor ends it. Where handlers are not marked, call it after the first
+ * call on the handler's own descriptor. */
+LOOPSCOPE_INLINE_ loopscope_on_behalf_of(int fd)
+    LOOPSCOPE_CALL_(on_behalf_of, (fd))
 
 /* A point on the timeline: what the program says happened here. */
 LOOPSCOPE_INLINE_ loopscope_mark(const char *name)
@@ -125,6 +134,7 @@ LOOPSCOPE_INLINE_ loopscope_name_loop(int epfd, const char *name)
 #define loopscope_handler_begin(fd, name) ((void)(fd), (void)(name))
 #define loopscope_handler_begin_on(epfd, fd, name) ((void)(epfd), (void)(fd), (void)(name))
 #define loopscope_handler_end() ((void)0)
+#define loopscope_on_behalf_of(fd) ((void)(fd))
 #define loopscope_mark(name) ((void)(name))
 #define loopscope_mark_long(name, key, value) ((void)(name), (void)(key), (void)(value))
 #define loopscope_mark_double(name, key, value) ((void)(name), (void)(key), (void)(value))

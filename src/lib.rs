@@ -63,6 +63,7 @@
 //! | threads that sleep in a read or an accept | [`blocking`] |
 //! | descriptors outside of mio | [`io`]: `read`, `write`, `accept`, [`io::Traced`] |
 //! | a loop that collects events and serves them later, or in other threads | [`dispatch`], [`dispatch_on`], [`dispatch_fd`] |
+//! | whom a handler run works for: an arrow on the timeline | [`on_behalf_of`] |
 //! | names on the screen | [`name_handler`], [`name_fd`], [`name_loop`] |
 //! | the program's own words on the timeline | [`mark!`], [`span!`], `TracingLayer` |
 //! | what else a turn does | [`timer`], [`task`], [`call`] |
@@ -113,7 +114,7 @@ pub use instrument::mio;
 pub use instrument::{
     DataWord, Dispatch, Error, Recorder, Span, Summary, Supplier, Value, blocking, call, call_on,
     dispatch, dispatch_fd, dispatch_on, epoll, io, is_on, mark, name_fd, name_handler, name_loop,
-    poll, task, timer,
+    on_behalf_of, poll, task, timer,
 };
 
 // What looks at a recording: no program that links the library compiles it.

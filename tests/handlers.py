@@ -1,6 +1,6 @@
 """Handlers of programs that mark none, inferred from their calls as docs/MODEL.md says. Passes the lines of `export --to ndjson` on,
 with lines of its own between them: `piece` (of a run), `tail` (what follows the last one up to the wait), `turn-over`. A `ready`
-line gets a `state`: told, running, served, stale, handed."""
+line gets a `state`: told, running, served, stale, handed; an `on-behalf` line the `item` of the inferred run it stands in."""
 GONE = {"ERR", "HUP", "RDHUP"}
 IN, OUT = {"IN", "PRI"} | GONE, {"OUT"} | GONE
 ANSWERS = {"read": IN, "recv": IN, "peek": IN, "accept": IN, "write": OUT, "send": OUT, "sendfile": OUT, "connect": OUT, "shutdown": GONE}
@@ -84,6 +84,9 @@ def handlers(events):
                     if item["file"] == e["file"] and item["thread"] != thread and item["state"] == "told" and item["masks"] & answers: item["state"] = "handed"
         elif kind in ("ctl-begin", "close-begin", "dup-begin") and guess and e.get("file") is not None:
             serves(e["fd"], e["file"], t, t, GONE, True)
+        elif kind == "on-behalf" and stack and not e.get("late"):  # the program says that this handler has not ended
+            stack[-1]["own"] = max(stack[-1]["own"], t)
+            e["item"], e["from_ns"] = stack[-1]["item"], stack[-1]["from"]
         elif kind == "run-begin":
             leave(depth_of(seat), t)
             marks.add(seat)

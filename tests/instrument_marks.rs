@@ -58,6 +58,24 @@ fn marks_carry_typed_fields() {
 }
 
 #[test]
+fn a_handler_says_whom_it_works_for_and_where() {
+    let (ann, bob) = std::os::unix::net::UnixStream::pair().unwrap();
+    let ((), r) = record(|| {
+        for client in [&ann, &bob] {
+            loopscope::on_behalf_of(client);
+        }
+    });
+    let said: Vec<_> = r.all(Kind::OnBehalf).collect();
+    assert_eq!(
+        said.iter().map(|e| e.fd).collect::<Vec<_>>(),
+        [ann.as_raw_fd(), bob.as_raw_fd()]
+    );
+    let site = name(&r, Space::Site, i32::from(said[0].site));
+    assert!(site.contains("instrument_marks.rs"), "{site}");
+    assert_eq!(said[0].site, said[1].site);
+}
+
+#[test]
 fn fields_are_not_evaluated_while_nobody_records() {
     let _turn = recorded::turn();
     let mut evaluated = 0;

@@ -146,6 +146,16 @@ fn holds(report: &Value, way: &str) {
         assert_eq!(fd["bytes_in"], 20, "{way}");
         assert_eq!(fd["handler"], handler, "{way}");
     }
+    // The third's handler works for the first.
+    let says = |name: &str, key: &str| {
+        let fds = of(&main["id"]);
+        let fd = fds.iter().find(|fd| fd["name"] == name).unwrap();
+        fd[key]["count"].as_u64()
+    };
+    let long = "y".repeat(256);
+    assert_eq!(says(&long, "for_others"), Some(20), "{way}");
+    assert_eq!(says("ann", "on_its_behalf"), Some(20), "{way}");
+    assert_eq!(says("ann", "for_others"), None, "{way}");
     assert_eq!(of(&main["id"]).len(), 3, "{way}: none is made up");
 }
 

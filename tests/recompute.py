@@ -1,5 +1,5 @@
-"""recompute.py EVENTS.ndjson REPORT.json: notice, queue, run, tail and blame of every descriptor computed again from `export --to
-ndjson`, knowing nothing but docs/EXPORT.md, and compared with the report, exactly. Exit 1 if any figure differs."""
+"""recompute.py EVENTS.ndjson REPORT.json: notice, queue, run, tail and blame of every descriptor, and whom runs were for, computed
+again from `export --to ndjson`, knowing nothing but docs/EXPORT.md, and compared with the report, exactly. Exit 1 if any figure differs."""
 import collections, itertools, json, sys
 from handlers import handlers  # of programs that mark none
 table, caused, served = collections.defaultdict(lambda: [0, 0, 0]), collections.Counter(), collections.defaultdict(list)
@@ -7,6 +7,7 @@ proofs, read = collections.defaultdict(dict), collections.Counter()  # by file
 batch, wake, room, size, runs, latest, accounts, marked = {}, {}, {}, {}, collections.defaultdict(list), {}, {}, set()
 loops_of = collections.defaultdict(set)
 entered, off, back = {}, {}, {}  # waits, and whether their threads slept
+behalf = collections.defaultdict(lambda: [0, 0])  # whom runs were for, and whose
 asks = {}  # threads that wait in the call itself, and their loops
 def add(key, name, ns):
     table[key, name] = [table[key, name][0] + 1, table[key, name][1] + ns, max(table[key, name][2], ns)]
@@ -17,11 +18,16 @@ def waited(seat, key, start, item):  # from ready to start, and whose runs lie b
         for other, a, b in itertools.takewhile(lambda s: s[2] > since, reversed(served[seat])):
             caused[other, bound] += (b - max(a, since)) * (other != key)
     return [("lo", told - hi), ("hi", told - lo)] * bool(item["span"]) + [("queue_ns", start - told)]
+def stretch(item, key, start, t):  # a run, or a piece of one, ends or goes on for somebody else
+    whom, since = item.get("for", (None, 0))
+    for of in ((key, "for_others"), (whom, "on_its_behalf")) if whom else ():
+        behalf[of][1] += t - max(since, start)
 def end(thread, seat, t):  # the marked run under way there ends, and whatever is nested in it
     while any(run[0] == seat for run in runs[thread]):
         at, key, start, item = runs[thread].pop()
         for name, ns in waited(at, key, start, item) + [("run_ns", t - start)]: add(key, name, ns)
         item["state"] = "done"
+        stretch(item, key, start, t)
         served[at].append((key, start, t))
 def over(seat, inferred):  # the turn is over: inferred runs are complete, and what nobody served has waited all the same
     for item in batch.pop(seat, ()):
@@ -98,7 +104,16 @@ for e in handlers(map(json.loads, open(sys.argv[1]))):
             batch[seat].append(item)
         if "waited" not in item: item.update({"waited": waited(seat, item["key"], start, item), "bounded": False, "run": 0})
         item["run"] += t - start
+        stretch(item, item["key"], start, t)
         served[seat].append((item["key"], start, t))
+    elif kind == "on-behalf" and not late and ("item" in e or runs[thread]):
+        key, start, item = (e["item"]["key"], e["from_ns"], e["item"]) if "item" in e else runs[thread][-1][1:]
+        whom = (e["whose_loop"], e["fd"], e["generation"])
+        if whom == item.get("for", (0,))[0]: continue
+        stretch(item, key, start, t)
+        if whom != key:
+            for of in (key, "for_others"), (whom, "on_its_behalf"): behalf[of][0] += 1
+        if whom != key or "for" in item: item["for"] = (whom if whom != key else None, t if "for" in item else 0)
     elif kind == "tail": add(e["item"]["key"], "tail_ns", e["to_ns"] - e["from_ns"])
     elif kind == "ctl-begin" and e["op"] == "add":  # it may be told of before its ADD has returned
         proofs[file].setdefault((*key[:2], False), {"set": t})
@@ -139,6 +154,9 @@ for key, same in rows.items():  # registered again after a DEL it has a row of i
         want = [w for w in ((f["notice_ns"] or {}).get(name) if name in ("lo", "hi") else f[name] for f in same) if w]
         want = [sum(w["count"] for w in want), sum(w["sum"] for w in want), max((w["max"] for w in want), default=0)]
         wrong += [(key, name, table[key, name], want)] * (table[key, name] != want)
+    for name in ("for_others", "on_its_behalf"):
+        want = [sum(f[name][of] for f in same if f[name]) for of in ("count", "ns")]
+        wrong += [(key, name, behalf[key, name], want)] * (behalf[key, name] != want)
     want = [f["caused_wait_ns"] for f in same if f["caused_wait_ns"]]
     wrong += [(key, "caused", k, caused[key, k]) for k in ("lo", "hi") if want and caused[key, k] != sum(w[k] for w in want)]
 found = sum(count for (_, name), (count, _, _) in table.items() if name == "run_ns")

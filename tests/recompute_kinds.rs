@@ -291,6 +291,50 @@ fn timers_tasks_marks_and_calls_in_the_loop() {
     });
 }
 
+/// A bell's handler works for several clients one after the other, a client's for another, and some for nobody.
+#[test]
+fn handlers_on_behalf_of_others() {
+    proven_cut(60, 20, || {
+        let (epoll, pairs) = (Epoll::new().unwrap(), pairs(5));
+        let other = Epoll::new().unwrap();
+        let mut events = Events::with_capacity(4);
+        for (data, (a, _)) in (0..).zip(&pairs[..3]) {
+            epoll.add(a, Interest::IN, data).unwrap();
+        }
+        // It has a row on another loop; the last has none.
+        other.add(&pairs[3].0, Interest::IN, 3).unwrap();
+        for turn in 0..40 {
+            for (_, b) in &pairs[..3] {
+                (&*b).write_all(b"a request").unwrap();
+            }
+            epoll.wait(&mut events, SOON).unwrap();
+            loopscope::on_behalf_of(&pairs[1].0);
+            for event in &events {
+                work(2);
+                match event.data() {
+                    0 => {
+                        for (client, _) in &pairs[1..1 + turn % 5] {
+                            loopscope::on_behalf_of(client);
+                            loopscope::on_behalf_of(client);
+                            work(3);
+                        }
+                        if turn % 3 == 0 {
+                            loopscope::on_behalf_of(&pairs[0].0);
+                        }
+                    }
+                    1 => {
+                        loopscope::on_behalf_of(&pairs[1].0);
+                        loopscope::on_behalf_of(&pairs[2].0);
+                    }
+                    _ => {}
+                }
+                drain(&pairs[event.data() as usize].0, true);
+            }
+            loopscope::on_behalf_of(&pairs[2].0);
+        }
+    });
+}
+
 #[test]
 fn descriptors_that_end_and_are_duplicated_inside_a_batch() {
     proven(40, || {
@@ -381,6 +425,41 @@ fn a_server_that_knows_nothing_of_it() {
         last.iter().all(|(fd, n)| whole.get(fd) == Some(n)),
         "{whole:?}\n{last:?}"
     );
+}
+
+/// Nobody marks its handlers, and they say whom they work for.
+#[test]
+fn a_server_that_only_says_whom_it_works_for() {
+    let place = Place::new();
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/behalf.py");
+    let output = loopscope()
+        .args(["record", "-o", &place.arg("whole.lscope"), "--", &python()])
+        .arg(program)
+        .arg("60")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    agrees(&place, "whole.lscope", 90);
+    let said = run(&["report", "--json", &place.arg("whole.lscope")]);
+    let report: serde_json::Value = serde_json::from_str(&said.exits(0).stdout).unwrap();
+    let fds = report["fds"].as_array().unwrap();
+    let counts = |key: &str| -> Vec<u64> {
+        let all = fds.iter().filter_map(|fd| fd[key]["count"].as_u64());
+        all.collect()
+    };
+    // Every round the bell's handler works for none, one, two or all three.
+    assert_eq!(counts("for_others"), [90], "{fds:#?}");
+    assert_eq!(counts("on_its_behalf").iter().sum::<u64>(), 90);
+    assert!(report["loops"][0]["handlers"] == "inferred");
+    common::late::made_late(
+        &place.path("whole.lscope"),
+        &place.path("late.lscope"),
+        0x9e37_79b9,
+    );
+    agrees(&place, "late.lscope", 40);
+    cut(&place, "whole.lscope", "20%", "90%");
+    agrees(&place, "cut.lscope", 1);
 }
 
 /// A loop watched by another, and polls in the middle of handlers.

@@ -17,8 +17,8 @@ use std::path::Path;
 
 use loopscope::findings::{Findings, Found};
 use loopscope::model::{
-    self, Expiry, Fairness, Fidelity, Fired, Mark, Marking, Model, Part, Range, Registration, Run,
-    Segment, Sink, Transition, Turn, Word,
+    self, Expiry, Fairness, Fidelity, Fired, Mark, Marking, Model, OnBehalf, Part, Range,
+    Registration, Run, Segment, Sink, Stretches, Transition, Turn, Word,
 };
 use loopscope::record::event::{
     Arming, BY_FD, Cause, Ctl, Event, FdKind, Kind, NO_INDEX, Off, Op, Space, Wait, flags,
@@ -33,6 +33,7 @@ struct Heard {
     windows: Vec<Fairness>,
     fired: Vec<Fired>,
     marks: Vec<(Mark, Vec<u8>)>,
+    behalf: Vec<OnBehalf>,
 }
 
 impl Sink for Heard {
@@ -53,6 +54,9 @@ impl Sink for Heard {
     }
     fn mark(&mut self, mark: &Mark, fields: &[u8]) {
         self.marks.push((*mark, fields.to_vec()));
+    }
+    fn behalf(&mut self, said: &OnBehalf) {
+        self.behalf.push(*said);
     }
     fn timer(&mut self, fired: &Fired) {
         self.fired.push(*fired);
@@ -469,6 +473,10 @@ impl Play {
                 e.y = k.number("in").unwrap_or(0) as u64;
                 text = k.text("fields").unwrap_or_default().to_owned();
             }
+            "for" => {
+                e.kind = Kind::OnBehalf;
+                e.fd = k.need("fd") as i32;
+            }
             "lost" => {
                 e.kind = Kind::Lost;
                 e.aux = coded(
@@ -571,6 +579,9 @@ impl Play {
                 check(&mut k, "waited_max", show(r.waited_max));
                 check(&mut k, "bypassed", r.bypassed_max);
                 check(&mut k, "live", r.is_live());
+                let behalf = |s: Stretches| format!("{}:{}", s.count, time(s.ns));
+                check(&mut k, "for_others", behalf(r.for_others));
+                check(&mut k, "on_its_behalf", behalf(r.on_its_behalf));
                 check(&mut k, "data", r.data);
                 check(
                     &mut k,
@@ -656,6 +667,12 @@ impl Play {
                 check(&mut k, "out", run.bytes_out);
                 check(&mut k, "ios", run.ios);
                 check(&mut k, "in_call", time(run.in_call));
+                let behalf = run.behalf.map_or("nobody".to_owned(), |b| match b.is_on() {
+                    true => format!("fd{}/{}", b.fd, b.generation),
+                    false => "itself".to_owned(),
+                });
+                check(&mut k, "for", behalf);
+                check(&mut k, "before", run.behalf.map_or(0, |b| b.before));
                 if let Some(expected) = k.text("blame") {
                     let parts = model::blame(&self.heard.segments, run);
                     let total = parts.iter().fold(Range::default(), |sum, (_, r)| Range {
@@ -698,6 +715,19 @@ impl Play {
                 check(&mut k, "at", time(mark.t));
                 check(&mut k, "fields", String::from_utf8_lossy(fields));
                 check(&mut k, "since", since.map_or("none".to_owned(), time));
+            }
+            "said" => {
+                let said = &self.heard.behalf[k.need("n") as usize];
+                let fd = |id| {
+                    self.model
+                        .reg(id)
+                        .map_or("none".to_owned(), |r| r.fd.to_string())
+                };
+                check(&mut k, "from", time(said.t));
+                check(&mut k, "loop", said.loop_id);
+                check(&mut k, "by", fd(said.run));
+                check(&mut k, "fd", said.of.fd);
+                check(&mut k, "lane", fd(said.of.reg));
             }
             "spans" => {
                 let open = self.model.spans_on(k.number("loop").unwrap_or(0) as u32);

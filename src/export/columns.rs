@@ -160,6 +160,10 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
                 mark_fields(j, text);
             }
         }
+        Kind::OnBehalf => {
+            j.field("fd", e.fd)
+                .field("whose_loop", names.model.works_for(e));
+        }
         Kind::TimerArm => {
             timer(j, e, names, Space::Timer);
             j.field("in_ns", e.y as i64);

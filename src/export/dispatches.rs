@@ -103,6 +103,21 @@ fn one(json: &mut Json, clock: u64, model: &Model, recent: &Recent, run: &Run) {
         j.field("bytes_in", run.bytes_in)
             .field("bytes_out", run.bytes_out)
             .field("calls", run.ios);
+        match run.behalf {
+            Some(behalf) => j.object("on_behalf_of", |j| {
+                // What has been closed since keeps its number.
+                match model.reg(behalf.reg) {
+                    Some(_) => who(j, model, behalf.reg),
+                    None => {
+                        j.field("fd", behalf.fd)
+                            .field("generation", behalf.generation)
+                            .field("name", None::<&str>);
+                    }
+                }
+                j.field("before", behalf.before);
+            }),
+            None => j.field("on_behalf_of", None::<u64>),
+        };
         j.array("behind", |j| {
             for (part, ns) in recent.behind(run) {
                 j.braces(|j| behind(j, model, process, part, ns));

@@ -88,6 +88,7 @@ fn file(model: &Model, e: &Event) -> Option<File> {
         RegSeen,
         RegGone,
         TimerfdSet,
+        OnBehalf,
     ];
     let named = names.contains(&e.kind);
     (named.then(|| model.file(model.process_of_thread(e.thread), e.fd))).flatten()

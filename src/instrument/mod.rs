@@ -44,6 +44,7 @@ pub use self::mark::{Span, mark};
 pub use self::recorder::{Recorder, Summary};
 pub use self::run::{
     DataWord, Dispatch, dispatch, dispatch_fd, dispatch_on, name_fd, name_handler, name_loop,
+    on_behalf_of,
 };
 pub use self::state::is_on;
 pub use self::supply::Supplier;

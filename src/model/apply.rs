@@ -119,6 +119,7 @@ impl Model {
             Kind::Supplied => self.supplied(thread, process, e, at, sink),
             Kind::Name => self.named(process, e, text),
             Kind::Mark => self.marked(thread, process, e, text, at, sink),
+            Kind::OnBehalf => self.on_behalf(thread, process, e, at, sink),
             Kind::SpanBegin => self.span_begin(thread, process, e, text, at, sink),
             Kind::SpanEnd => self.span_end(thread, process, e, at, sink),
             Kind::TimerArm => self.timer_arm(thread, process, e, at),

@@ -3,6 +3,8 @@
 //! The model itself stays bounded; whoever wants every run (report, export, timeline, findings) listens with a
 //! [`Sink`]. Step: trace → **model** → view. Instants and durations are nanoseconds.
 
+use super::behalf::{Behalf, OnBehalf};
+use super::marks::Mark;
 use super::spent::{BlockedIn, Spent};
 use super::stack::Sample;
 
@@ -179,6 +181,8 @@ pub struct Run {
     pub drained: bool,
     /// Runs of other registrations between its becoming ready (at the latest) and its start.
     pub bypassed: u32,
+    /// On whose behalf it was, as the program said last; nothing where it did not say.
+    pub behalf: Option<Behalf>,
 }
 
 impl Run {
@@ -214,6 +218,7 @@ impl Run {
             blocked_in: None,
             drained: true,
             bypassed: 0,
+            behalf: None,
         }
     }
 
@@ -398,46 +403,6 @@ impl Fired {
     }
 }
 
-/// What a mark is: one by itself, or an end of a span.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Marking {
-    /// A mark.
-    Mark,
-    /// A span begins.
-    Begin {
-        /// The program's own number.
-        span: u64,
-    },
-    /// A span ends.
-    End {
-        /// The program's own number.
-        span: u64,
-        /// When it began; `None` when that was not seen.
-        since: Option<u64>,
-    },
-}
-
-/// The program made a mark, or opened or closed a span.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
-    /// Number of its event.
-    pub event: u64,
-    /// When.
-    pub t: u64,
-    /// The process; its name is one of this process's.
-    pub process: Id,
-    /// The thread.
-    pub thread: Id,
-    /// The loop the thread was busy with; a span's end is on the loop of its begin.
-    pub loop_id: Option<Id>,
-    /// Name id ([`crate::record::event::Space::Mark`]).
-    pub name: u32,
-    /// The descriptor it speaks of, −1 none.
-    pub fd: i32,
-    /// Which of the three.
-    pub what: Marking,
-}
-
 /// Listens to the fold. Every method does nothing unless overridden.
 pub trait Sink {
     /// A handler run ended.
@@ -455,6 +420,8 @@ pub trait Sink {
     /// A mark was made, a span opened or closed. `fields` (see [`crate::record::fields`]) are its own, at the end those
     /// of the begin.
     fn mark(&mut self, _mark: &Mark, _fields: &[u8]) {}
+    /// A handler run said on whose behalf it works.
+    fn behalf(&mut self, _said: &OnBehalf) {}
     /// A thread was found on its CPU.
     fn sample(&mut self, _sample: &Sample) {}
 }
@@ -491,6 +458,10 @@ impl<A: Sink + ?Sized, B: Sink + ?Sized> Sink for (&mut A, &mut B) {
     fn mark(&mut self, mark: &Mark, fields: &[u8]) {
         self.0.mark(mark, fields);
         self.1.mark(mark, fields);
+    }
+    fn behalf(&mut self, said: &OnBehalf) {
+        self.0.behalf(said);
+        self.1.behalf(said);
     }
     fn sample(&mut self, sample: &Sample) {
         self.0.sample(sample);

@@ -1,6 +1,6 @@
 //! Any bytes as a stream of events: what the property tests feed the fold. Step: **model**.
 
-use super::{Base, Config, Ended, Model, Run, Segment, Sink, Transition, Turn, Written};
+use super::{Base, Config, Ended, Model, OnBehalf, Run, Segment, Sink, Transition, Turn, Written};
 use crate::record::event::{Event, Kind, flags};
 use proptest::prelude::*;
 
@@ -150,6 +150,12 @@ impl Sink for Checks {
         *end = segment.end;
         if self.keep {
             self.facts.push(format!("{segment:?}"));
+        }
+    }
+    fn behalf(&mut self, said: &OnBehalf) {
+        assert!(said.of.is_on() && said.of.since == said.t, "{said:?}");
+        if self.keep {
+            self.facts.push(format!("{said:?}"));
         }
     }
     fn transition(&mut self, transition: &Transition) {

@@ -304,6 +304,7 @@ impl Model {
                 drained: false,
                 bypassed: u32::try_from(runs_total.saturating_sub(item.runs_at))
                     .unwrap_or(u32::MAX),
+                behalf: None,
             },
             slot,
             item: index as u32,
@@ -366,6 +367,7 @@ impl Model {
             let (spent, blocked_in) = self.spent(open.facts.thread, open.piece, t);
             open.facts.spent.add(&spent);
             open.facts.blocked_in = BlockedIn::longer(open.facts.blocked_in, blocked_in);
+            self.stretch_over(&open.facts, open.piece, t);
             if let Some(reg) = self.regs.get_mut(open.slot) {
                 reg.s.running = reg.s.running.saturating_sub(1);
                 if reg.s.last_more.len() < MOST_PIECES {

@@ -2,12 +2,52 @@
 
 use super::Model;
 use super::codec::codec;
-use super::facts::{Id, Mark, Marking, Sink};
+use super::facts::{Id, Sink};
 use super::states::At;
 use crate::record::event::Event;
 
 /// Spans open at once; one opened beyond them is told when it begins and when it ends, without its length.
 const MAX_SPANS: usize = 4_096;
+
+/// What a mark is: one by itself, or an end of a span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marking {
+    /// A mark.
+    Mark,
+    /// A span begins.
+    Begin {
+        /// The program's own number.
+        span: u64,
+    },
+    /// A span ends.
+    End {
+        /// The program's own number.
+        span: u64,
+        /// When it began; `None` when that was not seen.
+        since: Option<u64>,
+    },
+}
+
+/// The program made a mark, or opened or closed a span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Number of its event.
+    pub event: u64,
+    /// When.
+    pub t: u64,
+    /// The process; its name is one of this process's.
+    pub process: Id,
+    /// The thread.
+    pub thread: Id,
+    /// The loop the thread was busy with; a span's end is on the loop of its begin.
+    pub loop_id: Option<Id>,
+    /// Name id ([`crate::record::event::Space::Mark`]).
+    pub name: u32,
+    /// The descriptor it speaks of, −1 none.
+    pub fd: i32,
+    /// Which of the three.
+    pub what: Marking,
+}
 
 /// A span that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

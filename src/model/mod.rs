@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 mod apply;
 mod batch;
+mod behalf;
 pub mod blame;
 mod both;
 mod chains;
@@ -77,19 +78,19 @@ mod turn;
 mod unite;
 mod wait;
 
+pub use behalf::{Behalf, OnBehalf, Stretches};
 pub use blame::{asleep, blame};
 pub use both::both;
 pub use checkpoint::{Base, Ended, Written};
 pub use facts::{
-    Fairness, Fidelity, Fired, Id, Mark, Marking, Part, Range, Run, Segment, Sink, Transition,
-    Turn, Why, Word,
+    Fairness, Fidelity, Fired, Id, Part, Range, Run, Segment, Sink, Transition, Turn, Why, Word,
 };
 pub use files::File;
 #[doc(hidden)]
 pub use histogram::Histogram;
 pub use io::drained;
 pub use loops::{Caused, CtlCounts, Item, ItemState, Loop, LoopKind, Phase, ThreadState};
-pub use marks::Span;
+pub use marks::{Mark, Marking, Span};
 pub use numbers::{Busy, Number};
 pub use process::{InCall, Process, Thread, UNKNOWN as UNKNOWN_STATUS};
 pub use pyramid::Pyramid;
@@ -193,7 +194,7 @@ impl Default for Model {
 
 impl Model {
     /// The version of the fold's rules: derived data of another version is rebuilt.
-    pub const VERSION: u32 = 42;
+    pub const VERSION: u32 = 43;
 
     /// A model that has seen nothing.
     pub fn new(config: Config) -> Self {

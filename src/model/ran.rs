@@ -57,6 +57,7 @@ impl Model {
         if ts.retained.wait([from.hi, from.lo], open.slot, own) {
             l.caused_clipped += 1;
         }
+        self.stretch_over(&open.facts, open.piece, t);
         let (from, to) = (open.facts.start, open.facts.end);
         (open.facts.spent, open.facts.blocked_in) = self.spent(thread, from, to);
         more.clear();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Histogram;
+use super::behalf::Stretches;
 use super::facts::{Fidelity, Id, Range, Word};
 use super::loops::Item;
 use super::spent::Spent;
@@ -130,6 +131,10 @@ pub struct Registration {
     pub caused_lo: u64,
     /// What its runs made others wait, at most.
     pub caused_hi: u64,
+    /// What its runs did on behalf of others, where the program says so.
+    pub for_others: Stretches,
+    /// What the runs of others did on its behalf.
+    pub on_its_behalf: Stretches,
     /// Bytes waiting in its receive queue; `None` when no backend knows.
     pub unread: Option<u64>,
     /// How well `unread` is known.

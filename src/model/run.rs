@@ -101,6 +101,7 @@ impl Model {
             blocked_in: None,
             drained: false,
             bypassed: 0,
+            behalf: None,
         };
         if let Some(index) = item
             && let Some(item) = ts.batch.get_mut(index)

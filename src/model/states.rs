@@ -128,6 +128,8 @@ impl Model {
             wait_max: 0,
             waited: 0,
             waited_max: Range::default(),
+            for_others: Default::default(),
+            on_its_behalf: Default::default(),
             s: State {
                 desc: birth.desc,
                 kernel: if muted { Kernel::Muted } else { Kernel::Armed },

@@ -24,6 +24,7 @@
 //! | Unread       | –          | fd     | –               | bytes           | seen before t   | –               |
 //! | Name         | [`Space`]  | –      | name id         | address ⁵       | –               | the name        |
 //! | Mark         | –          | −1/fd  | name id         | –               | –               | [fields](super::fields) |
+//! | OnBehalf     | –          | fd     | –               | –               | –               | –               |
 //! | SpanBegin    | –          | −1     | name id         | span id         | parent or 0     | fields          |
 //! | SpanEnd      | –          | −1     | name id         | span id         | –               | –               |
 //! | TimerArm     | –          | epfd/−1| name id         | timer id        | deadline − t    | –               |
@@ -300,6 +301,8 @@ coded! {
         Signals = 55 "signals",
         /// How long a thread has run and waited for a CPU, as the kernel counts it.
         Sched = 56 "sched",
+        /// What the handler run under way does from here on, it does on behalf of this descriptor.
+        OnBehalf = 57 "on-behalf",
     }
 }
 

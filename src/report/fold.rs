@@ -367,6 +367,7 @@ fn an_fd(model: &Model, r: &Registration, name: &str, longest_at: String) -> Fd 
         waited: r.waited,
         waited_max: r.waited_max.hi,
         wait_max: r.wait_max,
+        behalf: [r.for_others, r.on_its_behalf].map(|s| Some(s).filter(|s| s.count > 0)),
         notice: bounds(&r.notice_lo, &r.notice_hi),
         queue: times(&r.queue, handlers),
         run: times(&r.run, handlers),

@@ -5,8 +5,8 @@ use super::code::Code;
 use super::findings;
 use super::summary::{Bounds, Fd, Loop, Summary, Times};
 use crate::json::{Json, Put};
-use crate::model::Spent;
 use crate::model::hot::Heat;
+use crate::model::{Spent, Stretches};
 use crate::text::names::Ending;
 use crate::text::{names, wallclock};
 
@@ -257,6 +257,8 @@ fn an_fd(j: &mut Json, f: &Fd) {
         j.object("behind_ns", |j| {
             j.field("sum", f.waited).field("max", f.waited_max);
         });
+        j.field("for_others", f.behalf[0])
+            .field("on_its_behalf", f.behalf[1]);
         j.field("handler", known(&f.handler))
             .field("longest_run_at", known(&f.longest_at));
         j.field("spent_ns", f.spent);
@@ -287,6 +289,14 @@ impl Put for Spent {
                 .field("waiting", self.waiting)
                 .field("unknown", self.unknown);
             j.field("faults", self.faults);
+        });
+    }
+}
+
+impl Put for Stretches {
+    fn put(&self, json: &mut Json) {
+        json.braces(|j| {
+            j.field("count", self.count).field("ns", self.ns);
         });
     }
 }

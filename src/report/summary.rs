@@ -2,7 +2,7 @@
 
 use super::limit::Judged;
 use crate::findings;
-use crate::model::{Histogram, Range, Spent};
+use crate::model::{Histogram, Range, Spent, Stretches};
 use crate::text::names::Ending;
 
 /// Count, sum, quantiles and maximum of a set of times, in nanoseconds.
@@ -280,6 +280,8 @@ pub struct Fd {
     pub waited_max: u64,
     /// The longest wait of one event with all of its notice time.
     pub wait_max: u64,
+    /// What its runs did on behalf of others, and those of others on its behalf; `None` where nobody says so.
+    pub behalf: [Option<Stretches>; 2],
     /// Kernel-ready to wakeup.
     pub notice: Option<Bounds>,
     /// Wakeup to handler start.

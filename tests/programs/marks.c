@@ -73,6 +73,7 @@ int main(void) {
             errno = 77;
             loopscope_handler_begin(in[which], which == 0 ? "parse" : which == 1 ? "reply\033[2J" : 0);
             if (which == 1) loopscope_mark_long("request", "n", round);
+            if (which == 2) loopscope_on_behalf_of(in[0]);
             if (which == 2) loopscope_mark_text("who", "name", "ann\007");
             kept = kept && errno == 77;
             served += take(in[which]);

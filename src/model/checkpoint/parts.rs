@@ -1,5 +1,6 @@
 //! How each part of the model is written: every struct of it, field by field. Step: **model**.
 
+use crate::model::behalf::Behalf;
 use crate::model::codec::{Codec, Cursor, codec, codec_enum, put};
 use crate::model::counted::{Counted, Counters};
 use crate::model::cpu::{Cpu, Off, Span, Why};
@@ -39,6 +40,13 @@ codec_enum!(Phase {
     6 => Ended,
     7 => Elsewhere { since },
     8 => Closed,
+});
+codec!(Behalf {
+    fd,
+    generation,
+    reg,
+    since,
+    before
 });
 codec!(BlockedIn { op, name, fd, ns });
 codec!(Off { since, why });
@@ -166,6 +174,7 @@ codec!(Run {
     blocked_in,
     drained,
     bypassed,
+    behalf,
 });
 codec!(Role {
     kind,

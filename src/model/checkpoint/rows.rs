@@ -56,6 +56,8 @@ columns!(Registration {
         wait_max,
         waited,
         waited_max,
+        for_others,
+        on_its_behalf,
     ],
     steps: [id, loop_id, process, fd, generation, data, handler_process],
     times: [closed_ns, ready_since],

@@ -35,6 +35,19 @@ pub fn handler_ends() {
     });
 }
 
+/// The handler under way works on behalf of `fd` from here on.
+pub fn on_behalf_of(fd: c_int, caller: usize) {
+    let Some(here) = tls::here() else { return };
+    let site = site::id(&here, caller);
+    here.ring().push(&Rec {
+        ticks: here.now(),
+        kind: Kind::OnBehalf,
+        fd,
+        site,
+        ..Rec::default()
+    });
+}
+
 /// A mark, with one field or none.
 pub fn mark(name: &[u8], field: Option<(&[u8], Value<'_>)>, caller: usize) {
     if name.is_empty() {

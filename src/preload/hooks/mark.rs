@@ -18,6 +18,7 @@ macro_rules! calls {
             pub mod $name {
                 use super::*;
 
+                #[allow(unused_unsafe)] // not all take a text
                 unsafe extern "C" fn body($($arg: $ty,)* $caller: usize) {
                     // SAFETY: what docs/loopscope.h asks of the program: C strings, or null.
                     unsafe { $body }
@@ -36,6 +37,9 @@ calls! {
     /// The same on a loop that another thread waits on.
     loopscope_handler_begin_on(epfd: c_int, fd: c_int, name: *const c_char) / epfd fd name =>
         |caller| mark::handler_begins(epfd, fd, text(name), caller);
+    /// The handler under way works on behalf of this descriptor from here on.
+    loopscope_on_behalf_of(fd: c_int) / fd =>
+        |caller| mark::on_behalf_of(fd, caller);
     /// A mark.
     loopscope_mark(name: *const c_char) / name =>
         |caller| mark::mark(text(name), None, caller);

@@ -39,6 +39,7 @@ fn is_frequent(kind: Kind) -> bool {
             | RunBegin
             | RunEnd
             | Io
+            | OnBehalf
             | CallBegin
             | CallEnd
             | Mark

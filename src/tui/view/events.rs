@@ -86,7 +86,7 @@ fn one(pen: &mut Pen<'_>, app: &App, row: &Row, last: &mut Option<u64>, future: 
     }
     let style = match e.kind {
         Kind::WaitExit | Kind::WaitEnter => theme::ready(),
-        Kind::Mark | Kind::SpanBegin | Kind::SpanEnd => theme::strong(),
+        Kind::Mark | Kind::SpanBegin | Kind::SpanEnd | Kind::OnBehalf => theme::strong(),
         Kind::Ready => theme::queued(),
         Kind::RunBegin | Kind::RunEnd => theme::running(),
         Kind::Lost => theme::alarm(),
@@ -285,6 +285,7 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
             };
             format!("{}{on}{cut}", marks::words(app, process, e.x as u32, bytes))
         }
+        Kind::OnBehalf => format!("this handler works for {} now", fd(e.fd)),
         Kind::SpanBegin | Kind::SpanEnd => {
             let inside = match e.y {
                 0 => String::new(),

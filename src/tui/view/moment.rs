@@ -118,6 +118,7 @@ fn under_way(app: &App) -> Option<(Run, Stage)> {
         asleep: 0,
         drained: false,
         bypassed: 0,
+        behalf: None,
     };
     Some((run, stage))
 }
