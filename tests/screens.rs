@@ -310,6 +310,36 @@ fn every_screen_is_legible_in_every_theme() {
     }
 }
 
+/// An arrow leads from the lane of whom a handler works for to its run; the Loop and the Fd screen say it.
+#[test]
+fn whom_a_handler_works_for_is_told() {
+    for (width, height) in SIZES {
+        let mut s = Session::of(worker::proxy, "proxy", (width, height), Look::default());
+        s.go("16ms");
+        let text = s.text();
+        assert!(text.contains("on behalf of ann"), "{text}");
+        s.keys("2f");
+        let text = s.text();
+        assert!(text.contains('↓') && text.contains('↑'), "{text}");
+        insta::assert_snapshot!(format!("behalf_{width}x{height}"), text);
+        s.keys("5");
+        let text = s.text();
+        // The smallest has room for one line of the history.
+        assert!(
+            height == 16 || text.contains("runs on behalf of ann"),
+            "{text}"
+        );
+    }
+    let look = Look {
+        ascii: true,
+        colour: false,
+        ..Look::default()
+    };
+    let mut s = Session::of(worker::proxy, "proxy", (80, 24), look);
+    s.go("16ms").keys("2f");
+    insta::assert_snapshot!("behalf_ascii", s.text());
+}
+
 #[test]
 fn without_colour_and_with_ascii_only_the_same_is_told() {
     let look = Look {

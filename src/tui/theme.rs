@@ -110,6 +110,7 @@ fn ascii(c: char) -> char {
         },
         '╴' | '╶' => '-',
         '│' | '╵' | '╷' => '|',
+        '┊' => '!',
         '┌' | '┐' | '└' | '┘' | '├' | '┤' | '┬' | '┴' | '┼' => '+',
         '░' => '.',
         '▒' => 'o',
@@ -182,6 +183,11 @@ pub fn odd() -> Style {
 /// The cursor in time.
 pub fn cursor() -> Style {
     Style::new().fg(Color::Blue).add_modifier(Modifier::BOLD)
+}
+
+/// An arrow over lanes: the same all along, whatever it crosses.
+pub fn arrow() -> Style {
+    Style::new().fg(Color::Reset).add_modifier(Modifier::BOLD)
 }
 
 /// A key in the footer.

@@ -9,6 +9,8 @@ use std::path::Path;
 const EPFD: i32 = 4;
 const IN: i32 = 1;
 const MS: u64 = 1_000_000;
+/// The shim pushes for it, its handlers are inferred.
+const SHIM: u16 = 2;
 
 /// Name ids.
 const REQUEST: i32 = 1;
@@ -52,6 +54,37 @@ impl Out {
             ..Event::default()
         };
         self.put(e, name.as_bytes());
+    }
+    fn open(&mut self, fd: i32, kind: FdKind) {
+        let e = Event {
+            kind: Kind::FdOpen,
+            fd,
+            aux: kind.code(),
+            x: -1,
+            ..Event::default()
+        };
+        self.put(e, b"");
+    }
+    /// Its data word is its number.
+    fn add(&mut self, fd: i32, mask: i32) {
+        let add = Event {
+            fd,
+            aux: Ctl::Add.code(),
+            arg: fd as u64,
+            y: EPFD as u64,
+            ..Event::default()
+        };
+        for (kind, x) in [(Kind::CtlBegin, mask), (Kind::CtlEnd, 0)] {
+            self.put(Event { kind, x, ..add }, b"");
+        }
+    }
+    fn on_behalf_of(&mut self, fd: i32) {
+        let e = Event {
+            kind: Kind::OnBehalf,
+            fd,
+            ..Event::default()
+        };
+        self.put(e, b"");
     }
     fn enter(&mut self, call: Wait, fd: i32, timeout: i64) {
         let e = Event {
@@ -272,6 +305,72 @@ pub fn write(path: &Path) {
     o.writer.finish().unwrap();
 }
 
+/// A proxy: what its upstream says is for a client, and a bell rings for whoever's work has come back from another thread,
+/// sometimes for two of them at once.
+pub fn proxy(path: &Path) {
+    let mut o = single(path, IN, ("proxy", 0));
+    for (fd, name) in [
+        (5, "bell"),
+        (7, "ann"),
+        (8, "bob"),
+        (9, "cid"),
+        (10, "upstream"),
+    ] {
+        let e = Event {
+            fd,
+            ..Event::default()
+        };
+        if fd != 7 {
+            o.open(
+                fd,
+                if fd == 5 {
+                    FdKind::Eventfd
+                } else {
+                    FdKind::Unix
+                },
+            );
+            o.add(fd, IN);
+        }
+        o.put(
+            Event {
+                kind: Kind::FdName,
+                ..e
+            },
+            name.as_bytes(),
+        );
+    }
+    o.enter(Wait::Epoll, EPFD, -1);
+    for turn in 0..6_u64 {
+        o.t = (5 + turn * 20) * MS;
+        let client = 7 + turn % 3;
+        o.exit(Wait::Epoll, EPFD, &[client]);
+        o.t += MS / 10;
+        o.run(0, client);
+        o.read(client as i32, 40);
+        o.t += MS;
+        o.end();
+        o.enter(Wait::Epoll, EPFD, -1);
+        o.t += 6 * MS;
+        o.exit(Wait::Epoll, EPFD, &[10, 5]);
+        o.t += MS / 10;
+        o.run(0, 10);
+        o.on_behalf_of(client as i32);
+        o.read(10, 900);
+        o.t += 3 * MS;
+        o.run(1, 5);
+        o.read(5, 8);
+        o.on_behalf_of(client as i32);
+        o.t += 2 * MS;
+        if turn % 2 == 1 {
+            o.on_behalf_of(9);
+            o.t += MS;
+        }
+        o.end();
+        o.enter(Wait::Epoll, EPFD, -1);
+    }
+    o.writer.finish().unwrap();
+}
+
 /// A program that polls its epoll fd and then takes the events without waiting, as EventMachine does.
 pub fn nested(path: &Path) {
     let meta = Meta {
@@ -335,11 +434,11 @@ pub fn nested(path: &Path) {
     o.writer.finish().unwrap();
 }
 
-/// A server with one edge- or level-triggered connection, as the shim sees it, up to its first wait.
-fn single(path: &Path, mask: i32) -> Out {
+/// A server with one edge- or level-triggered connection, of this name and pushed for by this source, up to its first wait.
+fn single(path: &Path, mask: i32, (name, source): (&str, u16)) -> Out {
     let meta = Meta {
-        title: "single".into(),
-        source: "preload".into(),
+        title: name.into(),
+        source: if source == SHIM { "preload" } else { "library" }.into(),
         ..Meta::default()
     };
     let mut o = Out {
@@ -348,44 +447,30 @@ fn single(path: &Path, mask: i32) -> Out {
         thread: 1,
     };
     for (kind, text) in [
-        (Kind::ProcessStart, &b"single"[..]),
+        (Kind::ProcessStart, name.as_bytes()),
         (Kind::ThreadStart, b""),
     ] {
-        // 2: the shim pushes for it, its handlers are inferred.
         let start = Event {
             kind,
-            aux: if kind == Kind::ProcessStart { 2 } else { 0 },
+            aux: if kind == Kind::ProcessStart {
+                source
+            } else {
+                0
+            },
             x: 4200,
             ..Event::default()
         };
         o.put(start, text);
     }
-    for (fd, kind) in [(EPFD, FdKind::Epoll), (7, FdKind::Unix)] {
-        let e = Event {
-            kind: Kind::FdOpen,
-            fd,
-            aux: kind.code(),
-            x: -1,
-            ..Event::default()
-        };
-        o.put(e, b"");
-    }
-    let add = Event {
-        fd: 7,
-        aux: Ctl::Add.code(),
-        arg: 7,
-        y: EPFD as u64,
-        ..Event::default()
-    };
-    for (kind, x) in [(Kind::CtlBegin, mask), (Kind::CtlEnd, 0)] {
-        o.put(Event { kind, x, ..add }, b"");
-    }
+    o.open(EPFD, FdKind::Epoll);
+    o.open(7, FdKind::Unix);
+    o.add(7, mask);
     o
 }
 
 /// Level-triggered, told at every wait, never touched.
 pub fn spins(path: &Path) {
-    let mut o = single(path, IN);
+    let mut o = single(path, IN, ("single", SHIM));
     for _ in 0..400 {
         o.enter(Wait::Epoll, EPFD, -1);
         o.t += 60_000;
@@ -398,7 +483,7 @@ pub fn spins(path: &Path) {
 /// Edge-triggered, read once, bytes left; killed in the sleep that follows.
 pub fn dies_asleep(path: &Path) {
     const ET: u32 = 1 << 31;
-    let mut o = single(path, (IN as u32 | ET) as i32);
+    let mut o = single(path, (IN as u32 | ET) as i32, ("single", SHIM));
     o.t += MS;
     o.enter(Wait::Epoll, EPFD, -1);
     o.t += 3 * MS;

@@ -1,7 +1,7 @@
 //! What the fold told lately: finished runs, turns, segments and transitions, as far back as memory allows.
 //! Step: **model** → view.
 
-use crate::model::{Fired, Mark, Run, Sample, Segment, Sink, Transition, Turn};
+use crate::model::{Fired, Mark, OnBehalf, Run, Sample, Segment, Sink, Transition, Turn};
 use std::collections::VecDeque;
 
 /// Facts in the order they ended, bounded; the oldest go first.
@@ -21,6 +21,8 @@ pub struct Facts {
     pub fired: VecDeque<Fired>,
     /// Marks and ends of spans, with their fields.
     pub marks: VecDeque<(Mark, Box<[u8]>)>,
+    /// Whom runs said they work for.
+    pub behalf: VecDeque<OnBehalf>,
     /// Threads that were found on their CPU.
     pub samples: VecDeque<Sample>,
 }
@@ -32,6 +34,7 @@ const SEGMENTS: usize = 80_000;
 const TRANSITIONS: usize = 80_000;
 const FIRED: usize = 20_000;
 const MARKS: usize = 20_000;
+const BEHALF: usize = 20_000;
 const SAMPLES: usize = 20_000;
 
 impl Facts {
@@ -97,6 +100,9 @@ impl Sink for Facts {
     fn mark(&mut self, mark: &Mark, fields: &[u8]) {
         let new = (*mark, fields.into());
         push(&mut self.marks, MARKS, &mut self.from, |m| m.0.t, new);
+    }
+    fn behalf(&mut self, said: &OnBehalf) {
+        push(&mut self.behalf, BEHALF, &mut self.from, |s| s.t, *said);
     }
     fn sample(&mut self, sample: &Sample) {
         // Those are of the time before, and of nobody who computes.

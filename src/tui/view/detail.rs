@@ -1,7 +1,7 @@
 //! One event in full: when it became ready, was told, ran, was done; and the worst waits in view. Step: model → **view**.
 
 use super::moment::{self, Stage};
-use super::{blame, spent};
+use super::{behalf, blame, spent};
 use crate::model::{Fidelity, Run, Word};
 use crate::tui::app::App;
 use crate::tui::app::known::mark_of;
@@ -59,8 +59,9 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) -> usize {
         Stage::Done if pen.height() > 4 => spent::of_run(app, &run),
         _ => None,
     };
+    let whom = behalf::sentence(app, &run).filter(|_| pen.height() > 4);
     let mut y = 3;
-    for line in spent.into_iter().chain(lines) {
+    for line in whom.into_iter().chain(spent).chain(lines) {
         let wrapped = text::wrap(&line, w - 2);
         // Half a sentence says nothing, but for the first, which has its most important part in front.
         if y > 3 && y + wrapped.len() > pen.height() {

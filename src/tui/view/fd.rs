@@ -1,9 +1,10 @@
 //! Screen 5, one fd: what it is, where its time went, how it came to its state. Step: model → **view**.
 
-use super::{blame, detail, fairness, kernel, moment, spent, states};
+use super::{behalf, blame, detail, fairness, kernel, moment, spent, states};
 use crate::model::{Expiry, Fidelity, Histogram, Registration, Timerfd, Transition, Why, Word};
 use crate::text::names::mask;
 use crate::tui::app::App;
+use crate::tui::player::Facts;
 use crate::tui::theme::{self, ABSENT};
 use crate::tui::widget::boxes;
 use crate::tui::widget::pen::Pen;
@@ -325,14 +326,18 @@ fn times(pen: &mut Pen<'_>, app: &App, reg: &Registration, first: usize) {
     }
 }
 
+/// What is remembered furthest back.
+fn facts_of(app: &App) -> &Facts {
+    match app.player.window() {
+        Some(w) if w.facts.from <= app.tail().from && w.model().now() >= app.t() => &w.facts,
+        _ => app.tail(),
+    }
+}
+
 /// Its changes up to the cursor, as far back as is remembered.
 fn changes<'a>(app: &'a App, reg: &Registration) -> Vec<&'a Transition> {
     let t = app.t();
-    let facts = match app.player.window() {
-        Some(w) if w.facts.from <= app.tail().from && w.model().now() >= t => &w.facts,
-        _ => app.tail(),
-    };
-    let all = facts.transitions.iter();
+    let all = facts_of(app).transitions.iter();
     all.filter(|x| x.reg == reg.id && x.t <= t).collect()
 }
 
@@ -364,7 +369,17 @@ fn history(pen: &mut Pen<'_>, app: &App, reg: &Registration) {
         y += usize::from(rows >= 8);
     }
     let mut later = t;
+    // Whom its runs work for, and whose runs work for it, latest first as well; said once a run has begun.
+    let said = facts_of(app).behalf.iter().rev().filter(|s| s.t <= t);
+    let mut said = said
+        .filter_map(|s| Some((s.t, behalf::in_history(app, s, reg.id)?)))
+        .peekable();
     for change in changes.iter().rev() {
+        while let Some((at, told)) = said.next_if(|s| s.0 >= change.t && y < rows) {
+            let x = pen.put(1, y, &text::left(&super::instant(at), 11), theme::quiet());
+            pen.put(x, y, &told, theme::plain());
+            y += 1;
+        }
         if y >= rows {
             break;
         }

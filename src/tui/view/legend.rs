@@ -3,8 +3,8 @@
 use crate::tui::theme;
 use crate::tui::widget::pen::Pen;
 
-/// Draws it in two rows; `unknown` is the glyph of what nothing is known of, and why.
-pub fn draw(pen: &mut Pen<'_>, summed: bool, inferred: bool, unknown: (&str, &str)) {
+/// Draws it in two rows; `unknown` is the glyph of what nothing is known of, and why; `arrows` the pointers that are in view.
+pub fn draw(pen: &mut Pen<'_>, summed: bool, inferred: bool, unknown: (&str, &str), arrows: &str) {
     let wide = pen.width() >= 80;
     let quiet = theme::quiet();
     if summed {
@@ -75,8 +75,11 @@ pub fn draw(pen: &mut Pen<'_>, summed: bool, inferred: bool, unknown: (&str, &st
             (" off   ", quiet),
             (unknown.0, quiet),
             (&format!(" {}   ", unknown.1), quiet),
+            (arrows, theme::arrow()),
             (
                 match inferred {
+                    // What is seldom there needs its meaning more.
+                    _ if !arrows.is_empty() => " on behalf of",
                     true => "~runs: inferred",
                     false if wide => "running: the fd's letter",
                     false => "letters: fds",

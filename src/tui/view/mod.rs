@@ -8,7 +8,8 @@
 //! footer   Space play  ←→ event  Shift ←→ turn  b blame  i what is this  ? keys
 //! ```
 
-pub mod blame;
+pub mod behalf;
+mod blame;
 pub mod code;
 pub mod detail;
 pub mod events;

@@ -4,7 +4,7 @@
 use super::program::{in_call, inside, late_ones};
 use super::theatre::age;
 use super::unheard::{at_end, ignored, left_out, left_over, unheard};
-use super::{fairness, kernel, marks, which};
+use super::{behalf, fairness, kernel, marks, which};
 use crate::model::{ItemState, LoopKind, Phase, Registration, ThreadState, Word};
 use crate::record::event::Space;
 use crate::text::{visible, visit};
@@ -178,6 +178,9 @@ fn running(app: &App, thread: &ThreadState, reg: Option<u32>, since: u64, out: &
         _ => " (inferred from its calls)",
     };
     let mut sentence = format!("{name}'s handler has run for {ran}{guess}");
+    if let Some(whom) = thread.open_run().and_then(|run| behalf::of_run(app, run)) {
+        sentence.push_str(&format!(", {whom}"));
+    }
     if let Some(open) = thread.open_run()
         && open.ios > 0
     {

@@ -185,7 +185,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
             line,
         );
         let mut part = pen.part(1, y + 1, w - 2, plan.lanes - 1);
-        let (used, _) = timeline::chart(&mut part, app, 0, plan.lanes.saturating_sub(5), false);
+        let (used, ..) = timeline::chart(&mut part, app, 0, plan.lanes.saturating_sub(5), false);
         let rest = (plan.lanes - 1).saturating_sub(used);
         detail::worst(&mut pen.part(1, y + 1 + used, w - 2, rest), app);
         y += plan.lanes;

@@ -1,6 +1,7 @@
 //! Screen 2, the timeline: one lane an fd, one column a stretch of time, and the event at the cursor in full.
 //! Step: model → **view**.
 
+use super::behalf;
 use super::detail;
 use super::heights::{Rows, Traces};
 use super::lane;
@@ -62,7 +63,7 @@ pub fn narrower(ns: u64) -> u64 {
 /// Draws the screen.
 pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let (w, h) = (pen.width(), pen.height());
-    let (mut y, heights) = chart(pen, app, 0, rows(app, h + 3), true);
+    let (mut y, heights, arrows) = chart(pen, app, 0, rows(app, h + 3), true);
     if h >= 18 {
         let summed = app.player.window().is_some_and(Window::is_summary);
         let folded = app.player.window().is_none_or(|w| w.done);
@@ -71,7 +72,13 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
             None if app.following && !folded => ("·", "not folded yet"),
             None => ("?", "events lost"),
         };
-        legend::draw(&mut pen.part(1, y, w - 2, 2), summed, app.infers(), unknown);
+        legend::draw(
+            &mut pen.part(1, y, w - 2, 2),
+            summed,
+            app.infers(),
+            unknown,
+            &arrows,
+        );
         y += 2;
     }
     if let Some(line) = heights.filter(|_| h >= 30) {
@@ -94,17 +101,17 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
 }
 
 /// Draws ruler and lanes from column `left` on in at most `rows` rows, those that are left over for what each waited and
-/// moved if `more`; the row after them, and what that means.
+/// moved if `more`; the row after them, what that means, and the pointers of the arrows.
 pub fn chart(
     pen: &mut Pen<'_>,
     app: &App,
     left: usize,
     rows: usize,
     more: bool,
-) -> (usize, Option<String>) {
+) -> (usize, Option<String>, String) {
     let Some(window) = app.player.window() else {
         pen.put(1, 1, "folding…", theme::quiet());
-        return (2, None);
+        return (2, None, String::new());
     };
     let cells = window.painted();
     let mut own: Vec<Own> = Vec::new();
@@ -164,12 +171,17 @@ pub fn chart(
             pen.glyph(x0 + col, top + each.all() - 1, '│', theme::cursor());
         }
     }
+    let placed = shown.iter().enumerate();
+    let placed: Vec<_> = placed
+        .map(|(row, lane)| (lane, row * each.all() + 3 + above + each.wait))
+        .collect();
+    let arrows = behalf::arrows(pen, app, &cells, &placed, (x0, cols));
     // Who follows is always about to fold what has just come.
     if !window.done && !window.key.follow {
         let told = format!(" folding {:.0}% ", window.progress() * 100.0);
         pen.put(x0 + 1, 1, &told, theme::chosen());
     }
-    (used + 4, traces.map(|t| t.legend(each)))
+    (used + 4, traces.map(|t| t.legend(each)), arrows)
 }
 
 /// Lanes for a projector, at most.
