@@ -17,6 +17,8 @@ pub struct Fd {
     pub bytes_in: u64,
     /// Bytes written.
     pub bytes_out: u64,
+    /// Stretches of others' runs that were on its behalf, as the program says.
+    pub runs_for_it: u64,
     /// Time during which data was left over that no event would ever tell of, nanoseconds.
     pub left_over_ns: u64,
     /// Events the kernel reported for it.

@@ -7,13 +7,11 @@
 //! finished. (io_uring does so in the kernel; many containers refuse it, so it is not shown here.)
 
 use loopscope::epoll::{Epoll, Events, Interest};
-use loopscope::io::Traced;
-use loopscope::{Recorder, Supplier, mark};
+use loopscope::{Recorder, Supplier, io::Traced, mark};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::{fs::OpenOptionsExt, net::UnixStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -82,10 +80,8 @@ fn serve(
     if let Work::Here(file) = &work {
         // Tell me when it can be read. The kernel says no: it can be read always.
         if let Err(refused) = epoll.add(file, Interest::IN, FILE) {
-            mark!(
-                "refused",
-                errno = refused.raw_os_error().unwrap_or(0) as u64
-            );
+            let errno = refused.raw_os_error().unwrap_or(0);
+            mark!("refused", errno = errno as u64);
         }
     }
     let mut events = Events::with_capacity(16);
@@ -104,6 +100,7 @@ fn serve(
                 },
                 BELL => {
                     let _ = bell.read(&mut [0; 1])?;
+                    loopscope::on_behalf_of(&bob); // it rings for him
                     bob.write_all(b"b")?;
                 }
                 _ if ann.read(&mut [0; 1])? == 0 => return Ok(()),
@@ -175,6 +172,7 @@ pub fn claims(broken: &Seen, fixed: &Seen) -> Vec<Claim> {
         (all().count(), behind.count())
     };
     let ((all, behind), (again, still)) = (answers(broken), answers(fixed));
+    let (rings, for_bob) = (fixed.fd("bell").runs, fixed.fd("bob").runs_for_it);
     let refused = broken.marks.iter().find(|m| m.name == "refused");
     let errno = refused.map_or(0, |mark| mark.number("errno"));
     vec![
@@ -192,6 +190,11 @@ pub fn claims(broken: &Seen, fixed: &Seen) -> Vec<Claim> {
             "when a thread reads it, she mostly is",
             format!("{still} of {again} after it"),
             again > 0 && 2 * still <= again,
+        ),
+        Claim::new(
+            "each run of the bell's is on behalf of bob",
+            format!("{for_bob} of {rings}"),
+            rings > 0 && for_bob == rings,
         ),
     ]
 }

@@ -166,6 +166,7 @@ pub(super) fn see(reader: &mut Reader) -> Result<Seen, Error> {
         fd.run_ns += reg.run_ns;
         fd.bytes_in += reg.bytes_in;
         fd.bytes_out += reg.bytes_out;
+        fd.runs_for_it += reg.on_its_behalf.count;
         fd.ready += reg.ready;
         fd.runs += reg.dispatched;
         fd.stale += reg.stale;

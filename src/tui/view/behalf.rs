@@ -9,6 +9,7 @@ use crate::tui::player::{Cells, Facts};
 use crate::tui::theme::{self, ARMED};
 use crate::tui::widget::pen::Pen;
 use crate::tui::widget::text::plural;
+use std::collections::HashMap;
 
 /// An arrow's line; it points with [`DOWN`] or [`UP`].
 const LINE: char = '┊';
@@ -50,9 +51,8 @@ pub fn in_history(app: &App, said: &OnBehalf, id: Id) -> Option<String> {
     if said.run == id {
         return Some(format!("runs on behalf of {}", who(app, &said.of)));
     }
-    let server = app.model().reg(said.run).map(names::told);
-    (said.of.reg == id).then(|| match server {
-        Some(name) => format!("{name}'s handler runs on its behalf"),
+    (said.of.reg == id).then(|| match app.model().reg(said.run) {
+        Some(server) => format!("{}'s handler runs on its behalf", names::told(server)),
         None => "a handler runs on its behalf".to_owned(),
     })
 }
@@ -119,23 +119,27 @@ fn ways(
     lanes: &[Placed<'_>],
     free: impl Fn(usize, usize) -> bool,
 ) -> Vec<(Way, Vec<usize>)> {
-    let row = |id: Id| {
-        let holds = |lane: &Lane| match lane {
-            Lane::Fd(one) => *one == id,
-            Lane::Many { members, .. } => members.contains(&id),
-        };
-        lanes.iter().find(|(lane, _)| holds(lane)).map(|l| l.1)
-    };
+    // A lane may stand for thousands of fds, and a window hold thousands of runs.
+    let mut row: HashMap<Id, usize> = HashMap::new();
+    for (lane, y) in lanes {
+        match lane {
+            Lane::Fd(id) => _ = row.insert(*id, *y),
+            Lane::Many { members, .. } => row.extend(members.iter().map(|id| (*id, *y))),
+        }
+    }
+    let mine = facts.behalf.iter().filter(|s| s.loop_id == cells.loop_id);
+    let mut all: Vec<Way> = mine
+        .filter_map(|said| {
+            let col = cells.col(said.t).filter(|col| *col < cols)?;
+            Way::new(col, *row.get(&said.of.reg)?, *row.get(&said.run)?)
+        })
+        .collect();
+    all.sort_by_key(|way| way.col);
     let mut out: Vec<(Way, Vec<usize>)> = Vec::new();
-    let all = facts.behalf.iter();
-    for said in all.filter(|s| s.loop_id == cells.loop_id && s.of.reg != Id::MAX) {
-        let Some(way) = cells.col(said.t).filter(|col| *col < cols).and_then(|col| {
-            let (from, to) = (row(said.of.reg)?, row(said.run)?);
-            Way::new(col, from, to)
-        }) else {
-            continue;
-        };
-        if out.iter().rev().any(|(other, _)| other.is_near(&way)) {
+    for way in all {
+        let last = out.iter().rev().map(|(other, _)| other);
+        let mut last = last.take_while(|other| other.col + APART >= way.col);
+        if last.any(|other| other.is_near(&way)) {
             continue;
         }
         let rows = way.seen(lanes, |y| free(way.col, y));
@@ -159,6 +163,9 @@ pub fn arrows(
     let Some(window) = app.player.window() else {
         return String::new();
     };
+    if window.facts.behalf.is_empty() {
+        return String::new();
+    }
     let found = ways(&window.facts, cells, cols, lanes, |col, row| {
         let there = pen.at(x0 + col, row);
         there == " " || there == "│" || there.chars().eq([ARMED])
