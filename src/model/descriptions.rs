@@ -110,7 +110,6 @@ impl Model {
             l.ended = Some(at.t);
             // Every registration of a closed epoll description ends with it.
             let mut reg = l.head;
-            self.close_turns(loop_id, at, sink);
             while let Some(r) = self.regs.get(reg) {
                 let (slot, next) = (reg, r.s.of_loop.next);
                 self.mark_ended(slot, Kernel::Gone, at, Why::Close, Fidelity::Measured, sink);
@@ -120,6 +119,8 @@ impl Model {
                 self.finish(slot, at);
                 reg = next;
             }
+            // What was told and is not served by now is stale.
+            self.close_turns(loop_id, at, sink);
         }
         self.close_account(id);
         self.forget_inode(id);
