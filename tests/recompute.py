@@ -8,7 +8,7 @@ batch, wake, room, size, runs, latest, accounts, marked = {}, {}, {}, {}, collec
 loops_of = collections.defaultdict(set)
 entered, off, back = {}, {}, {}  # waits, and whether their threads slept
 behalf = collections.defaultdict(lambda: [0, 0])  # whom runs were for, and whose
-asks = {}  # threads that wait in the call itself, and their loops
+asks, adds = {}, {}  # threads that wait in the call itself, and their loops; ADDs under way
 def add(key, name, ns):
     table[key, name] = [table[key, name][0] + 1, table[key, name][1] + ns, max(table[key, name][2], ns)]
 def waited(seat, key, start, item):  # from ready to start, and whose runs lie between them
@@ -117,9 +117,12 @@ for e in handlers(map(json.loads, open(sys.argv[1]))):
     elif kind == "tail": add(e["item"]["key"], "tail_ns", e["to_ns"] - e["from_ns"])
     elif kind == "ctl-begin" and e["op"] == "add":  # it may be told of before its ADD has returned
         proofs[file].setdefault((*key[:2], False), {"set": t})
+        adds[thread] = t
     elif kind == "ctl-end" and e["result"] == 0:
-        if e["op"] != "mod": proofs[file].pop((*key[:2], False), 0)
-        if e["op"] != "del": proofs[file].setdefault((*key[:2], False), {})["set"] = t
+        known = proofs[file].get((*key[:2], False), {})
+        if e["op"] != "add" or "told" not in known or known.get("set") != adds.get(thread):  # told before, an ADD's end proves nothing
+            if e["op"] != "mod": proofs[file].pop((*key[:2], False), 0)
+            if e["op"] != "del": proofs[file].setdefault((*key[:2], False), {})["set"] = t
     elif kind == "reg-seen": proofs[file].setdefault((*key[:2], False), {})
     elif kind == "io" and e["op"] in ("read", "recv", "accept"):
         n = 0 if e["op"] == "accept" else e["result"] or 0
