@@ -1,5 +1,7 @@
 //! What a reader hands out: the events of a page, and a cursor that goes from event to event. Step: **trace** → model.
 
+use std::sync::Arc;
+
 use super::error::Error;
 use super::reader::Reader;
 use crate::record::event::Event;
@@ -53,7 +55,7 @@ pub struct Cursor<'a> {
     page: usize,
     index: usize,
     from: u64,
-    events: Events,
+    events: Arc<Events>,
     loaded: bool,
 }
 
@@ -64,7 +66,7 @@ impl<'a> Cursor<'a> {
             page,
             index: 0,
             from,
-            events: Events::default(),
+            events: Arc::default(),
             loaded: false,
         }
     }
@@ -80,7 +82,7 @@ impl<'a> Cursor<'a> {
                 self.loaded = false;
                 return Ok(None);
             }
-            self.reader.read_page(self.page, &mut self.events)?;
+            self.events = self.reader.page(self.page)?;
             self.loaded = true;
             self.index = 0;
             if self.events.numbered {

@@ -26,6 +26,7 @@ pub mod merge;
 mod meta;
 mod page;
 mod reader;
+mod recent;
 mod restate;
 mod roster;
 mod scan;

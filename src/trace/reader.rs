@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::columns;
 use super::decode::Decoder;
@@ -14,6 +15,7 @@ use super::header::{self, Found, Refusal};
 use super::index;
 use super::meta::Meta;
 use super::page::{HEADER, PageHeader, PageKind};
+use super::recent::Recent;
 use super::scan::{self, Entry};
 use super::table::{PageInfo, State, Table};
 use crate::record::event::{Cause, Event, Kind, flags};
@@ -33,10 +35,7 @@ pub struct Reader {
     /// What [`Reader::payload`] unpacked last.
     pub(super) raw: Vec<u8>,
     pub(super) decoder: Decoder,
-    /// The page last searched for an instant: its place, first event and number of events. The next search is often
-    /// for one close by.
-    searched: Option<(u64, u64, u64)>,
-    search: Events,
+    recent: Recent,
 }
 
 impl Reader {
@@ -69,8 +68,7 @@ impl Reader {
             packed: Vec::new(),
             raw: Vec::new(),
             decoder: Decoder::default(),
-            searched: None,
-            search: Events::default(),
+            recent: Recent::default(),
         };
         // Asked before looking: what a writer adds between the two is found by the look.
         let live = follow::live(&reader.file);
@@ -335,6 +333,22 @@ impl Reader {
         Ok(())
     }
 
+    /// The same, shared: the pages read last are kept.
+    pub fn page(&mut self, index: usize) -> Result<Arc<Events>, Error> {
+        let Some(info) = self.table.pages.get(index) else {
+            let mut none = Events::default();
+            self.read_page(index, &mut none)?;
+            return Ok(Arc::new(none));
+        };
+        let key = (info.at, info.first_event, info.count);
+        if let Some(events) = self.recent.get(key) {
+            return Ok(events);
+        }
+        let mut events = self.recent.room();
+        self.read_page(index, &mut events)?;
+        Ok(self.recent.keep(key, events))
+    }
+
     fn decode(&mut self, info: &PageInfo, out: &mut Events) -> Result<State, Error> {
         let Some(header) = self.payload(info.at)? else {
             return self.why_not(info);
@@ -399,22 +413,11 @@ impl Reader {
 
     /// The number of the first event at or after instant `t` (events that came late aside).
     pub fn event_at_time(&mut self, t: u64) -> Result<u64, Error> {
-        let mut events = std::mem::take(&mut self.search);
-        let mut known = self.searched.take();
         for index in self.table.pages.partition_point(|p| p.t_end < t)..self.table.pages.len() {
-            let page = &self.table.pages[index];
-            let this = Some((page.at, page.first_event, page.count));
-            if known.take() != this {
-                self.read_page(index, &mut events)?;
-            }
-            if let Some(step) = events
-                .events
-                .iter()
-                .position(|e| e.t >= t && e.flags & flags::LATE == 0)
-            {
-                let number = events.number(step);
-                (self.searched, self.search) = (this, events);
-                return Ok(number);
+            let page = self.page(index)?;
+            let mut events = page.events.iter();
+            if let Some(step) = events.position(|e| e.t >= t && e.flags & flags::LATE == 0) {
+                return Ok(page.number(step));
             }
         }
         Ok(self.table.end)

@@ -5,7 +5,7 @@ use super::player::Player;
 use crate::capture::control::{ChildState, Control};
 use crate::capture::pty::Size;
 use crate::record::event::Kind;
-use crate::trace::{Error, Events};
+use crate::trace::Error;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// A program we launched.
@@ -99,7 +99,6 @@ pub struct Output {
     parser: Option<vt100::Parser>,
     /// First event not looked at.
     next: u64,
-    scratch: Events,
     /// Some output has been met.
     pub any: bool,
 }
@@ -128,9 +127,9 @@ impl Output {
             pages += 1;
             let reader = player.reader_mut();
             let page = reader.page_of(self.next);
-            reader.read_page(page, &mut self.scratch)?;
+            let events = reader.page(page)?;
             let end = reader.pages().get(page).map_or(to, |p| p.events().end);
-            for (n, event, text) in self.scratch.iter() {
+            for (n, event, text) in events.iter() {
                 if n < self.next || n >= to || event.kind != Kind::Output {
                     continue;
                 }

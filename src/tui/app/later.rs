@@ -34,7 +34,9 @@ impl App {
 
     /// Labels for the fds of the loop shown: those at the cursor, and those that the window shows besides.
     pub(super) fn label(&mut self) -> Result<(), Error> {
-        let nameless = (self.regs_unsorted()).any(|r| r.is_live() && !is_named(r));
+        let window = self.player.window().map(|w| w.model());
+        let shown = |r: &Registration| window.and_then(|m| m.reg(r.id)).is_some_and(is_named);
+        let nameless = (self.regs_unsorted()).any(|r| r.is_live() && !is_named(r) && !shown(r));
         if nameless || self.view == View::Events {
             self.player.look_ahead()?;
         }

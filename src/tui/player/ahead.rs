@@ -18,7 +18,6 @@ impl Player {
         if self.at_end() || self.ahead.as_ref().is_some_and(fresh) {
             return Ok(());
         }
-        // The buffer of the last time is used again.
         let mut folder = self.ahead.take().map_or_else(Folder::start, |(_, f)| f);
         folder.go_on_from(&self.folder, &self.reader);
         let until = Until::event(next.saturating_add(AHEAD));
@@ -44,8 +43,8 @@ impl Player {
             false => (0..count.min(here + 1)).rev().collect(),
         };
         for page in pages {
-            self.reader.read_page(page, &mut self.scratch)?;
-            let all = self.scratch.iter().filter(|(_, e, _)| is_mark(e));
+            let events = self.reader.page(page)?;
+            let all = events.iter().filter(|(_, e, _)| is_mark(e));
             let found = match by > 0 {
                 true => all.map(|(n, ..)| n).find(|n| *n >= next),
                 // The one the cursor stands right behind is the one it has come from.

@@ -2,7 +2,7 @@
 //! model → **view**.
 
 use super::folder::{Folder, Until};
-use super::{Player, RUN_UP, SUMMED};
+use super::{LEAD_IN, Player, RUN_UP, SUMMED};
 use crate::derive::{self, Marks};
 use crate::model::{Id, Sink, Turn};
 use crate::record::event::{Event, Kind};
@@ -30,9 +30,8 @@ impl Player {
     fn find_on(&mut self, is: impl Fn(&Event) -> bool) -> Result<Option<(u64, Event)>, Error> {
         let next = self.bound_for();
         for page in self.reader.page_of(next)..self.reader.pages().len() {
-            self.reader.read_page(page, &mut self.scratch)?;
-            let mut events = self.scratch.iter();
-            if let Some((n, e, _)) = events.find(|(n, e, _)| *n >= next && is(e)) {
+            let events = self.reader.page(page)?;
+            if let Some((n, e, _)) = events.iter().find(|(n, e, _)| *n >= next && is(e)) {
                 return Ok(Some((n, *e)));
             }
         }
@@ -44,12 +43,9 @@ impl Player {
         let next = self.bound_for();
         let last = self.reader.pages().len().saturating_sub(1);
         for page in (0..=self.reader.page_of(next).min(last)).rev() {
-            self.reader.read_page(page, &mut self.scratch)?;
+            let events = self.reader.page(page)?;
             let behind = |n: u64, e: &Event| n + 1 + (e.x.max(0) as u64) < next;
-            let all = self
-                .scratch
-                .iter()
-                .filter(|(n, e, _)| is(e) && behind(*n, e));
+            let all = events.iter().filter(|(n, e, _)| is(e) && behind(*n, e));
             if let Some((n, e, _)) = all.last() {
                 return Ok(Some((n, *e)));
             }
@@ -110,7 +106,7 @@ impl Player {
         }
         // A page is long against a narrow window: it begins somewhere in it.
         let first = self.reader.event_at_time(from)?.min(target);
-        Ok(first.saturating_sub(RUN_UP))
+        Ok(first.saturating_sub(LEAD_IN))
     }
 
     /// When a mark or span of this name was first made, if the recording has that stored.

@@ -4,6 +4,7 @@
 use crate::model::{Config, Model, Sink};
 use crate::record::event::{Event, flags};
 use crate::trace::{Error, Events, Reader};
+use std::sync::Arc;
 
 /// Where to stop: before this event number, and before any event later than this instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub struct Folder {
     page: usize,
     pub(super) index: usize,
     loaded: Option<usize>,
-    pub(super) buffer: Events,
+    pub(super) buffer: Arc<Events>,
 }
 
 impl Folder {
@@ -56,7 +57,7 @@ impl Folder {
             page: 0,
             index: 0,
             loaded: None,
-            buffer: Events::default(),
+            buffer: Arc::default(),
         }
     }
 
@@ -108,7 +109,9 @@ impl Folder {
     pub(super) fn load(&mut self, reader: &mut Reader) -> Result<bool, Error> {
         while self.page < reader.pages().len() {
             if self.loaded != Some(self.page) {
-                reader.read_page(self.page, &mut self.buffer)?;
+                // What it stood on may be free for the next one.
+                self.buffer = Arc::default();
+                self.buffer = reader.page(self.page)?;
                 self.loaded = Some(self.page);
             }
             if self.index < self.buffer.events.len() {

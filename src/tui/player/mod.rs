@@ -27,7 +27,7 @@ use crate::derive::{self, Marks};
 use crate::model::pyramid::{self, Pyramid};
 use crate::model::{Id, Model, Word};
 use crate::record::event::Event;
-use crate::trace::{Error, Events, Progress, Reader};
+use crate::trace::{Error, Progress, Reader};
 use saved::Checkpoints;
 use std::collections::HashMap;
 use std::time::Instant;
@@ -40,6 +40,8 @@ const SUMMED: u64 = 1_000_000;
 const SUMMED_WELL: u64 = 200_000;
 /// Events folded before the instant asked for, so that the last turns are known there.
 const RUN_UP: u64 = 16_384;
+/// The same before a window of time. What reaches into one is told when it ends, so few will do.
+const LEAD_IN: u64 = 2_048;
 
 /// On a long way only what happens in so many events before the goal is listened to.
 const NEAR: u64 = 4 * RUN_UP;
@@ -93,7 +95,6 @@ pub struct Player {
     rate: f64,
     /// Events looked through a second where they are left out, as last measured; 0 before.
     look_rate: f64,
-    scratch: Events,
 }
 
 impl Player {
@@ -120,7 +121,6 @@ impl Player {
             words: HashMap::new(),
             rate: 0.0,
             look_rate: 0.0,
-            scratch: Events::default(),
         }
     }
 
@@ -362,7 +362,11 @@ impl Player {
             let first = self.reader.event_at_time(key.from())?;
             self.window = match self.summed(key, first)? {
                 Some(window) => Some(window),
-                None => Some(Window::new(key, self.start_before(first))),
+                None => {
+                    let early = first.saturating_sub(LEAD_IN);
+                    let folder = self.saved.before(early, &mut self.reader);
+                    Some(Window::new(key, folder))
+                }
             };
         }
         self.pull_window();

@@ -14,11 +14,13 @@ use crate::tui::widget::text::{self, range, time};
 
 /// The parts of a wait, the longest first, with their words.
 pub fn parts(app: &App, run: &Run) -> Vec<(String, Range)> {
-    let facts = match app.player.window() {
-        Some(w) if w.facts.segments.back().is_some_and(|s| s.end >= run.start) => &w.facts,
-        _ => app.tail(),
-    };
     let from = run.ready.map_or(run.wakeup, |r| r.lo);
+    let window = app.player.window().map(|w| &w.facts);
+    let facts = window.filter(|facts| {
+        let reaches = facts.segments.back().is_some_and(|s| s.end >= run.start);
+        reaches && (facts.from <= from || facts.from <= app.tail().from)
+    });
+    let facts = facts.unwrap_or(app.tail());
     let reach = facts.segments.partition_point(|s| s.end <= from);
     // What has not ended yet is part of what ran meanwhile.
     let thread = app.the_loop().into_iter().flat_map(|l| &l.threads);
