@@ -1,9 +1,9 @@
 //! Timers: expiries nobody reads, and timers that fire late because the loop was busy. Step: model → **view**.
 
-use super::super::book::{Detail, Entry};
+use super::super::book::{Detail, Entry, Seen};
 use super::super::facts::{Changed, Cx, Done, Hook, Report, Rule, Waited, Words};
-use super::super::pending::Stretch;
-use super::super::thresholds::told;
+use super::super::pending::{Judge, Known, Stretch};
+use super::super::thresholds::{Thresholds, told};
 use super::super::{Code, Confidence, Severity};
 use super::{due, own_part, times};
 use crate::model::{Fired, Id, Map, Model, Transition, Word};
@@ -153,6 +153,28 @@ struct Wanted {
     early: bool,
 }
 
+/// Notes what a thread did late. Late because others had its CPU is the machine's doing.
+fn note_late(cx: &mut Cx<'_>, seen: Seen, (thread, due, at): (Id, u64, u64), judge: Judge) {
+    let own = own_part(cx, seen.process, thread, due, at);
+    let stretch = Stretch {
+        from: due,
+        to: at,
+        own,
+        exposed: own,
+    };
+    cx.note_later(seen, stretch, judge);
+}
+
+/// A warning once it has been so often, by the thread's own doing.
+fn judge_late(least: u64, limits: &Thresholds, seen: &mut Seen, known: Known) -> bool {
+    let often = known.before + 1 >= limits.late_times;
+    seen.severity = match known.own >= least && often {
+        true => Severity::Warning,
+        false => Severity::Info,
+    };
+    true
+}
+
 /// Timers that fire late because the loop was at something else.
 #[derive(Default)]
 pub struct LateTimer {
@@ -176,21 +198,12 @@ impl LateTimer {
         seen.event = wait.event;
         seen.worst = late;
         seen.detail.c = 1;
-        let own = own_part(cx, wait.process, wait.thread, due, wait.t);
-        let stretch = Stretch {
-            from: due,
-            to: wait.t,
-            own,
-            exposed: own,
-        };
-        cx.note_later(seen, stretch, |limits, seen, known| {
-            let often = known.before + 1 >= limits.late_times;
-            seen.severity = match known.own >= limits.late_asked && often {
-                true => Severity::Warning,
-                false => Severity::Info,
-            };
-            true
-        });
+        note_late(
+            cx,
+            seen,
+            (wait.thread, due, wait.t),
+            |limits, seen, known| judge_late(limits.late_asked, limits, seen, known),
+        );
     }
 }
 
@@ -261,22 +274,12 @@ impl Rule for LateTimer {
             b: busy.turn,
             c: 0,
         };
-        // Late because others had the loop's CPU: the machine's doing.
-        let own = own_part(cx, fired.process, fired.thread, due, fired.start);
-        let stretch = Stretch {
-            from: due,
-            to: fired.start,
-            own,
-            exposed: own,
-        };
-        cx.note_later(seen, stretch, |limits, seen, known| {
-            let often = known.before + 1 >= limits.late_times;
-            seen.severity = match known.own >= limits.late && often {
-                true => Severity::Warning,
-                false => Severity::Info,
-            };
-            true
-        });
+        note_late(
+            cx,
+            seen,
+            (fired.thread, due, fired.start),
+            |limits, seen, known| judge_late(limits.late, limits, seen, known),
+        );
     }
 
     fn words(&self, model: &Model, entry: &Entry) -> Words {
