@@ -184,6 +184,35 @@ fn damage_without_a_footer_is_resynchronised() {
     }));
 }
 
+/// The page before is read while another thread reads the next one: what is told of it is the same, damaged or not.
+#[test]
+fn reading_ahead_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.lscope");
+    // Pages large enough for a thread to be worth it.
+    write(&path, &stream(1_500), 10_000, Options::default()).unwrap();
+    let pages = Reader::open(&path).unwrap().pages().to_vec();
+    assert!(pages.len() > 4 && pages[2].count == 10_000, "{pages:?}");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[(pages[2].at + pages[2].size / 2) as usize] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+
+    let mut plain = Reader::open(&path).unwrap();
+    let expected = read_numbered(&mut plain);
+    let mut reader = Reader::open(&path).unwrap();
+    let mut got = Vec::new();
+    for page in 0..pages.len() {
+        let events = reader.page(page).unwrap();
+        let all = events
+            .iter()
+            .map(|(n, e, text)| (n, bare(e), text.to_vec()));
+        reader.read_ahead(page + 1, || got.extend(all));
+    }
+    assert_eq!(got, expected);
+    assert_eq!(reader.problems(), plain.problems());
+    assert_eq!(reader.damaged(), 10_000);
+}
+
 #[test]
 fn bad_files_are_refused_with_advice() {
     let dir = tempfile::tempdir().unwrap();

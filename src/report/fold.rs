@@ -18,7 +18,7 @@ use crate::model::recent::{RETAINED, Recent};
 use crate::model::{self, Fidelity, Id, Model, Registration, Run, SameSocket, Segment, Sink, Word};
 use crate::record::event::{Kind, Op, Space};
 use crate::text::names::{Ending, descriptor};
-use crate::trace::{Error, Events, Reader};
+use crate::trace::{Error, Reader};
 use std::collections::HashMap;
 
 /// A longest wait is told once no longer one has come for so many events: telling walks all that is kept, and while a
@@ -70,26 +70,27 @@ pub fn fold_with<L: Listener>(
     };
     let (mut hot, mut worst) = (Hot::default(), None);
     let mut found: Option<(Run, u64)> = None;
-    let mut events = Events::default();
     let pages = reader.pages().len();
     for page in 0..pages {
-        reader.read_page(page, &mut events)?;
-        for (number, event, text) in events.iter() {
-            let mut all = (&mut ear, &mut (&mut hot, &mut *also));
-            rules.apply(&mut model, number, event, text, &mut all);
-            for run in ear.ended.drain(..) {
-                measured.run(&model, &run);
+        let events = reader.page(page)?;
+        reader.read_ahead(page + 1, || {
+            for (number, event, text) in events.iter() {
+                let mut all = (&mut ear, &mut (&mut hot, &mut *also));
+                rules.apply(&mut model, number, event, text, &mut all);
+                for run in ear.ended.drain(..) {
+                    measured.run(&model, &run);
+                }
+                if event.kind == Kind::Steal {
+                    ear.places.stolen(&model, event.t.saturating_sub(event.y));
+                }
+                if let Some(run) = ear.found.take() {
+                    found = Some((run, number));
+                }
+                if let Some((run, _)) = found.take_if(|(_, at)| number - *at >= PATIENCE) {
+                    worst = Some(ear.worst(&model, &run));
+                }
             }
-            if event.kind == Kind::Steal {
-                ear.places.stolen(&model, event.t.saturating_sub(event.y));
-            }
-            if let Some(run) = ear.found.take() {
-                found = Some((run, number));
-            }
-            if let Some((run, _)) = found.take_if(|(_, at)| number - *at >= PATIENCE) {
-                worst = Some(ear.worst(&model, &run));
-            }
-        }
+        });
         ear.forget(&model);
         also.page(&model);
         progress((page + 1) as f64 / pages as f64);

@@ -8,6 +8,7 @@ use super::events::Events;
 use super::page::PageKind;
 use super::reader::Reader;
 use super::scan::Entry;
+use super::unpack::Unpacker;
 
 /// A stored page of derived bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +49,7 @@ impl Reader {
             .payload(derived.at)?
             .filter(|h| h.kind == PageKind::Derived as u8)
         {
-            Some(_) => Ok(self.raw.clone()),
+            Some(_) => Ok(self.raw().to_vec()),
             None => Err(Error::Damaged(self.path.clone())),
         }
     }
@@ -80,7 +81,7 @@ impl Reader {
             {
                 continue;
             }
-            let Some((len, rest)) = self.raw.split_first_chunk::<2>() else {
+            let Some((len, rest)) = self.raw().split_first_chunk::<2>() else {
                 continue;
             };
             let Some((name, bytes)) = rest.split_at_checked(usize::from(u16::from_le_bytes(*len)))
@@ -120,15 +121,12 @@ impl Reader {
             let kind = PageKind::from_code(header.kind);
             let read = self.payload(at)?.filter(|h| h.kind == header.kind);
             let good = match (read, kind) {
-                (Some(h), Some(PageKind::Restated)) if h.version <= columns::VERSION => self
-                    .decoder
-                    .decode(
-                        &self.raw,
-                        h.count as usize,
-                        &mut events.events,
-                        &mut events.text,
-                    )
-                    .is_some(),
+                (Some(h), Some(PageKind::Restated)) if h.version <= columns::VERSION => {
+                    let Unpacker { raw, decoder, .. } = &mut self.unpacker;
+                    let (count, events, text) =
+                        (h.count as usize, &mut events.events, &mut events.text);
+                    decoder.decode(raw, count, events, text).is_some()
+                }
                 (read, _) => read.is_some(),
             };
             let bytes = at..at + header.size();

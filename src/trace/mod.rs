@@ -33,6 +33,7 @@ mod scan;
 mod stored;
 mod sys;
 mod table;
+mod unpack;
 mod writer;
 
 pub use anonymous::Anonymous;

@@ -5,9 +5,8 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
-use super::columns;
-use super::decode::Decoder;
 use super::error::{Error, Problem};
 use super::events::{Cursor, Events};
 use super::follow::{self, Progress};
@@ -15,10 +14,14 @@ use super::header::{self, Found, Refusal};
 use super::index;
 use super::meta::Meta;
 use super::page::{HEADER, PageHeader, PageKind};
-use super::recent::Recent;
+use super::recent::{Key, Recent};
 use super::scan::{self, Entry};
 use super::table::{PageInfo, State, Table};
+use super::unpack::{Unpacked, Unpacker};
 use crate::record::event::{Cause, Event, Kind, flags};
+
+/// A page of so many events is worth a thread that reads it: to start one takes as long as to decode a thousand or two.
+const WORTH: u64 = 8_192;
 
 /// Reads one recording.
 #[derive(Debug)]
@@ -31,10 +34,9 @@ pub struct Reader {
     at: u64,
     /// Events of newer kinds, by the page that holds them.
     newer: BTreeMap<u64, u64>,
-    packed: Vec<u8>,
-    /// What [`Reader::payload`] unpacked last.
-    pub(super) raw: Vec<u8>,
-    pub(super) decoder: Decoder,
+    pub(super) unpacker: Unpacker,
+    /// The one of [`Reader::read_ahead`].
+    ahead: Unpacker,
     recent: Recent,
 }
 
@@ -65,9 +67,8 @@ impl Reader {
             found,
             table,
             newer: BTreeMap::new(),
-            packed: Vec::new(),
-            raw: Vec::new(),
-            decoder: Decoder::default(),
+            unpacker: Unpacker::default(),
+            ahead: Unpacker::default(),
             recent: Recent::default(),
         };
         // Asked before looking: what a writer adds between the two is found by the look.
@@ -130,7 +131,7 @@ impl Reader {
             .payload(table_at)?
             .filter(|h| h.kind == PageKind::Index as u8);
         let pages = table.and_then(|header| {
-            let rows = index::decode(&self.raw, table_at)?;
+            let rows = index::decode(self.raw(), table_at)?;
             let inside = rows.iter().all(|row| row.at >= self.found.end);
             inside.then_some((
                 rows,
@@ -340,7 +341,7 @@ impl Reader {
             self.read_page(index, &mut none)?;
             return Ok(Arc::new(none));
         };
-        let key = (info.at, info.first_event, info.count);
+        let key = key(info);
         if let Some(events) = self.recent.get(key) {
             return Ok(events);
         }
@@ -349,33 +350,42 @@ impl Reader {
         Ok(self.recent.keep(key, events))
     }
 
-    fn decode(&mut self, info: &PageInfo, out: &mut Events) -> Result<State, Error> {
-        let Some(header) = self.payload(info.at)? else {
-            return self.why_not(info);
+    /// Does `work` while page `next` is read on another thread: who goes from page to page finds it there.
+    pub fn read_ahead<T>(&mut self, next: usize, work: impl FnOnce() -> T) -> T {
+        let info = self.table.pages.get(next);
+        let info = info.filter(|p| p.state == State::Good && p.count > WORTH);
+        let Some(info) = info.filter(|p| !self.recent.has(key(p))) else {
+            return work();
         };
-        let same = header.kind == info.kind as u8
-            && header.segment == info.segment
-            && header.first_event == info.first_event;
-        if !same || (out.numbered && u64::from(header.count) != info.count) {
-            return self.why_not(info);
+        let mut events = self.recent.room();
+        events.clear(info.first_event, info.kind == PageKind::Events);
+        let (ahead, file, id) = (&mut self.ahead, &self.file, self.found.layout.id);
+        let (read, done) = thread::scope(|scope| {
+            let read = || ahead.page(file, id, info, &mut events);
+            let read = thread::Builder::new().spawn_scoped(scope, read);
+            let done = work();
+            (read.map(thread::ScopedJoinHandle::join), done)
+        });
+        // Whatever else came of it, who reads the page will find again, and say.
+        if matches!(read, Ok(Ok(Ok(Unpacked::Events(0))))) {
+            self.recent.keep(key(info), events);
         }
-        if header.version > columns::VERSION {
-            return Ok(State::Newer);
-        }
-        match self.decoder.decode(
-            &self.raw,
-            header.count as usize,
-            &mut out.events,
-            &mut out.text,
-        ) {
-            Some(newer) => {
-                if newer > 0 {
-                    self.newer.insert(info.first_event, newer);
-                }
-                Ok(State::Good)
+        done
+    }
+
+    fn decode(&mut self, info: &PageInfo, out: &mut Events) -> Result<State, Error> {
+        let (file, id) = (&self.file, self.found.layout.id);
+        let read = self.unpacker.page(file, id, info, out);
+        Ok(match read.map_err(Error::io("read", &self.path))? {
+            Unpacked::Events(0) => State::Good,
+            Unpacked::Events(newer) => {
+                self.newer.insert(info.first_event, newer);
+                State::Good
             }
-            None => Ok(State::Damaged),
-        }
+            Unpacked::Other => self.why_not(info)?,
+            Unpacked::Newer => State::Newer,
+            Unpacked::Damaged => State::Damaged,
+        })
     }
 
     /// Whether a page that is not what the table says has been overwritten by a writer that goes round.
@@ -390,19 +400,15 @@ impl Reader {
         })
     }
 
-    /// Reads and unpacks the page at `at` into `self.raw`; nothing if it is damaged.
+    /// Reads and unpacks the page at `at`, for [`Reader::raw`]; nothing if it is damaged.
     pub(super) fn payload(&mut self, at: u64) -> Result<Option<PageHeader>, Error> {
-        let len = self.len_bytes()?;
-        let entry = scan::header_at(&self.file, at, len, self.found.layout.id)
-            .map_err(Error::io("read", &self.path))?;
-        let Some(header) = entry.map(|e| e.header) else {
-            return Ok(None);
-        };
-        self.packed.resize(header.packed as usize, 0);
-        let n = scan::read_at(&self.file, &mut self.packed, at + HEADER as u64)
-            .map_err(Error::io("read", &self.path))?;
-        let whole = n == self.packed.len() && header.unpack(&self.packed, &mut self.raw).is_some();
-        Ok(whole.then_some(header))
+        let header = self.unpacker.payload(&self.file, self.found.layout.id, at);
+        header.map_err(Error::io("read", &self.path))
+    }
+
+    /// What [`Reader::payload`] unpacked last.
+    pub(super) fn raw(&self) -> &[u8] {
+        &self.unpacker.raw
     }
 
     /// Reads on from event `number`; from the first event kept (or before it), what restates the dropped ones comes first.
@@ -455,6 +461,10 @@ impl Reader {
         entries.sort_by_key(|e| (e.header.segment, e.at));
         Ok((self.found, self.table.complete, self.at, entries))
     }
+}
+
+fn key(page: &PageInfo) -> Key {
+    (page.at, page.first_event, page.count)
 }
 
 fn find_header(file: &File, path: &Path) -> Result<Found, Error> {

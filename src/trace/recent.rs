@@ -19,6 +19,11 @@ pub(super) struct Recent {
 }
 
 impl Recent {
+    /// It is there.
+    pub fn has(&self, key: Key) -> bool {
+        self.pages.iter().any(|(k, _)| *k == key)
+    }
+
     /// The page, if it is still there.
     pub fn get(&mut self, key: Key) -> Option<Arc<Events>> {
         let at = self.pages.iter().position(|(k, _)| *k == key)?;
