@@ -89,6 +89,77 @@ fn without_frame_pointers_the_function_itself_is_known() {
     );
 }
 
+/// Of a handler that computes the whole chain of calls is known: from copied stacks, whether the program has frame pointers or not,
+/// in a library, on a stack that was aligned, and in a signal's handler.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn each_caller_of_what_computes_is_named() {
+    let with = "-fno-omit-frame-pointer";
+    let without = "-fomit-frame-pointer";
+    for (pointers, how, away) in [
+        (without, "c", false),
+        (with, "c", false),
+        (without, "c", true),
+        (with, "c", true),
+        (without, "a", false),
+        (without, "s", false),
+    ] {
+        let case = format!("{pointers} {how} {away}");
+        let dir = tempfile::tempdir().unwrap();
+        let mut arguments = vec!["-g", "-O2", pointers];
+        let library = dir.path().join("nested_handler");
+        if away {
+            preload::compiled(
+                dir.path(),
+                "nested_handler",
+                &["-g", "-O2", pointers, "-shared", "-fPIC"],
+            );
+            arguments.extend(["-DAWAY", library.to_str().unwrap()]);
+        }
+        let program = preload::compiled(dir.path(), "nested", &arguments);
+        let file = dir.path().join("nested.lscope");
+        let output = record(&file, &program, &[how]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+
+        let chain: &[&str] = match how {
+            "a" => &["main", "loop", "handler", "aligned", "compute", "inner"],
+            "s" => &["main", "loop", "handler", "on_signal", "compute", "inner"],
+            _ => &["main", "loop", "handler", "compute", "inner"],
+        };
+        let path = file.to_str().unwrap();
+        let folded = run(&["export", "--to", "folded", "--by", "cpu", path])
+            .exits(0)
+            .stdout;
+        let (mut hot, mut whole) = (0, 0);
+        for line in folded.lines() {
+            let (stack, time) = line.rsplit_once(' ').unwrap();
+            let time: u64 = time.parse().unwrap();
+            let names: Vec<&str> = stack.split(';').collect();
+            if names.last() != Some(&"inner") {
+                continue;
+            }
+            hot += time;
+            let from = names.iter().position(|name| *name == "main").unwrap_or(0);
+            // Between a handler and a signal's stands what raised it.
+            let called: Vec<&str> = (names[from..].iter().copied())
+                .filter(|name| how != "s" || chain.contains(name))
+                .collect();
+            whole += time * u64::from(called == chain);
+        }
+        assert!(hot > 0 && whole * 100 >= hot * 98, "{case}:\n{folded}");
+
+        let report = report(&file);
+        let first = &report["code"]["functions"][0];
+        assert_eq!(first["name"], "inner", "{case}: {:#}", report["code"]);
+        let callers: Vec<&str> = (first["callers"].as_array().unwrap().iter())
+            .map(|name| name.as_str().unwrap())
+            .collect();
+        let expected: Vec<&str> = chain.iter().rev().skip(1).take(2).copied().collect();
+        assert_eq!(callers[..2], expected, "{case}");
+    }
+}
+
 #[test]
 fn who_wants_none_has_none() {
     let dir = tempfile::tempdir().unwrap();

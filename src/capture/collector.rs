@@ -236,6 +236,8 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
             Message::Kernel(Ok(kernel)) => {
                 if kernel.lacks_stacks() {
                     self.looks.stacks_refused(&mut self.drain);
+                } else if kernel.lacks_copies() {
+                    self.looks.copies_refused(&mut self.drain);
                 }
                 self.drain.kernel = Some(*kernel);
             }

@@ -252,6 +252,14 @@ impl Looks {
         tell(STACKS, because, advice, drain);
     }
 
+    /// Nor who called it, where there are no frame pointers.
+    pub fn copies_refused(&self, drain: &mut Drain) {
+        let because =
+            "there is no memory for copies of stacks beside perf_event_open's other rings";
+        let advice = "end other recordings of this user, or raise kernel.perf_event_mlock_kb";
+        tell(CALLERS, because, advice, drain);
+    }
+
     /// Who of the tree is not seen.
     fn judge(&mut self, sights: &[Sight], drain: &mut Drain) {
         self.surveyed.1 += 1;
@@ -332,6 +340,7 @@ impl Looks {
 
 /// What the kernel would have told.
 const STACKS: &str = "which function computes";
+const CALLERS: &str = "who called what computes, in code without frame pointers";
 const SWITCHES: &str = "switch records: why runs were long (blocked, pre-empted, page faults) but for what schedstat counts of long ones";
 
 /// Writes into the recording what the capture cannot do.

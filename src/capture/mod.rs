@@ -69,4 +69,6 @@ mod steal;
 #[cfg(feature = "cli")]
 mod stragglers;
 #[cfg(feature = "cli")]
+mod tables;
+#[cfg(feature = "cli")]
 pub mod trigger;

@@ -7,20 +7,21 @@
 
 use std::collections::HashMap;
 use std::fs;
+#[cfg(feature = "cli")]
+use std::time::Duration;
 
+#[cfg(feature = "cli")]
+use super::tables::{Mapped, Tables};
 #[cfg(feature = "cli")]
 use crate::record::event::MAX_TEXT;
 #[cfg(feature = "cli")]
-use crate::symbols::unwind::{Frames, Registers, Step};
+use crate::symbols::unwind::{Registers, Step};
 
 /// Processes remembered; beyond, all are forgotten and looked at again.
 const MOST: usize = 4096;
 /// Modules named in one process; calls from more are not told to be in a file.
 #[cfg(feature = "cli")]
 const MOST_NAMED: usize = 1024;
-/// Bytes of unwind tables held; beyond, all are read again.
-#[cfg(feature = "cli")]
-const MOST_FRAMES: usize = 128 << 20;
 /// Places remembered until the end of the recording.
 #[cfg(feature = "cli")]
 const MOST_PLACES: usize = 16_384;
@@ -34,9 +35,9 @@ pub(super) struct Modules {
     /// What the headers of a file tell, by what the mapping says of it.
     #[cfg(feature = "cli")]
     images: HashMap<Vec<u8>, Option<crate::symbols::Image>>,
-    /// What files say of their functions' frames, by the same.
+    /// What files say of their functions' frames.
     #[cfg(feature = "cli")]
-    frames: HashMap<Vec<u8>, Option<(crate::symbols::Image, Frames)>>,
+    tables: Tables,
     /// Where calls have come from.
     #[cfg(feature = "cli")]
     places: std::collections::BTreeSet<(crate::symbols::Module, u64)>,
@@ -71,6 +72,10 @@ struct Part {
 }
 
 impl Part {
+    fn holds(&self, address: u64) -> bool {
+        (self.start..self.end).contains(&address)
+    }
+
     /// It is mapped from a file.
     fn is_file(&self) -> bool {
         self.path.first() == Some(&b'/')
@@ -178,16 +183,16 @@ impl Modules {
 
     fn find(&self, pid: u32, at: u64) -> Option<&Part> {
         let parts = &self.processes.get(&pid)?.parts;
-        parts.iter().find(|p| (p.start..p.end).contains(&at))
+        parts.iter().find(|part| part.holds(at))
     }
 
     /// The same, of a process that may have mapped more since it was last looked at.
     #[cfg(feature = "cli")]
-    fn part(&mut self, pid: u32, address: u64) -> Option<Part> {
+    fn part(&mut self, pid: u32, address: u64, seldom: Duration) -> Option<&Part> {
         if self.find(pid, address).is_none() {
             // Most such addresses are none: what is mapped is not looked at again for each.
             let process = self.processes.entry(pid).or_default();
-            let recently = process.looked.is_some_and(|at| at.elapsed() < LOOK);
+            let recently = process.looked.is_some_and(|at| at.elapsed() < seldom);
             if recently {
                 return None;
             }
@@ -196,7 +201,7 @@ impl Modules {
                 process.parts = parts;
             }
         }
-        self.find(pid, address).cloned()
+        self.find(pid, address)
     }
 
     /// The same where it is a file's.
@@ -209,7 +214,7 @@ impl Modules {
 impl super::perf::World for Modules {
     fn place(&mut self, pid: u32, address: u64) -> Option<Vec<u8>> {
         self.fresh = None;
-        let part = self.part(pid, address)?;
+        let part = self.part(pid, address, LOOK)?.clone();
         if part.path.is_empty() {
             // Made while the program runs: it may write down what it calls it.
             let module = crate::symbols::jit::module(pid);
@@ -235,28 +240,24 @@ impl super::perf::World for Modules {
         registers: &mut Registers,
         stack: &dyn Fn(u64) -> Option<u64>,
     ) -> Step {
-        let part = self.part(pid, address);
-        let Some(part) = part.filter(|part| part.is_file() && !part.deleted) else {
+        _ = self.part(pid, address, LOOK);
+        // Looked up once more: the tables are to be written to.
+        let parts = self.processes.get(&pid).map(|process| &process.parts);
+        let part = parts.and_then(|all| all.iter().find(|part| part.holds(address)));
+        let Some(part) = part.filter(|part| !part.deleted) else {
             return Step::Unknown;
         };
-        let key = [&part.file, &b" "[..], &part.path].concat();
-        if !self.frames.contains_key(&key) {
-            let held: usize = self.frames.values().flatten().map(|(_, f)| f.size()).sum();
-            if held >= MOST_FRAMES || self.frames.len() >= MOST {
-                self.frames.clear();
-            }
-            let frames = by_path(pid, &part.path, |path| {
-                Some((crate::symbols::Image::of(path)?, Frames::of(path)?))
-            });
-            self.frames.insert(key.clone(), frames);
-        }
-        let Some(Some((image, frames))) = self.frames.get(&key) else {
-            return Step::Unknown;
+        let mapped = Mapped {
+            pid,
+            path: &part.path,
+            file: &part.file,
         };
-        match image.address(address.wrapping_sub(part.base)) {
-            Some(address) => frames.caller(address, registers, stack),
-            None => Step::Unknown,
-        }
+        let offset = address.wrapping_sub(part.base);
+        self.tables.caller(&mapped, offset, registers, stack)
+    }
+
+    fn ran(&mut self, pid: u32, address: u64) {
+        _ = self.part(pid, address, SURE);
     }
 
     fn is_ours(&mut self, pid: u32, address: u64) -> bool {
@@ -267,21 +268,15 @@ impl super::perf::World for Modules {
 
 /// A process is looked at no more often than this for addresses of stacks.
 #[cfg(feature = "cli")]
-const LOOK: std::time::Duration = std::time::Duration::from_millis(250);
+const LOOK: Duration = Duration::from_millis(250);
+/// The same for addresses where it is certain that something is mapped: somebody was there.
+#[cfg(feature = "cli")]
+const SURE: Duration = Duration::from_millis(10);
 
 /// As the process sees the file, which may live in a container.
 #[cfg(feature = "cli")]
 fn image(pid: u32, path: &[u8]) -> Option<crate::symbols::Image> {
-    by_path(pid, path, crate::symbols::Image::of)
-}
-
-#[cfg(feature = "cli")]
-fn by_path<T>(pid: u32, path: &[u8], of: impl Fn(&std::path::Path) -> Option<T>) -> Option<T> {
-    use std::os::unix::ffi::OsStrExt;
-    let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
-    let below = path.strip_prefix("/").unwrap_or(path);
-    let theirs = std::path::PathBuf::from(format!("/proc/{pid}/root")).join(below);
-    of(&theirs).or_else(|| of(path))
+    super::tables::by_path(pid, path, crate::symbols::Image::of)
 }
 
 /// What is mapped in a process; nothing of one that is gone.

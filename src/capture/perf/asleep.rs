@@ -11,7 +11,7 @@ use super::record::{Record, Said};
 use super::ring::Ring;
 use super::stacks::World;
 use super::walk::walk;
-use crate::symbols::unwind::Registers;
+use crate::symbols::unwind::{Registers, Step};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 
@@ -139,10 +139,10 @@ impl Sleepers {
             self.until = now.saturating_add(HOLD);
             let pid = (who >> 32) as u32;
             let registers = Registers::at(found.sp);
-            let (frames, further) = walk(pid, found.pc, registers, &found.stack, world);
+            let (frames, last) = walk(pid, found.pc, registers, &found.stack, world);
             look.frames = frames;
             let traps = self.looks.values().filter(|l| l.trap.is_some()).count();
-            if further && traps < MOST_TRAPS {
+            if last == Step::Missing && traps < MOST_TRAPS {
                 look.trap = open::trap(who as u32, found.pc);
             }
         }
@@ -223,7 +223,6 @@ fn is_wait(call: i64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::symbols::unwind::Step;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
     use std::time::Duration;
@@ -249,6 +248,7 @@ mod tests {
         ) -> Step {
             Step::End
         }
+        fn ran(&mut self, _: u32, _: u64) {}
         fn is_ours(&mut self, _: u32, _: u64) -> bool {
             false
         }

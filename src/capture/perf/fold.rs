@@ -6,8 +6,9 @@
 #![forbid(unsafe_code)]
 
 use super::asleep::{Sleepers, Thread};
+use super::copied::unwound;
 use super::open::PERIOD;
-use super::record::{Record, Said};
+use super::record::{REGISTERS, Record, Said};
 use super::ring::Ring;
 use super::stacks::{Stacks, World};
 use super::stall::{Awake, Sampling};
@@ -63,6 +64,11 @@ impl Kernel {
         self.sampling != Sampling::Off && !self.held.clocks.contains(&true)
     }
 
+    /// The copies that tell who called what computes are refused.
+    pub fn lacks_copies(&self) -> bool {
+        self.sampling != Sampling::Off && !self.copies() && !REGISTERS.is_empty()
+    }
+
     /// Takes samples where they are worth it, and looks at who sleeps: `now` is CLOCK_MONOTONIC, `threads` those that push.
     pub fn watch(&mut self, now: u64, threads: &[Thread], world: &mut dyn World) {
         if self.sampling != Sampling::Off {
@@ -85,6 +91,9 @@ impl Kernel {
         match self.sampling {
             Sampling::Off => Duration::MAX,
             _ if self.sleepers.is_awaited(now) => SOON,
+            // Their rings hold few of them.
+            Sampling::Always if self.copies() => SOON,
+            Sampling::Stalls if self.samples && self.copies() => SOON,
             _ => SELDOM,
         }
     }
@@ -93,6 +102,11 @@ impl Kernel {
     pub fn changed(&mut self, pid: u32) {
         self.sleepers.changed(pid);
         self.stacks.changed(pid);
+    }
+
+    /// Samples bring copies of stacks.
+    fn copies(&self) -> bool {
+        self.rings.iter().any(Ring::copies)
     }
 
     /// Bytes of a CPU's ring.
@@ -108,12 +122,20 @@ impl Kernel {
             let found = ring.read(|record| {
                 self.awake.take(&record);
                 self.sleepers.take(&record);
+                // Now, before the process becomes something else; nobody is told of others.
+                let record = match merge.knows(record.who) {
+                    true => unwound(record, world),
+                    false => record,
+                };
                 self.held.take(at, record);
             });
             if found.damaged {
                 self.held.damaged(at);
             }
-            fullest = fullest.max(found.bytes * 256 / ring.size() as u64);
+            // Those with copies fill up at a rate that is known: it has set the pause.
+            if !ring.copies() {
+                fullest = fullest.max(found.bytes * 256 / ring.size() as u64);
+            }
         }
         self.sleepers
             .told(world, |record| self.held.take(0, record));
@@ -220,6 +242,9 @@ impl Held {
             let found = match said {
                 Said::Stack(true, stack) => Some((Mode::Kernel, PERIOD, stack)),
                 Said::Stack(false, stack) => Some((Mode::User, PERIOD, stack)),
+                // Of one that was not known then.
+                Said::Copied(true, stack, _) => Some((Mode::Kernel, PERIOD, stack)),
+                Said::Copied(false, stack, _) => Some((Mode::User, PERIOD, stack)),
                 Said::Slept(ns, stack) => Some((Mode::Asleep, *ns, stack)),
                 _ => None,
             };
@@ -307,12 +332,15 @@ impl One {
                 .code(),
                 ..rec
             },
-            Said::In | Said::Fault(_) | Said::Stack(..) | Said::Slept(..) | Said::Stopped(..) => {
-                Rec {
-                    kind: Kind::SwitchIn,
-                    ..rec
-                }
-            }
+            Said::In
+            | Said::Fault(_)
+            | Said::Stack(..)
+            | Said::Copied(..)
+            | Said::Slept(..)
+            | Said::Stopped(..) => Rec {
+                kind: Kind::SwitchIn,
+                ..rec
+            },
             Said::Lost(n) => Rec {
                 kind: Kind::Lost,
                 aux: if clocks {

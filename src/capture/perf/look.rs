@@ -29,6 +29,12 @@ pub struct Stack {
 }
 
 impl Stack {
+    /// Of these bytes, which lie at that address.
+    pub fn new(at: u64, bytes: &[u8]) -> Stack {
+        let bytes = bytes.to_vec();
+        Stack { at, bytes }
+    }
+
     /// The word at this address.
     pub fn word(&self, address: u64) -> Option<u64> {
         let at = usize::try_from(address.checked_sub(self.at)?).ok()?;

@@ -17,9 +17,11 @@
 //! | stall  | whether samples are worth taking just now                          |
 //! | asleep | threads that sleep for long: looked at once, told when they are back |
 //! | look   | one look at a thread that sleeps: its call and a copy of its stack |
-//! | walk   | the calls that such a thread is inside of                          |
+//! | copied | a sample that brought a copy of its stack                          |
+//! | walk   | the calls that a stopped thread is inside of                       |
 
 mod asleep;
+mod copied;
 mod fold;
 mod look;
 mod open;

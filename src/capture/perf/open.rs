@@ -1,15 +1,15 @@
 //! Opens the kernel's events for a program that is about to be launched. Step: **event** → ring → trace.
 
+use super::copied::BYTES;
 use super::fold::Kernel;
-#[cfg(target_arch = "x86_64")]
-use super::record::REGISTERS;
-use super::record::{FRAMES, Samples};
+use super::record::{FRAMES, REGISTERS, Samples};
 use super::ring::Ring;
 use super::stall::Sampling;
 use perf_event_open_sys as perf;
 use perf_event_open_sys::bindings::{
     PERF_COUNT_SW_CPU_CLOCK, PERF_COUNT_SW_PAGE_FAULTS, PERF_FLAG_FD_CLOEXEC, PERF_SAMPLE_ADDR,
-    PERF_SAMPLE_CALLCHAIN, PERF_SAMPLE_TID, PERF_SAMPLE_TIME, PERF_TYPE_SOFTWARE, perf_event_attr,
+    PERF_SAMPLE_CALLCHAIN, PERF_SAMPLE_REGS_USER, PERF_SAMPLE_STACK_USER, PERF_SAMPLE_TID,
+    PERF_SAMPLE_TIME, PERF_TYPE_SOFTWARE, perf_event_attr,
 };
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -24,6 +24,10 @@ const MOST_PAGES: usize = 64;
 const FEWEST_PAGES: usize = 4;
 /// Pages of all rings together, about: more CPUs have smaller ones.
 const PAGES: usize = 2048;
+/// The same of the rings of samples with a copy of the stack: at most, 60 ms of them find room, in the fewest that are worth it 15.
+const MOST_COPY_PAGES: usize = 128;
+const COPY_PAGES: usize = 4096;
+const FEWEST_COPY_PAGES: usize = 32;
 
 /// Why the kernel tells nothing.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +52,7 @@ pub fn open(sampling: Sampling) -> Result<Kernel, Refused> {
         match rings(&cpus, pages, faults, Samples::Faults) {
             Ok(mut all) => {
                 if sampling != Sampling::Off {
-                    all.extend(clocks(&cpus, pages / 4, sampling == Sampling::Always));
+                    all.extend(clocks(&cpus, pages, sampling == Sampling::Always));
                 }
                 return Ok(Kernel::new(all, sampling));
             }
@@ -60,13 +64,23 @@ pub fn open(sampling: Sampling) -> Result<Kernel, Refused> {
 }
 
 /// Every CPU's ring of samples, in the kernel too where we may look there; none where it is refused. They are taken from the
-/// program's start on, or when somebody says so.
+/// program's start on, or when somebody says so. They bring copies of stacks where there is room for that.
 fn clocks(cpus: &[u32], pages: usize, from_start: bool) -> Vec<Ring> {
-    let ways = [false, true].into_iter();
-    let mut ways = ways.flat_map(|only_user| [pages, FEWEST_PAGES].map(|few| (only_user, few)));
-    let all = ways.find_map(|(only_user, pages)| {
-        let clock = |cpu| clock(cpu, only_user, from_start);
-        rings(cpus, pages.max(FEWEST_PAGES), clock, Samples::Stacks).ok()
+    let mut large = MOST_COPY_PAGES;
+    while large * cpus.len() > COPY_PAGES {
+        large /= 2;
+    }
+    let mut ways = Vec::new();
+    for only_user in [false, true] {
+        let copies = [large, large / 2, large / 4].into_iter();
+        let copies = copies.filter(|pages| *pages >= FEWEST_COPY_PAGES && !REGISTERS.is_empty());
+        ways.extend(copies.map(|pages| (only_user, pages, Samples::Copies)));
+        let few = [(pages / 4).max(FEWEST_PAGES), FEWEST_PAGES];
+        ways.extend(few.map(|pages| (only_user, pages, Samples::Stacks)));
+    }
+    let all = ways.into_iter().find_map(|(only_user, pages, samples)| {
+        let clock = |cpu| clock(cpu, only_user, from_start, samples);
+        rings(cpus, pages, clock, samples).ok()
     });
     all.unwrap_or_default()
 }
@@ -109,8 +123,9 @@ fn faults(cpu: u32) -> io::Result<OwnedFd> {
     on_cpu(attr, cpu)
 }
 
-/// The clock of one CPU: while a thread runs on it, the functions that are under way, as frame pointers tell them.
-fn clock(cpu: u32, only_user: bool, from_start: bool) -> io::Result<OwnedFd> {
+/// The clock of one CPU: while a thread runs on it, the functions that are under way, as frame pointers tell them; and what they are
+/// found out from where there are none.
+fn clock(cpu: u32, only_user: bool, from_start: bool, samples: Samples) -> io::Result<OwnedFd> {
     let mut attr = perf_event_attr {
         config: u64::from(PERF_COUNT_SW_CPU_CLOCK),
         sample_type: u64::from(PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_CALLCHAIN),
@@ -122,18 +137,28 @@ fn clock(cpu: u32, only_user: bool, from_start: bool) -> io::Result<OwnedFd> {
     attr.set_exclude_kernel(u64::from(only_user));
     attr.set_exclude_callchain_kernel(1);
     attr.set_enable_on_exec(u64::from(from_start));
+    if samples == Samples::Copies {
+        attr.sample_type |= u64::from(PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER);
+        attr.sample_regs_user = wanted();
+        attr.sample_stack_user = BYTES as u32;
+    }
     on_cpu(attr, cpu)
+}
+
+/// The registers that are asked for.
+fn wanted() -> u64 {
+    REGISTERS.iter().fold(0, |all, (bit, _)| all | 1 << bit)
 }
 
 /// A breakpoint where this thread goes on: it fires once, and tells its registers.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn trap(tid: u32, pc: u64) -> Option<Ring> {
-    use perf::bindings::{HW_BREAKPOINT_X, PERF_SAMPLE_REGS_USER, PERF_TYPE_BREAKPOINT};
+    use perf::bindings::{HW_BREAKPOINT_X, PERF_TYPE_BREAKPOINT};
     let mut attr = perf_event_attr {
         type_: PERF_TYPE_BREAKPOINT,
         bp_type: HW_BREAKPOINT_X,
         sample_type: u64::from(PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_REGS_USER),
-        sample_regs_user: REGISTERS.iter().fold(0, |all, (bit, _)| all | 1 << bit),
+        sample_regs_user: wanted(),
         ..common()
     };
     attr.__bindgen_anon_3.bp_addr = pc;

@@ -1,6 +1,8 @@
 //! One record of a perf ring: what it says, out of bytes that are checked. Step: event → **ring** → trace.
 #![forbid(unsafe_code)]
 
+use super::copied::{BYTES, Copied};
+use super::look::Stack;
 use crate::symbols::unwind::Registers;
 use perf_event_open_sys::bindings as perf;
 
@@ -13,6 +15,11 @@ pub const FRAMES: usize = 64;
 /// From here on a number in a stack is none of an address: PERF_CONTEXT_MAX, −4095.
 const CONTEXTS: u64 = -4095i64 as u64;
 
+/// The longest record that may say anything to us is one with a deep stack; the kernel says here and there what its parts are.
+const LONGEST: usize = HEADER + (FRAMES + 16) * 8;
+/// With the registers, how they are told, and a copy with its two lengths.
+const LONGEST_COPY: usize = LONGEST + (REGISTERS.len() + 3) * 8 + BYTES;
+
 /// What a ring's samples are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Samples {
@@ -20,11 +27,23 @@ pub enum Samples {
     Faults,
     /// What a clock found, with the calls that led there.
     Stacks,
+    /// The same, with the registers and a copy of the stack.
+    Copies,
     /// The registers at a breakpoint.
     Registers,
 }
 
-/// The registers asked for at a breakpoint: the bit by which perf_event_open(2) calls each, in the order in which they are told, and
+impl Samples {
+    /// The longest record that is read; longer ones are passed over.
+    pub fn longest(self) -> usize {
+        match self {
+            Samples::Copies => LONGEST_COPY,
+            _ => LONGEST,
+        }
+    }
+}
+
+/// The registers asked for: the bit by which perf_event_open(2) calls each, in the order in which they are told, and
 /// its number in DWARF; the program counter has none.
 #[cfg(target_arch = "x86_64")]
 pub const REGISTERS: [(u32, Option<u16>); 8] = [
@@ -55,6 +74,8 @@ pub enum Said {
     Fault(u64),
     /// A clock found it on its CPU, inside of the kernel or in user code, there and called from there, and so on outwards.
     Stack(bool, Box<[u64]>),
+    /// The same with a copy of its stack, which is to be unwound.
+    Copied(bool, Box<[u64]>, Box<Copied>),
     /// It went on there, with these registers.
     Stopped(u64, Box<Registers>),
     /// It has slept for so many nanoseconds, there and called from there, and so on outwards. We say so, not the kernel.
@@ -112,18 +133,10 @@ pub fn read(bytes: &[u8], samples: Samples) -> Option<Record> {
         perf::PERF_RECORD_SAMPLE => match samples {
             Samples::Faults => at(0, Said::Fault(word(2)?)),
             Samples::Registers => {
-                // Of a thread that has no registers of its own there are none.
-                let (mut pc, mut registers) =
-                    (word(2).filter(|abi| *abi != 0)?, Registers::default());
-                for (nth, (_, number)) in REGISTERS.iter().enumerate() {
-                    match number {
-                        Some(number) => registers.set(*number, word(3 + nth)?),
-                        None => pc = word(3 + nth)?,
-                    }
-                }
+                let (pc, registers) = registers(&word, 2)?;
                 at(0, Said::Stopped(pc, Box::new(registers)))
             }
-            Samples::Stacks => {
+            Samples::Stacks | Samples::Copies => {
                 let count = usize::try_from(word(2)?).ok()?;
                 let last = bytes.get(..HEADER + (count.min(FRAMES + 8) + 3) * 8)?;
                 let frames = last[HEADER + 24..].chunks_exact(8).map(|bytes| {
@@ -132,9 +145,19 @@ pub fn read(bytes: &[u8], samples: Samples) -> Option<Record> {
                 });
                 // What is no address says what the addresses after it are.
                 let frames = frames.filter(|frame| *frame < CONTEXTS).take(FRAMES);
+                let frames = frames.collect();
                 let kernel =
                     misc & perf::PERF_RECORD_MISC_CPUMODE_MASK == perf::PERF_RECORD_MISC_KERNEL;
-                at(0, Said::Stack(kernel, frames.collect()))
+                let copied = (samples == Samples::Copies)
+                    .then(|| copied(bytes, &word, count.checked_add(3)?))
+                    .flatten();
+                at(
+                    0,
+                    match copied {
+                        Some(copied) => Said::Copied(kernel, frames, Box::new(copied)),
+                        None => Said::Stack(kernel, frames),
+                    },
+                )
             }
         },
         // The event's id comes first.
@@ -142,6 +165,42 @@ pub fn read(bytes: &[u8], samples: Samples) -> Option<Record> {
         perf::PERF_RECORD_LOST_SAMPLES => at(1, Said::Lost(word(0)?)),
         _ => None,
     }
+}
+
+/// The program counter and the registers that stand from this word on; nothing of a thread that has none of its own, or those of
+/// a 32-bit program.
+fn registers(word: &impl Fn(usize) -> Option<u64>, at: usize) -> Option<(u64, Registers)> {
+    if word(at)? != u64::from(perf::PERF_SAMPLE_REGS_ABI_64) {
+        return None;
+    }
+    let (mut pc, mut registers) = (None, Registers::default());
+    for (nth, (_, number)) in REGISTERS.iter().enumerate() {
+        let value = word(at + 1 + nth)?;
+        match number {
+            Some(number) => registers.set(*number, value),
+            None => pc = Some(value),
+        }
+    }
+    Some((pc?, registers))
+}
+
+/// What stands behind a sample's calls: registers, the room that was left for the copy, the copy, and how much of it there is.
+fn copied(bytes: &[u8], word: &impl Fn(usize) -> Option<u64>, at: usize) -> Option<Copied> {
+    // More words than a record has are none: so nothing that is counted here is too much.
+    word(at)?;
+    let (pc, registers) = registers(word, at)?;
+    let room_at = at + 1 + REGISTERS.len();
+    let room = usize::try_from(word(room_at)?).ok()?;
+    let from = HEADER + (room_at + 1) * 8;
+    let room = bytes.get(from..)?.get(..room)?;
+    let behind = bytes.get(from + room.len()..)?.first_chunk()?;
+    let size = usize::try_from(u64::from_ne_bytes(*behind)).ok()?;
+    let stack = Stack::new(registers.sp()?, room.get(..size)?);
+    Some(Copied {
+        pc,
+        registers,
+        stack,
+    })
 }
 
 #[cfg(test)]
@@ -211,6 +270,57 @@ mod tests {
             let words = [ids(), 5, count, 1, 2, 3];
             let short = bytes(perf::PERF_RECORD_SAMPLE, 2, &words);
             assert_eq!(read(&short, Samples::Stacks), None, "{count}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn a_copy_is_as_much_of_the_stack_as_there_was() {
+        let read = |words: &[u64]| {
+            let bytes = bytes(perf::PERF_RECORD_SAMPLE, 2, words);
+            read(&bytes, Samples::Copies).map(|record| record.said)
+        };
+        let only = |frames: &[u64]| Some(Said::Stack(false, frames.into()));
+        // The registers, each its bit's number; room for three words, of which two were there.
+        let registers = REGISTERS.map(|(bit, _)| u64::from(bit));
+        let before = [ids(), 5, 2, 10, 20];
+        let whole = |abi: u64, room: u64, size: u64| {
+            let copy = [room, 100, 200, 300, size];
+            [&before[..], &[abi], &registers, &copy].concat()
+        };
+        let Some(Said::Copied(false, frames, copied)) = read(&whole(2, 24, 16)) else {
+            panic!("no copy");
+        };
+        assert_eq!((&*frames, copied.pc), (&[10, 20][..], 8));
+        assert_eq!(copied.registers.sp(), Some(7));
+        let words = [6, 7, 15, 23].map(|at| copied.stack.word(at));
+        assert_eq!(words, [None, Some(100), Some(200), None]);
+        // A 32-bit program, a thread of the kernel's.
+        assert_eq!(read(&whole(1, 24, 16)), only(&[10, 20]));
+        assert_eq!(read(&[&before[..], &[0, 0]].concat()), only(&[10, 20]));
+        // More is promised than there is.
+        for (room, size) in [
+            (24, 25),
+            (32, 16),
+            (40, 0),
+            (u64::MAX, 0),
+            (24, u64::MAX),
+            (u64::MAX - 150, 8),
+        ] {
+            assert_eq!(
+                read(&whole(2, room, size)),
+                only(&[10, 20]),
+                "{room} {size}"
+            );
+        }
+        let all = whole(2, 24, 16);
+        for cut in 5..all.len() {
+            assert_eq!(read(&all[..cut]), only(&[10, 20]), "{cut}");
+        }
+        for count in [60, u64::MAX, u64::MAX - 2, 1 << 61] {
+            let mut all = all.clone();
+            all[2] = count;
+            assert!(!matches!(read(&all), Some(Said::Copied(..))), "{count}");
         }
     }
 

@@ -4,15 +4,12 @@
 //! The head is the kernel's (acquired before what lies below it is read), the tail ours (released when that has been copied
 //! out). Only the kernel and we write here, but nothing of what is read is believed without a look.
 
-use super::record::{self, FRAMES, HEADER, Record, Samples};
+use super::record::{self, HEADER, Record, Samples};
 use perf_event_open_sys::bindings::perf_event_mmap_page;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// The longest record that may say anything to us, one with a deep stack; longer ones are passed over.
-const LONGEST: usize = HEADER + (FRAMES + 16) * 8;
 
 /// A mapped ring, and the event that fills it.
 #[derive(Debug)]
@@ -23,6 +20,8 @@ pub struct Ring {
     /// Bytes of the records, a power of two.
     size: usize,
     samples: Samples,
+    /// A record as it is read.
+    scratch: Vec<u8>,
     event: OwnedFd,
 }
 
@@ -61,13 +60,19 @@ impl Ring {
             page,
             size,
             samples,
+            scratch: vec![0; samples.longest()],
             event,
         })
     }
 
     /// Its samples are what a clock found.
     pub fn is_clock(&self) -> bool {
-        self.samples == Samples::Stacks
+        matches!(self.samples, Samples::Stacks | Samples::Copies)
+    }
+
+    /// They bring copies of stacks.
+    pub fn copies(&self) -> bool {
+        self.samples == Samples::Copies
     }
 
     /// Has its event count, or not, in all threads that have inherited it and in those they make.
@@ -111,7 +116,7 @@ impl Ring {
             bytes: end.wrapping_sub(at),
             damaged: false,
         };
-        let mut scratch = [0; LONGEST];
+        let mut scratch = std::mem::take(&mut self.scratch);
         while at != end {
             let left = end.wrapping_sub(at);
             let mut header = [0; HEADER];
@@ -122,8 +127,8 @@ impl Ring {
                 at = end;
                 break;
             };
-            if size <= LONGEST {
-                let bytes = &mut scratch[..size];
+            // What is longer says nothing to us.
+            if let Some(bytes) = scratch.get_mut(..size) {
                 self.copy(at, bytes);
                 if let Some(record) = record::read(bytes, self.samples) {
                     each(record);
@@ -131,6 +136,7 @@ impl Ring {
             }
             at = at.wrapping_add(size as u64);
         }
+        self.scratch = scratch;
         // Release: pairs with the kernel's read of the tail, after which it may write where we have read.
         tail.store(at, Ordering::Release);
         found

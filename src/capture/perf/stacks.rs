@@ -1,8 +1,8 @@
 //! Stacks as a tree: a place in the code under the place that called it, each told once a process. Step: event → **ring →
 //! trace**.
 //!
-//! A sample is one number then, that of its innermost place. Addresses come from frame pointers, and a program without them
-//! gives the innermost one and chance: so a stack ends before the first address that lies in no file that is mapped there.
+//! A sample is one number then, that of its innermost place. Where addresses come from frame pointers, a program without
+//! them gives the innermost one and chance: so a stack ends before the first address that lies in no file that is mapped there.
 #![forbid(unsafe_code)]
 
 use crate::record::event::{MAX_TEXT, Space};
@@ -28,6 +28,8 @@ pub trait World {
         registers: &mut Registers,
         stack: &dyn Fn(u64) -> Option<u64>,
     ) -> Step;
+    /// A thread has been there: something is mapped, even if nobody knew.
+    fn ran(&mut self, pid: u32, address: u64);
     /// The address lies in the shim.
     fn is_ours(&mut self, pid: u32, address: u64) -> bool;
 }
@@ -147,6 +149,7 @@ mod tests {
         ) -> Step {
             Step::Unknown
         }
+        fn ran(&mut self, _: u32, _: u64) {}
         fn is_ours(&mut self, _: u32, _: u64) -> bool {
             false
         }

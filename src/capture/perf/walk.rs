@@ -9,33 +9,34 @@ use crate::symbols::unwind::{Registers, Step};
 /// Steps of a walk; those through the shim are not told.
 const MOST: usize = FRAMES + 16;
 
-/// The addresses of a stack, the innermost first; and whether a register that is not known would have led further.
+/// The addresses of a stack, the innermost first; and what the last step came to: [`Step::End`] where they are all there are,
+/// [`Step::Missing`] where a register that is not known would have led further.
 pub fn walk(
     pid: u32,
     pc: u64,
     mut registers: Registers,
     stack: &Stack,
     world: &mut dyn World,
-) -> (Vec<u64>, bool) {
+) -> (Vec<u64>, Step) {
     let word = |address| stack.word(address);
-    let (mut at, mut out) = (pc, Vec::new());
-    for step in 0..MOST {
+    let (mut at, mut out, mut returns) = (pc, Vec::new(), false);
+    for _ in 0..MOST {
         if !world.is_ours(pid, at) {
             out.push(at);
         }
         // A return address may be the first of another function.
-        let inside = at.wrapping_sub(u64::from(step > 0));
+        let inside = at.wrapping_sub(u64::from(returns));
         let to = match world.caller(pid, inside, &mut registers, &word) {
             Step::Unknown => registers.by_frame_pointer(&word),
             to => to,
         };
-        match to {
-            Step::To(next) if out.len() < FRAMES => at = next,
-            Step::Missing => return (out, true),
-            _ => break,
-        }
+        (at, returns) = match to {
+            Step::To(next) if out.len() < FRAMES => (next, true),
+            Step::Interrupted(next) if out.len() < FRAMES => (next, false),
+            last => return (out, last),
+        };
     }
-    (out, false)
+    (out, Step::Unknown)
 }
 
 #[cfg(test)]
@@ -68,6 +69,7 @@ mod tests {
                 _ => Step::End,
             }
         }
+        fn ran(&mut self, _: u32, _: u64) {}
         fn is_ours(&mut self, _: u32, address: u64) -> bool {
             address >= 0x200
         }
@@ -78,9 +80,9 @@ mod tests {
         let stack = Stack::default();
         let mut registers = Registers::at(0x1000);
         let found = walk(1, 0x100, registers, &stack, &mut Two);
-        assert_eq!(found, (vec![0x100, 0x120], true));
+        assert_eq!(found, (vec![0x100, 0x120], Step::Missing));
         registers.set(6, 0x2000);
         let found = walk(1, 0x100, registers, &stack, &mut Two);
-        assert_eq!(found, (vec![0x100, 0x120, 0x130], false));
+        assert_eq!(found, (vec![0x100, 0x120, 0x130], Step::End));
     }
 }
