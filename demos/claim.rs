@@ -54,6 +54,21 @@ pub struct Wait {
     pub thread: String,
 }
 
+/// What one loop has done.
+#[derive(Clone, Debug, Default)]
+pub struct Loop {
+    /// Of which process.
+    pub pid: u64,
+    /// Waits that returned events.
+    pub wakeups: u64,
+    /// Events that they returned.
+    pub told: u64,
+    /// The most of one wait.
+    pub most: u64,
+    /// Handler runs.
+    pub runs: u64,
+}
+
 /// A mark the program made.
 #[derive(Clone, Debug, Default)]
 pub struct Mark {
@@ -93,6 +108,8 @@ pub struct Seen {
     pub waits: Vec<Wait>,
     /// For whom the events were that the waits returned, in the kernel's order.
     pub told: Vec<String>,
+    /// All loops.
+    pub loops: Vec<Loop>,
     /// The program's marks, in order.
     pub marks: Vec<Mark>,
     /// Threads that ran handlers.
@@ -144,9 +161,13 @@ impl Seen {
 impl Mark {
     /// The number in a field; 0 when there is none.
     pub fn number(&self, key: &str) -> u64 {
+        self.word(key).parse().unwrap_or(0)
+    }
+
+    /// A field; nothing when there is none.
+    pub fn word(&self, key: &str) -> &str {
         let mut fields = self.fields.split(' ').filter_map(|f| f.split_once('='));
-        let found = fields.find(|(name, _)| *name == key);
-        found.and_then(|(_, n)| n.parse().ok()).unwrap_or(0)
+        fields.find(|(name, _)| *name == key).map_or("", |(_, n)| n)
     }
 }
 

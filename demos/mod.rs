@@ -10,6 +10,7 @@ pub mod cold;
 mod dial;
 pub mod kit;
 pub mod order;
+pub mod programs;
 mod random;
 
 pub use claim::{Claim, Seen};
@@ -17,6 +18,7 @@ pub use dial::{Dial, Dials};
 pub use random::Random;
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What can be turned.
@@ -30,6 +32,8 @@ pub struct Knobs {
     pub time: Duration,
     /// What can be turned while it runs; its lesson lists them.
     pub dials: Dials,
+    /// A directory for what it has to write, which goes away when it has ended.
+    pub place: PathBuf,
 }
 
 /// One demo.
@@ -49,6 +53,8 @@ pub struct Demo {
     pub run: fn(&Knobs) -> io::Result<()>,
     /// What a broken and a fixed run must show.
     pub claims: fn(broken: &Seen, fixed: &Seen) -> Vec<Claim>,
+    /// It starts programs of others, and those are what is recorded.
+    pub drives: bool,
     /// The same in C, in raw calls, for whoever wants to type it in.
     pub c: Option<&'static str>,
     /// Recordings made earlier: of the broken and of the repaired program.
@@ -60,15 +66,28 @@ macro_rules! twin {
     ($module:ident) => {
         None
     };
+    ($module:ident drives) => {
+        None
+    };
     ($module:ident c) => {
         Some(include_str!(concat!(stringify!($module), ".c")))
     };
 }
 
+/// Whether a demo starts programs of others.
+macro_rules! drives {
+    (drives) => {
+        true
+    };
+    ($($c:ident)?) => {
+        false
+    };
+}
+
 /// Makes a module and an entry of [`ALL`] of each line; the demo's files and its recordings are found by its name. `c` at the end: it has
-/// a C twin.
+/// a C twin; `drives`: it starts programs of others.
 macro_rules! demos {
-    ($($module:ident $name:literal $title:literal $($c:ident)?,)*) => {
+    ($($module:ident $name:literal $title:literal $($more:ident)?,)*) => {
         $(pub mod $module;)*
 
         /// All demos, in the order of a lecture.
@@ -80,7 +99,8 @@ macro_rules! demos {
             file: concat!("demos/", stringify!($module), ".rs"),
             run: $module::run,
             claims: $module::claims,
-            c: twin!($module $($c)?),
+            drives: drives!($($more)?),
+            c: twin!($module $($more)?),
             recorded: [
                 include_bytes!(concat!("../recordings/", $name, ".lscope")),
                 include_bytes!(concat!("../recordings/", $name, "-fixed.lscope")),
@@ -128,6 +148,7 @@ demos! {
     nagle_delack "nagle-delack" "forty milliseconds, and the loop is asleep: two kernels wait for each other",
     nested_epoll "nested-epoll" "an epoll of its own for the boss, inside the big one: no place in front",
     loop_per_core "loop-per-core" "two loops side by side and one number: pieces are sold and not counted",
+    foreign "foreign" "redis, nginx, Python, Node as they are installed: find the loop" drives,
 }
 
 /// The demo of this name.

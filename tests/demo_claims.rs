@@ -116,6 +116,31 @@ fn summary(name: &str, fixed: bool) -> loopscope::report::Summary {
     loopscope::report::fold(&mut reader, &Default::default(), &mut |_| ()).unwrap()
 }
 
+/// Fresh recordings have those that are installed; the one that ships has all.
+#[test]
+#[ignore = "programs"]
+fn all_four_programs_are_foreign() {
+    let ended = demo(&["foreign", "--no-ui"]).exits(0);
+    let claims = ended.stdout.split("\nclaims of ").nth(1).unwrap();
+    for program in &demos::programs::ALL {
+        let name = program.name;
+        assert_eq!(claims.matches(name).count(), 3, "{name}: {claims}");
+    }
+}
+
+#[test]
+fn a_program_that_is_not_installed_is_asked_for() {
+    let mut command = loopscope();
+    command.args(["demo", "foreign", "--no-ui", "--set", "program=redis"]);
+    let ended = Ended::of(command.env("PATH", "/nowhere").output().unwrap()).exits(125);
+    let advice = "install redis (apt install redis-server, dnf install redis)";
+    for said in ["nothing to look at is installed", advice] {
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+    // What nobody wants need not be there.
+    assert!(!ended.stderr.contains("python"), "{}", ended.stderr);
+}
+
 #[test]
 fn an_unknown_demo_is_wrong_usage_and_the_list_helps() {
     let ended = demo(&["gredy-fd"]).exits(2);

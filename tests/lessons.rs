@@ -208,6 +208,17 @@ fn lecture_mode_is_for_a_projector() {
     }
 }
 
+/// Of several programs a step shows the one whose run it waits for.
+#[test]
+fn a_step_brings_its_loop() {
+    let mut app = app(demos::find("foreign").unwrap(), false);
+    for program in ["redis-server", "nginx", "redis-server"] {
+        app.update(Message::Lesson(1)).unwrap();
+        let screen = rows(&tui::frame(&mut app, 80, 24).unwrap()).join("\n");
+        assert!(screen.contains(&format!(" {program}: turn ")), "{screen}");
+    }
+}
+
 #[test]
 fn steps_go_on_and_back_and_to_the_next_demo() {
     let demo = demos::find("blocking-echo").unwrap();

@@ -81,6 +81,7 @@ fn recorder() {
         title: String::new(),
         stamped: false,
         preload: false,
+        drives: false,
         stacks: Sampling::Off,
         blind: false,
         warn: None,

@@ -12,7 +12,9 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// What ld.so loads before anything else.
-const LD_PRELOAD: &str = "LD_PRELOAD";
+pub const LD_PRELOAD: &str = "LD_PRELOAD";
+/// Where a program of ours finds what is to stand there for those that it starts.
+pub const SHIM: &str = "LOOPSCOPE_SHIM";
 
 /// Where the child's standard streams go.
 #[derive(Clone, Copy, Debug)]
@@ -58,11 +60,12 @@ pub struct Launched {
     pub pty: Option<Pty>,
 }
 
-/// Starts `argv` with the session's socket in its environment, and the preload shim if there is one.
+/// Starts `argv` with the session's socket in its environment, and the preload shim if there is one: in which
+/// variable, and its file.
 pub fn launch(
     argv: &[OsString],
     session: &Path,
-    shim: Option<&Path>,
+    shim: Option<(&str, &Path)>,
     streams: Streams,
 ) -> Result<Launched, Error> {
     let name = argv.first().cloned().unwrap_or_default();
@@ -77,12 +80,17 @@ pub fn launch(
     };
     let mut command = Command::new(&name);
     command.args(argv.iter().skip(1));
-    let preloaded = shim.map(|shim| {
+    let preloaded = shim.map(|(variable, shim)| {
         let (program, existing) = (preload::program(&name), std::env::var_os(LD_PRELOAD));
-        preload::variable(shim, program.as_deref(), existing.as_deref())
+        let value = preload::variable(shim, program.as_deref(), existing.as_deref());
+        (variable, value)
     });
     let mut variables = vec![(handshake::ENV, session.as_os_str())];
-    variables.extend(preloaded.as_deref().map(|value| (LD_PRELOAD, value)));
+    variables.extend(
+        preloaded
+            .as_ref()
+            .map(|(name, value)| (*name, value.as_os_str())),
+    );
     let ours = match streams {
         Streams::Inherit => inherited::ALL,
         Streams::StdoutToStderr => inherited::ALL & !inherited::STDOUT,

@@ -60,7 +60,7 @@ impl Live {
         let control: Arc<OnceLock<Control>> = Arc::default();
         let told = Arc::clone(&control);
         let target = plan.target.clone();
-        let stacks = plan.stacks;
+        let (stacks, drives) = (plan.stacks, plan.drives);
         let session = Session::start(plan, move |failing| {
             if let Some(control) = told.get() {
                 control.set_failing(failing.map(one_line));
@@ -69,7 +69,11 @@ impl Live {
         })?;
         let teller = session.teller();
         let launched = watched(&teller, stacks, || {
-            launch::launch(argv, session.socket(), shim.as_deref(), streams)
+            let shim = shim.as_deref().map(|shim| match drives {
+                true => (launch::SHIM, shim),
+                false => (launch::LD_PRELOAD, shim),
+            });
+            launch::launch(argv, session.socket(), shim, streams)
         })?;
         let Launched { child, pidfd, pty } = match launched {
             Ok(launched) => launched,

@@ -88,6 +88,8 @@ pub struct Plan {
     /// Preload the shim: record the calls of a program that need not know of us. Without it, only what programs that link
     /// the library say is recorded.
     pub preload: bool,
+    /// With the shim: the program is ours, and only those that it starts are to be recorded. It is told where the shim is, and has none.
+    pub drives: bool,
     /// When the kernel is asked which function a thread that computes is in.
     pub stacks: perf::Sampling,
     /// With the shim: what was said before the start of why the program will not be seen.

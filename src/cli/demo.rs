@@ -5,6 +5,7 @@ use super::drawn::Drawn;
 use super::error::{Exit, Failure, Outcome};
 use super::exercise;
 use super::output::{Output, is_stream, stdout_is_tty};
+use super::place::Place;
 use super::record;
 use super::reproduction::{self, How};
 use super::run::unnamed;
@@ -88,6 +89,8 @@ pub struct ProgramArgs {
     set: Vec<String>,
     #[arg(long)]
     listen: bool,
+    #[arg(long, default_value = ".")]
+    place: PathBuf,
 }
 
 /// How long a demo's clients go on when somebody watches.
@@ -185,6 +188,7 @@ pub(super) fn run_program(args: ProgramArgs) -> Outcome {
         seed: args.seed,
         time: Duration::from_millis(args.ms),
         dials: side::dials(demo, args.fixed, &args.set)?,
+        place: args.place,
     }));
     if args.listen {
         side::listen(&knobs.dials)?;
@@ -263,7 +267,8 @@ fn headless(demo: &'static Demo, args: &Args) -> Outcome {
         seed: args.seed,
         set: &args.set,
     };
-    let asked = side.start(target, HEADLESS, Size::default())?;
+    let place = Place::new()?;
+    let asked = side.start(target, &place, HEADLESS, Size::default())?;
     let asked = finish(asked, args.output.as_deref())?;
     if !args.set.is_empty() {
         // A claim is made of the knobs where the lesson has them.
@@ -274,7 +279,10 @@ fn headless(demo: &'static Demo, args: &Args) -> Outcome {
         return Ok(Exit::OK);
     }
     side.fixed = !args.fixed;
-    let other = finish(side.start(unnamed(), HEADLESS, Size::default())?, None)?;
+    let other = finish(
+        side.start(unnamed(), &place, HEADLESS, Size::default())?,
+        None,
+    )?;
     let mut asked = reader(asked.file, demo)?;
     let mut other = reader(other.file, demo)?;
     let exit = judge(demo, args, &mut asked, &mut other)?;

@@ -93,6 +93,7 @@ const BUILT_IN: [(&str, &[&str]); 5] = [
             "aio",
             "merged-events",
             "creeping-block",
+            "foreign",
         ],
     ),
 ];

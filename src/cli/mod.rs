@@ -27,6 +27,7 @@ mod look;
 mod man;
 mod notes;
 mod open;
+mod place;
 mod present;
 mod progress;
 mod quiz;

@@ -231,6 +231,7 @@ pub(super) fn plan(target: Target, command: &[OsString]) -> Plan {
         title: String::new(),
         stamped: false,
         preload: true,
+        drives: false,
         stacks: Sampling::Stalls,
         blind: false,
         warn: None,

@@ -5,6 +5,7 @@ use super::demo;
 use super::drawn::Drawn;
 use super::error::{Exit, Failure, Outcome};
 use super::output::Output;
+use super::place::Place;
 use super::record;
 use super::run::unnamed;
 use super::watch::{Watch, first_size, watch};
@@ -16,10 +17,9 @@ use crate::findings::{Code, Confidence, Outcome as Found, Severity, Thresholds};
 use crate::report::{self, text};
 use crate::trace::Reader;
 use std::ffi::OsString;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// One reproduction.
 #[derive(Clone, Copy, Debug)]
@@ -126,39 +126,6 @@ impl Reproduction {
     }
 }
 
-/// A directory that goes away again.
-struct Place(PathBuf);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // Nobody is left to tell.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-impl Place {
-    fn new() -> anyhow::Result<Place> {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let name = format!(
-            "loopscope-{}-{}",
-            std::process::id(),
-            now.unwrap_or_default().as_nanos()
-        );
-        let dir = std::env::temp_dir().join(name);
-        // Fails if somebody was faster.
-        (std::fs::DirBuilder::new().mode(0o700).create(&dir))
-            .map_err(|e| Failure::new(format!("cannot make {}", dir.display())).because(e))?;
-        Ok(Place(dir))
-    }
-
-    fn put(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
-        let file = self.0.join(name);
-        std::fs::write(&file, text)
-            .map_err(|e| Failure::new(format!("cannot write {}", file.display())).because(e))?;
-        Ok(file)
-    }
-}
-
 /// The program's command, once its files are there and compiled.
 fn prepare(one: Reproduction, place: &Place) -> anyhow::Result<Vec<OsString>> {
     for (name, text) in SHARED {
@@ -187,10 +154,10 @@ fn prepare(one: Reproduction, place: &Place) -> anyhow::Result<Vec<OsString>> {
             .into()),
         };
     }
-    let program = place.0.join("program");
+    let program = place.path().join("program");
     let made = Command::new("cc")
         .args(["-O1", "-D_GNU_SOURCE", "-pthread", "-w", "-I"])
-        .arg(&place.0)
+        .arg(place.path())
         .arg("-o")
         .arg(&program)
         .arg(&file)

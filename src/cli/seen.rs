@@ -1,9 +1,9 @@
 //! From a recording to what a demo's claim needs. Step: trace → model → **view**.
 
 use crate::demos::Seen;
-use crate::demos::claim::{Change, Fd, Mark, Wait};
+use crate::demos::claim::{Change, Fd, Loop, Mark, Wait};
 use crate::findings::Thresholds;
-use crate::model::{Id, Kernel, Model, Run, Sink, Transition, Word};
+use crate::model::{self, Id, Kernel, Model, Run, Sink, Transition, Word};
 use crate::record::event::{self, Event, Kind, Space};
 use crate::record::fields;
 use crate::report::diff::Diff;
@@ -90,6 +90,18 @@ fn mark(model: &Model, event: &Event, bytes: &[u8]) -> Mark {
     }
 }
 
+/// What a loop has done.
+fn told_of(model: &Model, one: &model::Loop) -> Loop {
+    let process = model.processes().get(one.process as usize);
+    Loop {
+        pid: process.and_then(|p| p.pid.try_into().ok()).unwrap_or(0),
+        wakeups: one.wakeups,
+        told: one.ready,
+        most: one.max_batch.into(),
+        runs: one.dispatched,
+    }
+}
+
 /// Folds the whole recording.
 pub(super) fn see(reader: &mut Reader) -> Result<Seen, Error> {
     let mut model = Model::default();
@@ -144,6 +156,11 @@ pub(super) fn see(reader: &mut Reader) -> Result<Seen, Error> {
         fds: Vec::new(),
         waits,
         told: Vec::new(),
+        loops: model
+            .loops()
+            .iter()
+            .map(|one| told_of(&model, one))
+            .collect(),
         marks,
         threads: ear.threads.len(),
         changes: Vec::new(),

@@ -2,6 +2,7 @@
 //! that process the knobs listened to. Step: **event** → ring.
 
 use super::error::Failure;
+use super::place::Place;
 use super::record;
 use crate::capture::launch::Streams;
 use crate::capture::live::{self, Live};
@@ -50,8 +51,14 @@ impl Side<'_> {
         out
     }
 
-    /// Launches the demo's process under a session.
-    pub fn start(&self, target: Target, time: Duration, size: Size) -> anyhow::Result<Live> {
+    /// Launches the demo's process under a session. `place` is for what it writes, and outlives it.
+    pub fn start(
+        &self,
+        target: Target,
+        place: &Place,
+        time: Duration,
+        size: Size,
+    ) -> anyhow::Result<Live> {
         let demo = self.demo;
         let program = std::env::current_exe()
             .map_err(|e| Failure::new("cannot find the loopscope program itself").because(e))?;
@@ -59,18 +66,21 @@ impl Side<'_> {
         argv.extend(self.options().into_iter().map(OsString::from));
         argv.extend(["--ms".into(), time.as_millis().to_string().into()]);
         argv.push("--listen".into());
+        argv.extend(["--place".into(), place.path().into()]);
         let mut command = ["loopscope", "demo", demo.name].map(str::to_owned).to_vec();
         command.extend(self.options());
         let plan = Plan {
             target,
             command,
             title: self.title(),
-            // A demo says of itself all that its lesson is about, and shall show nothing else.
-            preload: false,
+            // A demo says of itself all that its lesson is about, and shall show nothing else; but programs of others that it starts say
+            // nothing.
+            preload: demo.drives,
+            drives: demo.drives,
             stacks: Sampling::Off,
             blind: false,
             warn: None,
-            stamped: true,
+            stamped: !demo.drives,
             attachments: vec![
                 (demo.file.to_owned(), demo.source.as_bytes().to_vec()),
                 ("lesson.md".to_owned(), demo.lesson.as_bytes().to_vec()),

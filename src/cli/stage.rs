@@ -5,6 +5,7 @@ use super::demo::{LIVE, unnamed_file};
 use super::drawn::Drawn;
 use super::error::Exit;
 use super::notes::Lectern;
+use super::place::Place;
 use super::run::unnamed;
 use super::side::Side;
 use super::watch::{Watch, first_size, watched};
@@ -93,8 +94,9 @@ fn live(
         seed: how.seed,
         set: &how.set,
     };
+    let place = Place::new()?;
     watched(
-        side.start(target, LIVE, first_size())?,
+        side.start(target, &place, LIVE, first_size())?,
         Watch {
             name: side.title(),
             path,

@@ -3,7 +3,7 @@
 
 use super::App;
 use crate::lesson::{Lesson, Step, Until};
-use crate::model::{Mark, Model, Registration, Run, Sink};
+use crate::model::{Id, Mark, Model, Registration, Run, Sink};
 use crate::record::event::Space;
 use crate::trace::Error;
 use crate::tui::filter::Filter;
@@ -22,6 +22,19 @@ enum Place {
     End,
 }
 
+/// What a step has found: its place, and the registration and loop of the run that it waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Found {
+    place: Place,
+    run: Option<(Id, Id)>,
+}
+
+impl From<Place> for Found {
+    fn from(place: Place) -> Found {
+        Found { place, run: None }
+    }
+}
+
 /// A lesson under way.
 pub struct Lecture {
     /// The lesson.
@@ -35,7 +48,7 @@ pub struct Lecture {
     /// The step's moment has not come yet.
     pub waits: bool,
     /// Where the steps shown so far stand, and the event behind which the next one is looked for.
-    places: Vec<(Place, u64)>,
+    places: Vec<(Found, u64)>,
 }
 
 impl Lecture {
@@ -136,19 +149,19 @@ impl App {
         let known = lecture.places.get(at).copied();
         let before = at.checked_sub(1).and_then(|at| lecture.places.get(at));
         let from = before.map_or(0, |(_, next)| *next);
-        let place = match known {
-            Some((place, _)) => Some(place),
+        let found = match known {
+            Some((found, _)) => Some(found),
             None => find(&mut self.player, &step.until, from)?,
         };
         let ended = self.player.ended();
         let Some(lecture) = &mut self.lecture else {
             return Ok(());
         };
-        lecture.waits = place.is_none() && !ended;
+        lecture.waits = found.is_none() && !ended;
         // A recording without this moment shows its end: the caption is there all the same.
-        let place = match place {
-            Some(place) => place,
-            None if ended => Place::End,
+        let found = match found {
+            Some(found) => found,
+            None if ended => Place::End.into(),
             None => {
                 self.playing = false;
                 self.held = None;
@@ -162,7 +175,7 @@ impl App {
         if let Some(view) = step.screen.as_deref().and_then(View::from_name) {
             self.show(view);
         }
-        self.travel(|player| match place {
+        self.travel(|player| match found.place {
             Place::Event(event) => player.seek_event(event.saturating_add(1)),
             Place::Time(t) => player.seek(t),
             Place::End => player.seek_end(),
@@ -173,13 +186,15 @@ impl App {
         if let Some(lecture) = &mut self.lecture
             && lecture.places.len() == at
         {
-            lecture.places.push((place, next));
+            lecture.places.push((found, next));
         }
         let name = step.fd.as_deref();
         let named = |reg: &&Registration| Some(&*reg.name) == name;
         let all: Vec<_> = self.model().regs().filter(named).collect();
         let chosen = all.iter().rev().find(|reg| reg.is_live()).or(all.last());
-        if let Some((id, loop_id)) = chosen.map(|reg| (reg.id, reg.loop_id)) {
+        // A run of another loop than the one shown brings its own.
+        let other = found.run.filter(|run| run.1 != self.loop_id);
+        if let Some((id, loop_id)) = chosen.map(|reg| (reg.id, reg.loop_id)).or(other) {
             (self.chosen, self.loop_id) = (Some(id), loop_id);
         }
         Ok(())
@@ -187,14 +202,14 @@ impl App {
 }
 
 /// The first place at or behind event `from` that a step waits for; nothing while there is none.
-fn find(player: &mut Player, until: &Until, from: u64) -> Result<Option<Place>, Error> {
+fn find(player: &mut Player, until: &Until, from: u64) -> Result<Option<Found>, Error> {
     let end = player.reader().end();
     match until {
-        Until::Start => return Ok(Some(Place::Event(player.reader().first()))),
-        Until::End => return Ok(player.ended().then_some(Place::End)),
+        Until::Start => return Ok(Some(Place::Event(player.reader().first()).into())),
+        Until::End => return Ok(player.ended().then_some(Place::End.into())),
         Until::Time(t) => {
             let there = player.duration() >= *t || player.ended();
-            return Ok(there.then_some(Place::Time(*t)));
+            return Ok(there.then_some(Place::Time(*t).into()));
         }
         Until::Mark(..) | Until::Run(..) => {}
     }
@@ -217,15 +232,17 @@ fn find(player: &mut Player, until: &Until, from: u64) -> Result<Option<Place>, 
                 && let (Some(filter), Until::Run(_, after)) = (&filter, until)
                 && filter.matches(&folder.model, &run, &[])
             {
-                return Ok(Some(match after {
+                let place = match after {
                     0 => Place::Event(run.event),
                     _ => Place::Time(run.start.saturating_add(*after)),
-                }));
+                };
+                let run = Some((run.reg, run.loop_id));
+                return Ok(Some(Found { place, run }));
             }
         }
         for (mark, fields) in std::mem::take(&mut heard.marks) {
             if mark.event >= from && is_mark(&folder.model, &mark, &fields, until) {
-                return Ok(Some(Place::Event(mark.event)));
+                return Ok(Some(Place::Event(mark.event).into()));
             }
         }
         if done || folder.next == before {

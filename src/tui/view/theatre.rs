@@ -11,7 +11,7 @@
 //! └──────────────────────────────────────────────────────────────────────────────┘
 //! ```
 
-use super::{detail, fairness, kernel, lesson, program, story, strip, timeline};
+use super::{detail, fairness, kernel, lesson, program, story, strip, timeline, which};
 use crate::model::{LoopKind, Part, Phase, Range};
 use crate::tui::app::App;
 use crate::tui::theme::{self, ABSENT};
@@ -219,7 +219,10 @@ fn program_title(app: &App, room: usize) -> String {
                 format!("{held}turn {turn}, thread {tid}"),
             ]
         }
-        _ => vec![format!("PROGRAM: {held}turn {turn}")],
+        _ => match which::program_of_several(app) {
+            Some(program) => vec![format!("{program}: {held}turn {turn}")],
+            None => vec![format!("PROGRAM: {held}turn {turn}")],
+        },
     };
     let brief = format!("{held}turn {turn}");
     let fits = whole.into_iter().find(|t| text::width(t) <= room);

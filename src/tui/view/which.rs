@@ -71,14 +71,28 @@ pub fn sleeps_elsewhere(app: &App, thread: &ThreadState) -> Option<(Id, u64)> {
     })
 }
 
+/// Its program, where others have loops as well.
+pub fn program_of_several(app: &App) -> Option<String> {
+    let shown = app.the_loop()?;
+    let mut others = app.model().loops().iter();
+    others
+        .any(|l| l.process != shown.process)
+        .then(|| program(app, shown))
+}
+
+/// The first word of its process's command without its folder, as `ps` would name it.
+fn program(app: &App, l: &Loop) -> String {
+    let process = app.model().processes().get(l.process as usize);
+    let command = process.map_or("", |p| &p.name);
+    let program = command.split(' ').next().unwrap_or_default();
+    let program = program.trim_end_matches(':').rsplit('/').next();
+    text::cut(&visible(program.unwrap_or_default()), 15)
+}
+
 /// `redis-server 6089`, `node/io 6590`, `nginx, 4 threads`.
 fn who(app: &App, l: &Loop) -> String {
     let process = app.model().processes().get(l.process as usize);
-    let command = process.map_or("", |p| &p.name);
-    // The command's first word without its folder, as `ps` would name it.
-    let program = command.split(' ').next().unwrap_or_default();
-    let program = program.trim_end_matches(':').rsplit('/').next();
-    let program = text::cut(&visible(program.unwrap_or_default()), 15);
+    let program = program(app, l);
     let threads = app.model().threads();
     match l.threads.as_slice() {
         [] => format!("{program} {}", process.map_or(0, |p| p.pid)),
