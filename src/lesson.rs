@@ -6,7 +6,7 @@
 //! ## Steps
 //! ### Name of a step
 //! - until: `name == "bob" && wait > 100ms` + 20ms      a dispatch, and so much later
-//! - until: mark "poll" idle=1000                       or a mark with these fields
+//! - until: mark "poll" idle=1000 + 20ms                or a mark with these fields, and so much later
 //! - until: 400ms                                       or an instant; also start and end
 //! - screen: timeline
 //! - fd: bob
@@ -49,8 +49,8 @@ pub enum Until {
     End,
     /// So many nanoseconds from the start.
     Time(u64),
-    /// A mark of this name whose fields hold this text.
-    Mark(String, String),
+    /// A mark of this name whose fields hold this text, and so many nanoseconds later.
+    Mark(String, String, u64),
     /// The begin of the first dispatch that passes this filter, and so many nanoseconds later.
     Run(String, u64),
 }
@@ -266,20 +266,32 @@ fn push(text: &mut String, more: &str) {
     text.push_str(more);
 }
 
-/// `start`, `400ms`, `mark "name" key=value`, or a filter in backticks with `+ 20ms` behind it.
+/// `start`, `400ms`, or one that may have `+ 20ms` behind it: `mark "name" key=value`, a filter in backticks.
 fn moment(text: &str) -> Result<Until, String> {
     let time = |text: &str| when::duration(text.trim()).ok_or(format!("\"{text}\" is no duration"));
     if let Some(rest) = text.strip_prefix('`') {
         let (filter, after) = rest.split_once('`').ok_or("the filter has no end")?;
-        let after = match after.trim().strip_prefix('+') {
-            Some(after) => time(after)?,
-            None => 0,
+        let after = match (after.trim(), after.trim().strip_prefix('+')) {
+            (_, Some(after)) => time(after)?,
+            ("", None) => 0,
+            (what, None) => return Err(format!("\"{what}\" is no time after a filter (+ 20ms)")),
         };
         return Ok(Until::Run(filter.to_owned(), after));
     }
     if let Some(rest) = text.strip_prefix("mark \"") {
         let (name, fields) = rest.split_once('"').ok_or("the mark's name has no end")?;
-        return Ok(Until::Mark(name.to_owned(), fields.trim().to_owned()));
+        let (fields, after) = match fields.split_once('+') {
+            Some((fields, after)) => (fields.trim(), time(after)?),
+            None => (fields.trim(), 0),
+        };
+        if !fields
+            .split(' ')
+            .next()
+            .is_none_or(|first| first.is_empty() || first.contains('='))
+        {
+            return Err(format!("\"{fields}\" is no field of a mark (key=value)"));
+        }
+        return Ok(Until::Mark(name.to_owned(), fields.to_owned(), after));
     }
     match text {
         "start" => Ok(Until::Start),
@@ -312,10 +324,25 @@ mod tests {
             (1, "Because of it.")
         );
         assert_eq!(one.notes, "Speak up.");
-        assert_eq!(two.until, Until::Mark("poll".into(), "idle=10".into()));
+        assert_eq!(two.until, Until::Mark("poll".into(), "idle=10".into(), 0));
         assert_eq!(
             (two.fd.as_deref(), two.screen.as_deref()),
             (Some("bob"), None)
+        );
+    }
+
+    #[test]
+    fn a_step_may_stand_some_time_after_a_mark() {
+        let until = |text: &str| {
+            Lesson::parse(&TEXT.replace("idle=10", text)).unwrap().steps[1]
+                .until
+                .clone()
+        };
+        let mark = |fields: &str, after| Until::Mark("poll".into(), fields.into(), after);
+        assert_eq!(until("+ 20ms"), mark("", 20_000_000));
+        assert_eq!(
+            until("order=smallest first + 1us"),
+            mark("order=smallest first", 1_000)
         );
     }
 
@@ -339,6 +366,9 @@ mod tests {
     fn what_is_wrong_is_told() {
         let wrong = |from: &str, to: &str| Lesson::parse(&TEXT.replace(from, to)).unwrap_err();
         assert!(wrong("+ 20ms", "+ soon").contains("no duration"));
+        assert!(wrong("+ 20ms", "20ms later").contains("no time after a filter"));
+        assert!(wrong("idle=10", "idle=10 + soon").contains("no duration"));
+        assert!(wrong("idle=10", "20ms later").contains("no field of a mark"));
         assert!(wrong("Answer: 2.", "Answer: 3.").contains("choices"));
         assert!(wrong("> Another.", "Another.").contains("what is"));
         assert!(wrong("- until: mark", "- screen: mark").contains("no moment"));

@@ -84,6 +84,23 @@ fn handout(demo: &Demo, lesson: &Lesson, answers: bool) -> String {
             false => out.push_str(&format!("\n   Why? {}", &LINE[8..])),
         }
     }
+    if !lesson.knobs.is_empty() {
+        out.push_str(&format!(
+            "## Turn it\n\nWhile it runs, `c` opens what can be turned; `loopscope demo {name} --set {}={}` begins so.\n\n",
+            lesson.knobs[0].name, lesson.knobs[0].values[0],
+        ));
+        for knob in &lesson.knobs {
+            // Where it stands in the repaired program is an answer.
+            let (values, stands) = (knob.values.join(" | "), &knob.values[knob.start[0]]);
+            out.push_str(&format!(
+                "- {}: {values} ({stands} at first). {}\n",
+                knob.name, knob.about
+            ));
+        }
+        out.push_str(&format!(
+            "\nTurn one at a time. What do you expect? What comes of it?\n\n{LINE}{LINE}"
+        ));
+    }
     out.push_str("## Then look\n\n");
     for question in questions(demo.lesson) {
         out.push_str(&format!("{question}\n\n"));
@@ -170,6 +187,15 @@ mod tests {
                 let answer = format!("Answer: {}. {}", scene::answer(question), question.why);
                 assert!(with.contains(&answer), "{}", demo.name);
             }
+            for knob in &lesson.knobs {
+                let told = format!("- {}: {} (", knob.name, knob.values.join(" | "));
+                assert!(
+                    plain.contains(&told) && plain.contains(&knob.about),
+                    "{}",
+                    demo.name
+                );
+            }
+            assert_eq!(plain.contains("## Turn it"), !lesson.knobs.is_empty());
             assert!(!plain.contains("[x]") && !plain.contains("Answer:"));
             let repair = section(demo.lesson, "The repair").trim();
             assert!(!repair.is_empty() && with.contains(repair) && !plain.contains(repair));

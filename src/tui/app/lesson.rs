@@ -242,7 +242,11 @@ fn find(player: &mut Player, until: &Until, from: u64) -> Result<Option<Found>, 
         }
         for (mark, fields) in std::mem::take(&mut heard.marks) {
             if mark.event >= from && is_mark(&folder.model, &mark, &fields, until) {
-                return Ok(Some(Place::Event(mark.event).into()));
+                let place = match until {
+                    Until::Mark(_, _, after @ 1..) => Place::Time(mark.t.saturating_add(*after)),
+                    _ => Place::Event(mark.event),
+                };
+                return Ok(Some(place.into()));
             }
         }
         if done || folder.next == before {
@@ -252,7 +256,7 @@ fn find(player: &mut Player, until: &Until, from: u64) -> Result<Option<Found>, 
 }
 
 fn is_mark(model: &Model, mark: &Mark, fields: &str, until: &Until) -> bool {
-    let Until::Mark(name, wanted) = until else {
+    let Until::Mark(name, wanted, _) = until else {
         return false;
     };
     model.name(mark.process, Space::Mark, mark.name) == name && fields.contains(wanted.as_str())
