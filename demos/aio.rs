@@ -3,8 +3,8 @@
 //! free. How does it hear that the read is done? Here nobody tells it, so it asks: as long as a read is under way it sleeps
 //! 20 ms at most, and looks. The disk takes a millisecond, bob's answer twenty, and the machine is idle.
 //!
-//! The repair: the kernel adds one to an eventfd when the read is done (IOCB_FLAG_RESFD), and an eventfd is readable then: the loop
-//! asks for it like for any other. A knob has the third way as well: a signal, whose handler rings the same bell.
+//! The repair: the kernel adds one to an eventfd when the read is done (IOCB_FLAG_RESFD), and that is readable then: the loop
+//! asks for it like for any other. A knob has a signal as well, whose handler rings the same bell, and io_uring, which rings it too.
 
 use loopscope::epoll::{Epoll, Events, Interest};
 use loopscope::io::Traced;
@@ -14,7 +14,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::aio_file::{AioFile, PIECES, Told};
+use super::aio_file::{AioFile, PIECES, RING_REFUSED, Told};
 use super::claim::{median, ms};
 use super::kit::start;
 use super::{Claim, Dials, Knobs, Random, Seen};
@@ -97,6 +97,7 @@ fn serve(
                     let told = match knobs.word("told") {
                         "signal" => Told::Signal,
                         "eventfd" => Told::Bell,
+                        "io_uring" => Told::Ring,
                         _ => Told::Nobody,
                     };
                     loopscope::call("begin to read", || file.read(piece, told))?;
@@ -149,10 +150,8 @@ fn ask(
 
 /// What a recording must show.
 pub fn claims(broken: &Seen, fixed: &Seen) -> Vec<Claim> {
-    if [broken, fixed]
-        .iter()
-        .any(|seen| seen.marks.iter().any(|m| m.name == REFUSED))
-    {
+    let refused = |seen: &Seen| seen.marks.iter().any(|m| m.name == REFUSED);
+    if refused(broken) || refused(fixed) {
         return vec![Claim::new("nothing is claimed here", REFUSED, true)];
     }
     let answers = |seen: &Seen| -> (u64, u64, u64) {
@@ -164,7 +163,14 @@ pub fn claims(broken: &Seen, fixed: &Seen) -> Vec<Claim> {
     let empty = |seen: &Seen| seen.waits.iter().filter(|wait| wait.n == 0).count();
     let ((polled, right, slow), (told, all_right, quick)) = (answers(broken), answers(fixed));
     let every = EVERY.as_nanos() as u64;
+    let tried = fixed.marks.iter().find(|m| m.name.starts_with("io_uring"));
+    let ring = tried.cloned().unwrap_or_default();
     vec![
+        Claim::new(
+            "io_uring reads a piece before anybody is served, or is refused",
+            format!("{} {}", ring.name, ring.fields),
+            ring.name == RING_REFUSED || ring.number("right") == 1,
+        ),
         Claim::new(
             "nobody tells: half of bob's answers take three quarters of the time-out or more",
             format!("{} of {}", ms(slow), ms(every)),

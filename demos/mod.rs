@@ -12,6 +12,7 @@ pub mod kit;
 pub mod order;
 pub mod programs;
 mod random;
+pub mod uring;
 
 pub use claim::{Claim, Seen};
 pub use dial::{Dial, Dials};

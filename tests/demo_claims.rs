@@ -2,10 +2,13 @@
 #![cfg(feature = "cli")]
 
 mod common;
+#[path = "common/preload.rs"]
+mod preload;
 mod session_support;
 
 use common::{Ended, loopscope, run};
 use loopscope::demos;
+use preload::compiled;
 use session_support::rounds;
 
 fn demo(args: &[&str]) -> Ended {
@@ -139,6 +142,61 @@ fn a_program_that_is_not_installed_is_asked_for() {
     }
     // What nobody wants need not be there.
     assert!(!ended.stderr.contains("python"), "{}", ended.stderr);
+}
+
+/// Where io_uring is refused, the demo's claims and its recording say so, and bob gets his pieces all the same.
+#[test]
+fn io_uring_is_tried_and_a_refusal_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = compiled(dir.path(), "refused", &["-DREFUSED=SYS_io_uring_setup"]);
+    let file = dir.path().join("aio.lscope");
+    let told = |command: &mut std::process::Command, set: &[&str]| -> (String, String) {
+        command.args(["demo", "aio", "--fixed", "--no-ui", "--force", "-o"]);
+        let said = Ended::of(command.arg(&file).args(set).output().unwrap()).exits(0);
+        let events = run(&["export", file.to_str().unwrap(), "--to", "ndjson"]).exits(0);
+        let marks = events
+            .stdout
+            .lines()
+            .filter(|l| l.contains(r#""kind":"mark""#));
+        (said.stdout, marks.collect::<Vec<_>>().join("\n"))
+    };
+    let around = || {
+        let mut command = std::process::Command::new(&refused);
+        command.arg(env!("CARGO_BIN_EXE_loopscope"));
+        command
+    };
+    let by_ring: &[&str] = &["--set", "told=io_uring"];
+    if told(&mut around(), &[])
+        .0
+        .contains("asynchronous reads are refused")
+    {
+        // The demo says so, and has nothing to show on this file system.
+        return;
+    }
+    let (said, marks) = told(&mut around(), &[]);
+    assert!(
+        said.contains("io_uring is refused why=Operation not permitted"),
+        "{said}"
+    );
+    let (_, turned) = told(&mut around(), by_ring);
+    for marks in [&marks, &turned] {
+        assert!(marks.contains("io_uring is refused"), "{marks}");
+        assert!(
+            marks.contains(r#""right":1"#) && !marks.contains(r#""right":0"#),
+            "{marks}"
+        );
+    }
+    assert!(
+        turned.matches("io_uring is refused").count() > 1,
+        "{turned}"
+    );
+    // Without the wrapper it is this machine's affair; either way it is told, and the pieces are right.
+    let (_, marks) = told(&mut loopscope(), by_ring);
+    assert!(marks.contains("io_uring"), "{marks}");
+    assert!(
+        marks.contains(r#""right":1"#) && !marks.contains(r#""right":0"#),
+        "{marks}"
+    );
 }
 
 #[test]
