@@ -12,7 +12,7 @@ unsigned handler(int fd, char how);
 
 __attribute__((noinline, noclone)) static unsigned loop(int epoll, int pairs[4][2], char how) {
     unsigned sum = 0;
-    for (int round = 0; round < 12; round++) {
+    for (int round = 0; round < 8; round++) {
         struct epoll_event events[8];
         char answer[16];
         for (int i = 0; i < 4; i++) sum += write(pairs[i][1], "x", 1);
