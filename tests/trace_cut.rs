@@ -2,8 +2,9 @@
 
 mod trace_support;
 
+use loopscope::model::Model;
 use loopscope::record::event::{Ctl, Event, Kind, flags};
-use loopscope::trace::{self, Appender, Error, Meta, Options, Progress, Reader, Writer};
+use loopscope::trace::{self, Appender, Error, Events, Meta, Options, Progress, Reader, Writer};
 use std::collections::BTreeSet;
 use trace_support::{Stream, bare, read_all, read_numbered, stream, write};
 
@@ -42,6 +43,63 @@ fn world(events: &[(Event, Vec<u8>)]) -> World {
         }
     }
     world
+}
+
+/// The loops that were waited on: name, how many descriptors lead there, and the threads.
+fn loops(path: &std::path::Path) -> Vec<(String, usize, BTreeSet<i32>)> {
+    let mut model = Model::default();
+    let mut reader = Reader::open(path).unwrap();
+    let mut events = Events::default();
+    for page in 0..reader.pages().len() {
+        reader.read_page(page, &mut events).unwrap();
+        for (number, e, text) in events.iter() {
+            model.apply(number, e, text, &mut ());
+        }
+    }
+    let tid = |thread: u32| model.threads()[thread as usize].tid;
+    let used = model.loops().iter().filter(|l| l.waits > 0);
+    used.map(|l| {
+        let threads = l.threads.iter().map(|t| tid(t.thread)).collect();
+        (l.name.to_string(), l.epfds.len(), threads)
+    })
+    .collect()
+}
+
+/// Loops with names, several threads, several descriptors for one epoll, one in another: what is on screen of a part is what
+/// the whole showed.
+#[test]
+fn a_cut_has_the_loops_of_the_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let part = dir.path().join("part.lscope");
+    let recordings = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("recordings");
+    for name in [
+        "greedy-fd",
+        "thundering-herd",
+        "oneshot-threads",
+        "nested-epoll",
+        "loop-per-core",
+        "ghost-events",
+    ] {
+        let whole = recordings.join(format!("{name}.lscope"));
+        let mut source = Reader::open(&whole).unwrap();
+        let last = source.duration_ns();
+        let options = Options {
+            force: true,
+            ..Options::default()
+        };
+        trace::cut(&mut source, &part, options, last / 4, last * 3 / 4).unwrap();
+        let (all, here) = (loops(&whole), loops(&part));
+        assert!(!here.is_empty(), "{name}");
+        for (called, epfds, threads) in &here {
+            let same = all.iter().find(|(name, ..)| name == called);
+            let (_, before, those) = same.unwrap_or_else(|| panic!("{name}: {here:?}"));
+            assert!(
+                epfds <= before && threads.is_subset(those),
+                "{name}: {here:?} of {all:?}"
+            );
+        }
+        assert!(here.len() <= all.len(), "{name}: {here:?} of {all:?}");
+    }
 }
 
 #[test]

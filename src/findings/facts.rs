@@ -290,7 +290,7 @@ impl Cx<'_> {
     /// The process has just been started: rates say nothing yet.
     pub fn starts(&self, process: Id) -> bool {
         let p = self.model.processes().get(process as usize);
-        p.is_none_or(|p| self.now < p.start.saturating_add(self.limits.grace))
+        p.is_none_or(|p| !p.earlier && self.now < p.start.saturating_add(self.limits.grace))
     }
 
     /// What a finding about a registration is about: all of its role where that is a listener's or a handler's.

@@ -88,7 +88,7 @@ impl Model {
                 self.touch_ends(thread, at);
                 self.ctl_end(thread, process, e, at, sink);
             }
-            Kind::Handler => self.handler_named(thread, process, e),
+            Kind::Handler => self.handler_named(process, e),
             Kind::FdOpen => self.fd_open(process, e, at, sink),
             Kind::FdCloseBegin => {
                 self.touched(thread, process, e, at, sink);
@@ -235,6 +235,7 @@ impl Model {
             forked: false,
             visited: false,
             infers: false,
+            earlier: false,
             fds: FdTable::default(),
             loops: Vec::new(),
             dirty: Vec::new(),
@@ -311,6 +312,7 @@ impl Model {
         p.number = Some(e.arg);
         p.pid = e.x;
         p.infers = e.aux == Source::Preload as u16;
+        p.earlier = e.flags & flags::AGAIN != 0;
         if !text.is_empty() {
             p.name = names::text(text);
         }
@@ -427,14 +429,11 @@ impl Model {
         self.names.set(process, e.aux, id, names::text(bytes));
     }
 
-    fn handler_named(&mut self, thread: Id, process: Id, e: &Event) {
-        let Some(seat) = self.seat_at(thread, process, e.fd, e.t) else {
-            return;
-        };
-        let slot = self
-            .loops
-            .get(seat.loop_id as usize)
-            .map_or(NONE, |l| l.data.get(e.arg));
+    fn handler_named(&mut self, process: Id, e: &Event) {
+        // Whoever says it need not be one that waits there.
+        let known = self.loop_at(process, e.fd, e.t);
+        let l = known.and_then(|id| self.loops.get(id as usize));
+        let slot = l.map_or(NONE, |l| l.data.get(e.arg));
         if let Some(reg) = self.regs.get_mut(slot) {
             reg.handler = e.x as u32;
             reg.handler_process = process;

@@ -73,6 +73,7 @@ impl Model {
             && let Some(desc) = desc
         {
             self.end_number(process, e.x, false, at, Why::Reuse, sink);
+            self.opened_before(process, e.x, e);
             self.alias(process, e.x, desc, at, sink);
         }
         if let Some(dup) = pending {

@@ -26,6 +26,8 @@ pub struct Process {
     pub name: Arc<str>,
     /// When it joined the recording.
     pub start: u64,
+    /// It was there before: this is a part of a recording, and says again what it relies on.
+    pub earlier: bool,
     /// When it ended.
     pub end: Option<u64>,
     /// Wait status as waitpid(2) gives it, once it ended; [`UNKNOWN`] until somebody has said how.

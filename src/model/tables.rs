@@ -110,13 +110,7 @@ impl Model {
         sink: &mut S,
     ) {
         self.end_number(process, e.fd, false, at, Why::Reuse, sink);
-        if e.flags & flags::AGAIN != 0 {
-            // Said again at the start of a cut: it has been opened that often before.
-            let before = u32::try_from(e.y).unwrap_or(u32::MAX).saturating_sub(1);
-            let slot = self.slot(process, e.fd);
-            let generation = slot.generation.max(before);
-            self.set_slot(process, e.fd, FdSlot { generation, ..slot });
-        }
+        self.opened_before(process, e.fd, e);
         let kind = FdKind::from_code(e.aux).unwrap_or(FdKind::Unknown);
         let cloexec = (e.arg & 4 != 0).then_some(e.arg & 2 != 0);
         let Some((desc, _)) = self.new_desc(process, e.fd, kind, cloexec) else {
@@ -139,6 +133,16 @@ impl Model {
                 // A name it gets with its other side.
                 desc.addr = local.unwrap_or_default();
             }
+        }
+    }
+
+    /// Said again at the start of a cut: this number has been opened that often before.
+    pub(super) fn opened_before(&mut self, process: Id, fd: i32, e: &Event) {
+        if e.flags & flags::AGAIN != 0 {
+            let before = u32::try_from(e.y).unwrap_or(u32::MAX).saturating_sub(1);
+            let slot = self.slot(process, fd);
+            let generation = slot.generation.max(before);
+            self.set_slot(process, fd, FdSlot { generation, ..slot });
         }
     }
 

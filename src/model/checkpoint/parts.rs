@@ -285,6 +285,7 @@ codec!(Process {
     forked,
     visited,
     infers,
+    earlier,
     fds,
     loops,
     dirty,

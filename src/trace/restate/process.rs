@@ -1,7 +1,7 @@
 //! What would have to be said again of one process: its names, descriptors, registrations, spans and timers.
 //! Step: **trace**.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::MOST;
 use crate::record::address;
@@ -26,6 +26,8 @@ impl Said {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Descriptor {
     open: Option<Event>,
+    /// Which description it is: when and under which number that was opened. Copies have that of the first.
+    file: (u64, i32),
     name: Option<Said>,
     address: Option<Said>,
     /// As /proc showed it.
@@ -74,6 +76,7 @@ impl Process {
                     e.fd,
                     Descriptor {
                         open: Some(*e),
+                        file: (e.t, e.fd),
                         ..Descriptor::default()
                     },
                 );
@@ -97,6 +100,7 @@ impl Process {
             FdSeen if self.changed(e.fd) <= e.t.saturating_sub(e.y) => {
                 let descriptor = self.fds.entry(e.fd).or_default();
                 if descriptor.open.is_none() {
+                    descriptor.file = (e.t, e.fd);
                     // Nobody told of its open; from here on this does.
                     *self.generations.entry(e.fd).or_insert(0) += 1;
                     descriptor.open = Some(Event {
@@ -230,17 +234,25 @@ impl Process {
                 text,
             )
         };
-        self.names.values().for_each(|s| ours(&s.event, &s.text));
+        let mut first = BTreeMap::new();
         for (fd, descriptor) in &self.fds {
             if let Some(open) = &descriptor.open {
-                let generation = self.generations.get(fd).copied().unwrap_or(1);
-                ours(
-                    &Event {
-                        y: generation,
+                let y = self.generations.get(fd).copied().unwrap_or(1);
+                let of = *first.entry(descriptor.file).or_insert(*fd);
+                let event = match of == *fd {
+                    true => Event { y, ..*open },
+                    // One more number for what has been told of.
+                    false => Event {
+                        kind: Kind::DupEnd,
+                        fd: of,
+                        x: *fd,
+                        y,
+                        aux: 0,
+                        arg: 0,
                         ..*open
                     },
-                    b"",
-                );
+                };
+                ours(&event, b"");
             }
             descriptor
                 .address
@@ -259,9 +271,16 @@ impl Process {
                 ours(&Event { fd: *fd, ..timer }, b"");
             }
         }
-        for (begin, end) in self.registrations.values() {
-            ours(begin, b"");
-            ours(end, b"");
+        // A loop is named by its descriptor, which is open by now.
+        self.names.values().for_each(|s| ours(&s.event, &s.text));
+        // One epoll under several numbers has what is registered once.
+        let mut told = BTreeSet::new();
+        for ((epfd, fd), (begin, end)) in &self.registrations {
+            let file = self.fds.get(epfd).map_or((0, *epfd), |d| d.file);
+            if told.insert((file, *fd)) {
+                ours(begin, b"");
+                ours(end, b"");
+            }
         }
         self.handlers.values().for_each(|e| ours(e, b""));
         for s in self.open.values() {
