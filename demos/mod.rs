@@ -7,6 +7,7 @@
 pub mod aio_file;
 pub mod claim;
 pub mod cold;
+pub mod crowd;
 mod dial;
 pub mod kit;
 pub mod order;

@@ -3,20 +3,20 @@
 //! wakeup tells of one; what it costs grows with the number of those that have nothing to tell.
 //!
 //! The repair: epoll. The kernel keeps the list and is told of changes only; a descriptor that becomes ready puts itself on
-//! the ready list, and the wait takes it from there.
+//! the ready list, and the wait takes it from there. A knob makes a share of the crowd active: what epoll gains is the idle ones.
 
 use loopscope::epoll::{Epoll, Events, Interest};
 use loopscope::io::{self as traced, Traced};
 use loopscope::poll::{FdSet, PollFd, poll, select};
 use loopscope::{Recorder, mark};
-use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::claim::{Mark, median};
-use super::{Claim, Knobs, Random, Seen};
+use super::crowd::{Crowd, Load};
+use super::{Claim, Dials, Knobs, Random, Seen};
 
 /// How many idle descriptors stand beside the busy one.
 const IDLE: [usize; 4] = [10, 100, 1_000, 2_000];
@@ -33,127 +33,115 @@ pub fn run(knobs: &Knobs) -> io::Result<()> {
     let calls = if knobs.fixed { 1 } else { 2 };
     let mut load = Load {
         sender: theirs,
+        pace: PACE,
         times: knobs.time.as_micros() / PACE.as_micros() / (calls * IDLE.len() as u128),
         random: Random::new(knobs.seed, 0),
     };
-    let (quiet, _open) = UnixStream::pair()?;
-    let mut idle: Vec<OwnedFd> = Vec::new();
+    let mut crowd = Crowd::new()?;
+    // One list for the whole time: who comes is added, and nothing is said again of those who are on it.
+    let epoll = if knobs.fixed { Some(Epoll::new()?) } else { None };
+    if let Some(epoll) = &epoll {
+        loopscope::name_loop(epoll, "server");
+        epoll.add(&busy, Interest::IN, 1)?;
+    }
     for size in IDLE {
-        // Copies of one socket nobody writes to: each is a descriptor of its own for the kernel's lists.
-        let missing = idle.len()..size;
-        idle.extend(missing.map_while(|_| quiet.as_fd().try_clone_to_owned().ok()));
-        if idle.len() < size {
-            println!("{} descriptors, and ulimit -n allows no more", idle.len());
+        let known = crowd.all().len();
+        crowd.grow(size);
+        if crowd.all().len() < size {
+            println!("{} descriptors, and ulimit -n allows no more", crowd.all().len());
         }
-        match knobs.fixed {
-            true => with_epoll(&busy, &idle, &mut load)?,
-            false => {
-                with_select(&busy, &idle, &mut load)?;
-                with_poll(&busy, &idle, &mut load)?;
+        match &epoll {
+            Some(epoll) => {
+                for fd in &crowd.all()[known..] {
+                    epoll.add(fd, Interest::IN, 0)?;
+                }
+                with_epoll(epoll, &busy, &mut crowd, &mut load, &knobs.dials)?;
+            }
+            None => {
+                with_select(&busy, &mut crowd, &mut load, &knobs.dials)?;
+                with_poll(&busy, &mut crowd, &mut load, &knobs.dials)?;
             }
         }
     }
     Ok(())
 }
 
-fn with_select(busy: &Traced<UnixStream>, idle: &[OwnedFd], load: &mut Load) -> io::Result<()> {
+/// The busy one, beside the crowd.
+type Busy = Traced<UnixStream>;
+
+fn with_select(busy: &Busy, crowd: &mut Crowd, load: &mut Load, knobs: &Dials) -> io::Result<()> {
     let mut all = FdSet::new();
     all.insert(busy)?;
-    if !idle.iter().all(|fd| all.insert(fd).is_ok()) {
+    let idle = crowd.all().len();
+    if !crowd.all().iter().all(|fd| all.insert(fd).is_ok()) {
         // A set is 1,024 bits. In C the program would now write past its end, and nobody would say so.
-        mark!("select is refused", idle = idle.len() as u64);
+        mark!("select is refused", idle = idle as u64);
         return Ok(());
     }
-    load.phase(["select", "select took"], idle.len(), |took| {
+    load.phase(["select", "select took"], idle, |took| {
+        // Who becomes active keeps its number, and the set has numbers.
+        crowd.share(knobs.number("active"), |_| Ok(()), |_| Ok(()))?;
         // The call replaces the set by its answer, so the program copies it anew each time.
         let mut set = all.clone();
         took.by(|| select(&mut set, None))?;
-        match set.contains(busy) {
-            true => serve(busy),
-            false => Ok(()),
+        let active = crowd.all().iter().filter(|fd| set.contains(*fd));
+        active.for_each(leave);
+        if set.contains(busy) {
+            serve(busy)?;
         }
+        Ok(crowd.active())
     })
 }
 
-fn with_poll(busy: &Traced<UnixStream>, idle: &[OwnedFd], load: &mut Load) -> io::Result<()> {
+fn with_poll(busy: &Busy, crowd: &mut Crowd, load: &mut Load, knobs: &Dials) -> io::Result<()> {
     // The busy one last: a program that stops at the first one ready has looked at everybody all the same.
-    let mut list: Vec<PollFd> = (idle.iter().map(|fd| PollFd::new(fd, Interest::IN)))
+    let mut list: Vec<PollFd> = (crowd.all().iter().map(|fd| PollFd::new(fd, Interest::IN)))
         .chain([PollFd::new(busy, Interest::IN)])
         .collect();
-    load.phase(["poll", "poll took"], idle.len(), |took| {
+    load.phase(["poll", "poll took"], crowd.all().len(), |took| {
+        crowd.share(knobs.number("active"), |_| Ok(()), |_| Ok(()))?;
         took.by(|| poll(&mut list, None))?;
         // And after the kernel has looked at everybody, the program does.
-        let mut answers = list.iter().map(PollFd::revents);
-        match answers.any(|answer| answer.intersects(Interest::IN)) {
-            true => serve(busy),
-            false => Ok(()),
+        let ready = |one: &PollFd| one.revents().intersects(Interest::IN);
+        let active = crowd.all().iter().zip(&list).filter(|(_, one)| ready(one));
+        active.for_each(|(fd, _)| leave(fd));
+        if list.last().is_some_and(ready) {
+            serve(busy)?;
         }
+        Ok(crowd.active())
     })
 }
 
-fn with_epoll(busy: &Traced<UnixStream>, idle: &[OwnedFd], load: &mut Load) -> io::Result<()> {
-    let epoll = Epoll::new()?;
-    loopscope::name_loop(&epoll, &format!("among {}", idle.len()));
-    // Said once, not on every call.
-    for fd in idle {
-        epoll.add(fd, Interest::IN, 0)?;
-    }
-    epoll.add(busy, Interest::IN, 1)?;
-    let mut events = Events::with_capacity(64);
-    load.phase(["epoll", "epoll took"], idle.len(), |took| {
+fn with_epoll(
+    epoll: &Epoll,
+    busy: &Busy,
+    crowd: &mut Crowd,
+    load: &mut Load,
+    knobs: &Dials,
+) -> io::Result<()> {
+    let idle = crowd.all().len();
+    let mut events = Events::with_capacity(idle + 1);
+    load.phase(["epoll", "epoll took"], idle, |took| {
+        let comes = |fd: &OwnedFd| epoll.add(fd, Interest::IN, 0);
+        crowd.share(knobs.number("active"), |fd| epoll.delete(fd), comes)?;
         took.by(|| epoll.wait(&mut events, None))?;
-        for _event in &events {
-            traced::read(busy, &mut [0; 16])?;
+        for event in &events {
+            // The active ones leave their byte where it is: they are active in each turn.
+            if event.data() == 1 {
+                traced::read(busy, &mut [0; 16])?;
+            }
         }
-        Ok(())
+        Ok(crowd.active())
     })
 }
 
-/// The messages.
-struct Load {
-    sender: UnixStream,
-    times: u128,
-    random: Random,
-}
-
-impl Load {
-    /// Sends the messages of a phase, has each served by a turn of the loop, and tells what the call in it took.
-    fn phase(
-        &mut self,
-        [call, told]: [&'static str; 2],
-        idle: usize,
-        mut turn: impl FnMut(&mut Took) -> io::Result<()>,
-    ) -> io::Result<()> {
-        mark!(call, idle = idle as u64);
-        let mut took = Took(Vec::new());
-        for _ in 0..self.times {
-            // It is there before the wait begins: what the wait takes is the search.
-            self.sender.write_all(b"x")?;
-            turn(&mut took)?;
-            let pause = PACE / 2 + Duration::from_micros(self.random.below(2_500));
-            loopscope::call("pause", || thread::sleep(pause));
-        }
-        let us = (median(took.0) / 100) as f64 / 10.0;
-        println!("{call:6} among {idle:5} idle: {us:7.1} us");
-        mark!(told, idle = idle as u64, us = us);
-        Ok(())
-    }
-}
-
-/// What the calls of a phase took.
-struct Took(Vec<u64>);
-
-impl Took {
-    fn by<T>(&mut self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let start = Instant::now();
-        let result = call();
-        self.0.push(start.elapsed().as_nanos() as u64);
-        result
-    }
+/// The handler of an active one: its byte stays where it is, and it is active in the next turn as well.
+fn leave(fd: &OwnedFd) {
+    let _run = loopscope::dispatch_fd(fd);
 }
 
 /// The handler, after a wait that tells by descriptor.
-fn serve(busy: &Traced<UnixStream>) -> io::Result<()> {
+fn serve(busy: &Busy) -> io::Result<()> {
     let _run = loopscope::dispatch_fd(busy);
     traced::read(busy, &mut [0; 16]).map(|_| ())
 }

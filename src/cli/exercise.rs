@@ -84,10 +84,11 @@ fn handout(demo: &Demo, lesson: &Lesson, answers: bool) -> String {
             false => out.push_str(&format!("\n   Why? {}", &LINE[8..])),
         }
     }
-    if !lesson.knobs.is_empty() {
+    if let Some(first) = lesson.knobs.first() {
+        let other = &first.values[(first.start[0] + 1) % first.values.len()];
         out.push_str(&format!(
-            "## Turn it\n\nWhile it runs, `c` opens what can be turned; `loopscope demo {name} --set {}={}` begins so.\n\n",
-            lesson.knobs[0].name, lesson.knobs[0].values[0],
+            "## Turn it\n\nWhile it runs, `c` opens what can be turned; `loopscope demo {name} --set '{}={other}'` begins so.\n\n",
+            first.name,
         ));
         for knob in &lesson.knobs {
             // Where it stands in the repaired program is an answer.
