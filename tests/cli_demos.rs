@@ -70,11 +70,15 @@ fn demo(place: &Place, name: &str, fixed: bool) -> Value {
         .filter(|f| f["ready"].as_u64() > Some(0))
     {
         let (number, name) = (fd["fd"].to_string(), fd["name"].as_str().unwrap());
+        // A connection that nobody has named is shown by its port.
+        let first = name.split(' ').next().unwrap();
+        let port = name.rfind(':').map(|at| &name[at..]);
         let is_row = |l: &&str| {
             let words: Vec<&str> = l.split_whitespace().collect();
-            words
-                .windows(2)
-                .any(|w| w[0] == number && w[1] == name.split(' ').next().unwrap())
+            let is_it = |w: &[&str]| {
+                w[0] == number && (w[1] == first || port.is_some_and(|port| l.contains(port)))
+            };
+            words.windows(2).any(is_it)
         };
         // A number that was opened again has a row for each time.
         let rows: Vec<&str> = screen.lines().filter(is_row).collect();
