@@ -45,6 +45,29 @@ fn a_recording_is_made_and_the_next_command_said() {
     record(&["-o", &file, "--force"], &SERVER).exits(0);
 }
 
+/// --force replaces a recording by another one: not by nothing, and nothing else.
+#[test]
+fn what_nothing_replaces_is_kept() {
+    let place = Place::new();
+    let file = place.arg("a.lscope");
+    record(&["-o", &file], &SERVER).exits(0);
+    let before = std::fs::read(&file).unwrap();
+    let force = ["-o", &file, "--force"];
+    record(&force, &["/no/such/program"]).exits(127);
+    record(&force, &["/tmp"]).exits(126);
+    record(&force, &["true"]).exits(125);
+    record(&force, &["sh", "-c", "exit 7"]).exits(7);
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    // A program, mistaken for the recording's name.
+    let program = place.file("program", b"#!/bin/sh\n".to_vec());
+    record(&["--force", "-o", &program], &["true"]).fails(125, "no recording");
+    assert_eq!(std::fs::read(&program).unwrap(), b"#!/bin/sh\n");
+    assert_eq!(place.path(".").read_dir().unwrap().count(), 2);
+    record(&force, &SERVER).exits(0);
+    assert_ne!(std::fs::read(&file).unwrap(), before);
+    assert_eq!(place.path(".").read_dir().unwrap().count(), 2);
+}
+
 #[test]
 fn stdout_takes_a_recording_and_the_program_writes_to_stderr() {
     let place = Place::new();

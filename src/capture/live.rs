@@ -1,6 +1,7 @@
 //! A launched program under a session: started, watched, its terminal recorded, ended or left.
 //! Step: event → **ring → trace**.
 
+use super::aside::Aside;
 use super::collector::Outcome;
 use super::control::{ChildState, Control, GRACE};
 use super::launch::{self, Launched, Streams};
@@ -11,6 +12,7 @@ use super::session::{self, Plan, Session, Target, Teller};
 use crate::trace;
 use std::ffi::OsString;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, OnceLock};
@@ -41,6 +43,9 @@ pub struct Live {
     session: Session,
     control: Control,
     teller: Teller,
+    /// The recording's name, and what it replaces.
+    path: Option<PathBuf>,
+    aside: Option<Aside>,
 }
 
 impl Live {
@@ -59,7 +64,10 @@ impl Live {
         };
         let control: Arc<OnceLock<Control>> = Arc::default();
         let told = Arc::clone(&control);
-        let target = plan.target.clone();
+        let path = plan.target.path().map(Path::to_owned);
+        let aside = path.as_deref().filter(|_| plan.target.replaces());
+        let aside = aside.and_then(Aside::of);
+        let unsaved = matches!(plan.target, Target::Unnamed { .. });
         let (stacks, drives) = (plan.stacks, plan.drives);
         let session = Session::start(plan, move |failing| {
             if let Some(control) = told.get() {
@@ -81,14 +89,13 @@ impl Live {
                 teller.finish();
                 // The program's error is the one to tell.
                 let _ = session.join();
-                if let Target::File { path, .. } = &target {
+                if let Some(path) = &path {
                     let _ = std::fs::remove_file(path);
                 }
                 return Err(error.into());
             }
         };
         teller.child_launched(child.id());
-        let unsaved = matches!(target, Target::Unnamed { .. });
         let handle = pty.as_ref().map(Pty::handle);
         let made = Control::new(child.id() as i32, pidfd, handle, session.path(), unsaved);
         let control = control.get_or_init(|| made).clone();
@@ -105,6 +112,8 @@ impl Live {
             session,
             control,
             teller,
+            path,
+            aside,
         })
     }
 
@@ -119,10 +128,17 @@ impl Live {
     }
 
     /// Waits until the program and everyone who joined has ended (or [`Teller::finish`] was called) and completes the
-    /// recording. A program that shall be left alive keeps its terminal.
+    /// recording. A program that shall be left alive keeps its terminal. A file that tells nothing goes away again, and what it
+    /// was to replace is back.
     pub fn join(self) -> Result<Ended, Error> {
         let outcome = self.session.join_keeping();
         let (outcome, file) = outcome?;
+        match (&self.path, outcome.counts.tells_anything()) {
+            // It would only stand in the way of the next try.
+            (Some(path), false) => _ = std::fs::remove_file(path),
+            (_, true) => self.aside.into_iter().for_each(Aside::forget),
+            (None, false) => {}
+        }
         let status = match self.control.child() {
             ChildState::Ended(status) => Some(status),
             ChildState::Running { .. } => None,

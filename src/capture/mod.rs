@@ -1,6 +1,8 @@
 //! Capture from outside: the session a program joins, the collector that writes its recording, the launched child.
 //! Step: event → **ring → trace**.
 
+#[cfg(feature = "cli")]
+mod aside;
 pub mod drain;
 mod foreign;
 #[cfg(any(test, fuzzing))]

@@ -74,6 +74,21 @@ pub enum Target {
     },
 }
 
+impl Target {
+    /// The name of the file, if it has one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Target::File { path, .. } => Some(path),
+            Target::Unnamed { .. } => None,
+        }
+    }
+
+    /// A file of that name may be there, and shall not stay.
+    pub fn replaces(&self) -> bool {
+        matches!(self, Target::File { options, .. } if options.force)
+    }
+}
+
 /// What to record.
 #[derive(Clone, Debug)]
 pub struct Plan {

@@ -317,7 +317,7 @@ fn trace_failure(error: &trace::Error) -> anyhow::Error {
 }
 
 /// The child's code if it is not 0; a recording without events, or one that could not be written, is our failure.
-/// A file that tells nothing goes away again; one that holds what came before a failure stays, and that is said.
+/// A file that holds what came before a failure stays, and that is said.
 pub(super) fn exit_of(ended: &live::Ended, program: &str, file: Option<&Path>) -> Outcome {
     use std::os::unix::process::ExitStatusExt;
     let by_us = ended.control.end_asked()
@@ -333,14 +333,7 @@ pub(super) fn exit_of(ended: &live::Ended, program: &str, file: Option<&Path>) -
     } else {
         exit
     };
-    let file = file.filter(|path| {
-        let worth = ended.outcome.counts.told > 0 || ended.outcome.counts.lost() > 0;
-        if !worth {
-            // It would only stand in the way of the next try.
-            let _ = std::fs::remove_file(path);
-        }
-        worth
-    });
+    let file = file.filter(|_| ended.outcome.counts.tells_anything());
     if let Some(error) = &ended.outcome.failure {
         let (what, cause) = (error.to_string(), std::error::Error::source(error));
         let failure = Failure::new(what).exit(ours);

@@ -25,6 +25,11 @@ impl Counts {
         self.lost.iter().sum::<u64>() - self.switches_lost() - self.samples_lost()
     }
 
+    /// There were events of a program, or there would have been.
+    pub fn tells_anything(&self) -> bool {
+        self.told > 0 || self.lost() > 0
+    }
+
     /// Of what the kernel tells of threads and their CPUs: no event of the program is missing with them.
     pub fn switches_lost(&self) -> u64 {
         self.lost[Cause::Switches as usize]

@@ -24,6 +24,8 @@ pub enum Error {
     Exists(PathBuf),
     /// The path names a directory, a device or a pipe.
     NotAFile(PathBuf),
+    /// What is to be written over is no recording.
+    Foreign(PathBuf),
     /// The file has no bytes.
     Empty(PathBuf),
     /// The file does not start as a recording does.
@@ -116,6 +118,11 @@ impl fmt::Display for Error {
             Error::NotAFile(path) => write!(
                 f,
                 "{} is not a regular file; name a recording (.lscope)",
+                path.display()
+            ),
+            Error::Foreign(path) => write!(
+                f,
+                "{} is there and is no recording: it is not written over; name another file",
                 path.display()
             ),
             Error::Empty(path) => {

@@ -1,12 +1,12 @@
 //! The file under a writer: creating it safely, placing pages, and leaving it readable when the disk is full. Step: **trace**.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
-use super::header::Layout;
+use super::header::{Layout, MAGIC};
 use super::index;
 use super::page::{self, PageHeader, PageKind};
 use super::scan::Entry;
@@ -47,6 +47,9 @@ impl Place<'_> {
     pub fn new(path: &Path, force: bool) -> Result<Place<'_>, Error> {
         let beside = match std::fs::symlink_metadata(path) {
             Ok(old) if force && !old.is_file() => return Err(Error::NotAFile(path.to_owned())),
+            Ok(_) if force && is_something_else(path) => {
+                return Err(Error::Foreign(path.to_owned()));
+            }
             Ok(_) if force => {
                 let mut name = path.as_os_str().to_owned();
                 name.push(format!(".{}.part", std::process::id()));
@@ -70,6 +73,13 @@ impl Place<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// The file there is no recording, and not empty either. One that may not be read is taken for what it is called.
+fn is_something_else(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|f| f.take(MAGIC.len() as u64).read_to_end(&mut start));
+    read.is_ok() && !start.is_empty() && start != MAGIC
 }
 
 /// Creates a file without a name in `directory`.
