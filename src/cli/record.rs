@@ -182,6 +182,8 @@ pub(super) fn run(args: Args) -> Outcome {
         None => stream.is_none(),
     };
     if stream.is_some() {
+        // Whoever reads a pipe may come late, or never.
+        signals::let_go();
         let mut file = &ended.file;
         file.rewind()
             .map_err(|e| Failure::new("cannot read back the recording").because(e))?;

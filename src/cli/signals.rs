@@ -43,6 +43,19 @@ pub fn handle(control: Control, teller: Teller) -> io::Result<Handle> {
     Ok(handle)
 }
 
+/// Nobody is left to pass them on to: ^C and TERM end us again, whatever we wait for.
+pub fn let_go() {
+    for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
+        // SAFETY: asks for the kernel's own way with a signal; a handler that is replaced so is one of signal_hook's, which
+        // allows for that. What is ignored stays so.
+        unsafe {
+            if !is_ignored(signal) {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+        }
+    }
+}
+
 fn is_ignored(signal: i32) -> bool {
     // SAFETY: zero is a valid sigaction; a null new action only asks.
     unsafe {

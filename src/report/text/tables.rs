@@ -136,7 +136,7 @@ impl Page {
     pub(super) fn who_waited(&mut self, s: &Summary, top: usize) {
         self.line("");
         self.line(&format!(
-            "who waited most behind others (notice + queue){}",
+            "who waited most (notice + queue){}",
             of_total(top, s)
         ));
         self.line("");
