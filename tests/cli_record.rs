@@ -59,7 +59,7 @@ fn what_nothing_replaces_is_kept() {
     record(&force, &["sh", "-c", "exit 7"]).exits(7);
     assert_eq!(std::fs::read(&file).unwrap(), before);
     // A program, mistaken for the recording's name.
-    let program = place.file("program", b"#!/bin/sh\n".to_vec());
+    let program = place.file("program", b"#!/bin/sh\n");
     record(&["--force", "-o", &program], &["true"]).fails(125, "no recording");
     assert_eq!(std::fs::read(&program).unwrap(), b"#!/bin/sh\n");
     assert_eq!(place.path(".").read_dir().unwrap().count(), 2);

@@ -2,9 +2,8 @@
 
 mod trace_support;
 
-use loopscope::model::Model;
 use loopscope::record::event::{Ctl, Event, Kind, flags};
-use loopscope::trace::{self, Appender, Error, Events, Meta, Options, Progress, Reader, Writer};
+use loopscope::trace::{self, Appender, Error, Meta, Options, Progress, Reader, Writer};
 use std::collections::BTreeSet;
 use trace_support::{Stream, bare, read_all, read_numbered, stream, write};
 
@@ -46,7 +45,10 @@ fn world(events: &[(Event, Vec<u8>)]) -> World {
 }
 
 /// The loops that were waited on: name, how many descriptors lead there, and the threads.
+#[cfg(feature = "cli")]
 fn loops(path: &std::path::Path) -> Vec<(String, usize, BTreeSet<i32>)> {
+    use loopscope::model::Model;
+    use loopscope::trace::Events;
     let mut model = Model::default();
     let mut reader = Reader::open(path).unwrap();
     let mut events = Events::default();
@@ -67,6 +69,7 @@ fn loops(path: &std::path::Path) -> Vec<(String, usize, BTreeSet<i32>)> {
 
 /// Loops with names, several threads, several descriptors for one epoll, one in another: what is on screen of a part is what
 /// the whole showed.
+#[cfg(feature = "cli")]
 #[test]
 fn a_cut_has_the_loops_of_the_whole() {
     let dir = tempfile::tempdir().unwrap();
