@@ -1,9 +1,10 @@
 //! The recording that a new one replaces, kept under a second name until the new one tells of something. Step: none of the pipeline.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Dropped, the old file has its own name back.
+/// Dropped, the old file has its own name back, if that is free.
 #[derive(Debug)]
 pub struct Aside {
     path: PathBuf,
@@ -30,11 +31,18 @@ impl Aside {
 
 impl Drop for Aside {
     fn drop(&mut self) {
-        // Two names of one file: nothing has replaced it yet, and rename(2) leaves both. Forgotten, there is nothing to rename.
-        if fs::rename(&self.kept, &self.path).is_ok() {
+        // A new file that nobody has judged is not ours to throw away: both stay. Forgotten, there is nothing to link.
+        let free = fs::hard_link(&self.kept, &self.path).is_ok();
+        if free || is_same(&self.kept, &self.path) {
             let _ = fs::remove_file(&self.kept);
         }
     }
+}
+
+/// Two names of one file: nothing has replaced it.
+fn is_same(a: &Path, b: &Path) -> bool {
+    let file = |path: &Path| fs::symlink_metadata(path).ok().map(|m| (m.dev(), m.ino()));
+    file(a).is_some() && file(a) == file(b)
 }
 
 #[cfg(test)]
@@ -60,24 +68,28 @@ mod tests {
         drop(Aside::of(&path).unwrap());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(names(dir.path()), ["a"]);
-        // Something has, and is gone or worth nothing.
+        // Something has, and is gone.
         let replace = |text: &str| {
             fs::write(dir.path().join("b"), text).unwrap();
             fs::rename(dir.path().join("b"), &path).unwrap();
         };
         let aside = Aside::of(&path).unwrap();
         replace("new");
-        drop(aside);
-        assert_eq!(fs::read(&path).unwrap(), b"old");
-        let aside = Aside::of(&path).unwrap();
-        replace("new");
         fs::remove_file(&path).unwrap();
         drop(aside);
         assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(dir.path()), ["a"]);
         let aside = Aside::of(&path).unwrap();
         replace("new");
         aside.forget();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(names(dir.path()), ["a"]);
+        // Nobody has said what the newest is worth.
+        let aside = Aside::of(&path).unwrap();
+        replace("newest");
+        let kept = aside.kept.clone();
+        drop(aside);
+        assert_eq!(fs::read(&path).unwrap(), b"newest");
+        assert_eq!(fs::read(kept).unwrap(), b"new");
     }
 }

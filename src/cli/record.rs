@@ -35,7 +35,7 @@ pub struct Args {
     /// The recording [default: NAME-YYYYMMDD-HHMMSS-PID.lscope]; - is stdout, the program's stdout then goes to stderr
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Replace the file if it exists
+    /// Replace the recording of that name, once there is something to replace it by
     #[arg(long)]
     force: bool,
     /// Keep the file below this size by dropping the oldest part: 64MiB, 1GB (at least 256KiB)

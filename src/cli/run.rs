@@ -23,7 +23,7 @@ pub struct Args {
     /// Keep the recording
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Replace the file if it exists
+    /// Replace the recording of that name, once there is something to replace it by
     #[arg(long)]
     force: bool,
     /// Do not record what the program writes to its terminal
