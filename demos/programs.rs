@@ -153,6 +153,8 @@ impl Program {
     pub fn start(&'static self, file: &Path, place: &Path) -> io::Result<Server> {
         let place = place.join(self.name);
         std::fs::create_dir_all(&place)?;
+        // It is told of its folder from within, where a relative name would be another.
+        let place = place.canonicalize()?;
         let mut command = Command::new(file);
         command.args((self.arguments)(&place, self.address())?);
         command
