@@ -120,6 +120,8 @@ pub(crate) struct Pages {
     pub table: Vec<Entry>,
     /// Room is reserved up to here; nothing: the file system cannot.
     reserved: Option<u64>,
+    /// Nothing more is to be kept free.
+    spent: bool,
     packed: Vec<u8>,
 }
 
@@ -132,6 +134,7 @@ impl Pages {
             start,
             table: Vec::new(),
             reserved: Some(0),
+            spent: false,
             packed: Vec::new(),
         }
     }
@@ -143,6 +146,11 @@ impl Pages {
         let done = self.append(header, packed);
         self.packed = scratch;
         done
+    }
+
+    /// The room that was kept free after the last page is for the pages to come.
+    pub fn spend_reserve(&mut self) {
+        self.spent = true;
     }
 
     /// The size that a packed payload takes as a page in the file.
@@ -160,7 +168,7 @@ impl Pages {
             PageKind::from_code(header.kind),
             Some(PageKind::Index | PageKind::End)
         );
-        if !is_footer {
+        if !is_footer && !self.spent {
             self.reserve(end + RESERVE)?;
         }
         let written = self

@@ -477,7 +477,11 @@ fn find_header(file: &File, path: &Path) -> Result<Found, Error> {
     let n = scan::read_at(file, &mut start, 0).map_err(Error::io("read", path))?;
     start.truncate(n);
     if start.is_empty() {
-        return Err(Error::Empty(path.to_owned()));
+        // A file of the kernel's has no length and may have text all the same.
+        return Err(match scan::read_at(file, &mut [0; 1], 0) {
+            Ok(1) => Error::NotARecording(path.to_owned()),
+            _ => Error::Empty(path.to_owned()),
+        });
     }
     header::decode(&start).map_err(|refusal| match refusal {
         Refusal::NotARecording => Error::NotARecording(path.to_owned()),

@@ -46,8 +46,9 @@ pub struct Writer {
     most_text: usize,
     sealed_ns: u64,
     t_last: u64,
-    /// Events lost since the last intact page.
+    /// Events lost since the last intact page, and when the last of them was.
     missed: u64,
+    missed_ns: u64,
     lost: u64,
     dropped: u64,
     error: Option<Error>,
@@ -152,6 +153,7 @@ impl Writer {
             sealed_ns: 0,
             t_last: 0,
             missed: 0,
+            missed_ns: 0,
             lost: 0,
             dropped: 0,
             error: None,
@@ -284,6 +286,8 @@ impl Writer {
             (e.arg, events.len() as u64 - 1)
         });
         self.missed += told + new;
+        let last = events.iter().map(|e| e.t).max();
+        self.missed_ns = self.missed_ns.max(last.unwrap_or(0));
         self.lost += new;
     }
 
@@ -338,8 +342,9 @@ impl Writer {
     pub fn finish(mut self) -> Result<Summary, Error> {
         self.seal();
         if self.missed > 0 {
-            // One small page may fit where a large one did not.
-            let lost = self.missing(self.t_last);
+            // What was kept free for the end has room for one small page more.
+            self.pages.spend_reserve();
+            let lost = self.missing(self.missed_ns.max(self.t_last));
             self.events.push(lost);
             self.seal();
         }
