@@ -7,18 +7,13 @@ use crate::model::pyramid::Pyramid;
 use crate::model::{Base, Config, Model, Written};
 use crate::trace::{Appender, Error, Events, Reader};
 
-/// Checkpoints stand at least this many events apart: what some hundredths of a second fold.
-pub(super) const APART: u64 = 3 * 65_536;
-/// And not much more than this many, whatever they weigh up to [`MOST_SHARE`]: who goes to the last event before one folds
-/// all of these, and a thousand connections at work make that the most of a tenth of a second.
-const FAR: u64 = 4 * 65_536;
+/// Checkpoints stand this many events apart, or more where they would weigh too much: who goes to the last event before
+/// one folds all of these, and a thousand connections at work make that some hundredths of a second.
+pub(super) const APART: u64 = 2 * 65_536;
 /// The last one stands at least this many before the recording's end: what is known there is told by them.
 const RUN_UP: u64 = 32_768;
-/// All derived pages together weigh about this many thousandths of what the events do where no place is too far from one
-/// before: with what was found ([`FOUND_SHARE`](super::FOUND_SHARE)) less than a tenth of the file.
-const SHARE: u64 = 107;
-/// And never more than so many: a sixth of the file.
-const MOST_SHARE: u64 = 200;
+/// All derived pages together weigh at most about so many thousandths of what the events do: a quarter of the file.
+const MOST_SHARE: u64 = 320;
 /// One checkpoint in so many stands alone, the others tell what has changed since an earlier one of their group
 /// ([`Base`]): the nearest from which the way to the first takes at most three steps.
 const GROUP: u64 = 8;
@@ -100,9 +95,8 @@ struct Writing {
     first: u64,
     /// Where the last checkpoint stands.
     at: u64,
-    /// What all events so far weigh, and will when the next checkpoint is due, as their sizes go.
+    /// What all events so far weigh.
     weight: u64,
-    due: u64,
     /// What the last checkpoint weighed that stands alone, and the last that has a base, each with what else is written
     /// with it; and all derived pages so far.
     sizes: [u64; 2],
@@ -117,20 +111,15 @@ struct Writing {
 }
 
 impl Writing {
-    /// Checkpoints of a group stand as far apart as their mean weight asks, although the first weighs more.
+    /// Far enough from the last one, and there is room for it: the first of a group weighs more.
     fn is_due(&self, end: u64) -> bool {
         let [alone, based] = self.sizes;
         let next = match self.count % GROUP {
             0 => alone,
             _ => based,
         };
-        let (apart, room) = (
-            end.saturating_sub(self.at),
-            self.weight * MOST_SHARE / 1_000,
-        );
-        let in_turn = apart >= APART && self.weight >= self.due && room >= self.total + next;
-        // The next ones make up for what this one is too heavy.
-        in_turn || apart >= FAR && room >= self.total
+        let room = self.weight * MOST_SHARE / 1_000;
+        end.saturating_sub(self.at) >= APART && room >= self.total + next
     }
 
     /// The end of a recording is where most look first, so the last page that leaves room for a run-up has one too.
@@ -138,13 +127,6 @@ impl Writing {
         let room = all.saturating_sub(RUN_UP);
         let last = end <= room && next.is_some_and(|next| next > room);
         last && end.saturating_sub(self.at) >= APART / 2
-    }
-
-    /// The events a checkpoint of mean weight is worth.
-    fn worth(&self) -> u64 {
-        let [alone, based] = self.sizes;
-        let based = if based == 0 { alone } else { based };
-        (alone + (GROUP - 1) * based) / GROUP * 1_000 / SHARE
     }
 
     /// Writes one; `more` is what else is to be written that has come up since the last.
@@ -190,9 +172,6 @@ impl Writing {
         self.total += size;
         self.count += 1;
         self.at = end;
-        // A place is the end of a page: what one is late, the next is early, but for what lies far behind.
-        let worth = self.worth();
-        self.due = self.due.max(self.weight.saturating_sub(worth)) + worth;
         Ok(())
     }
 }
