@@ -265,3 +265,35 @@ impl Said {
         }
     }
 }
+
+/// Who is stopped (SIGSTOP, a debugger) does nothing, and nobody made others wait: that is told, and is no finding's.
+#[test]
+fn a_stop_is_nobodys_doing() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = compiled(dir.path(), "stopped", &[]);
+    let file = dir.path().join("stopped.lscope");
+    let mut record = common::loopscope();
+    record.args(["record", "-o"]).arg(&file).arg("--");
+    let output = record.arg(program).arg("5").output().unwrap();
+    common::Ended::of(output).exits(0);
+    let (mut model, mut runs) = (Model::default(), Runs::default());
+    for (number, seen) in events(&file).iter().enumerate() {
+        model.apply(number as u64, &seen.event, &seen.text, &mut runs);
+    }
+    let stopped = runs.0.iter().filter(|run| run.spent.stopped > 150 * MS);
+    // What is over before anybody looks is a sleep like others.
+    assert!(stopped.count() >= 3, "{:?}", runs.0);
+    let slept = |run: &Run| run.spent.waiting + run.spent.blocked;
+    assert!(
+        runs.0.iter().all(|run| slept(run) < 100 * MS),
+        "{:?}",
+        runs.0
+    );
+
+    let report = common::run(&["report", "--json", file.to_str().unwrap()]).exits(0);
+    let report: serde_json::Value = serde_json::from_str(&report.stdout).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let grave = |found: &&serde_json::Value| found["severity"] != "info";
+    let grave: Vec<_> = findings.iter().filter(grave).collect();
+    assert!(grave.is_empty(), "{grave:#?}");
+}

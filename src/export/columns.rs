@@ -272,6 +272,9 @@ pub(super) fn columns(j: &mut Json, e: &Event, text: &[u8], names: &Names<'_>) {
                 .field("cpu", e.x);
         }
         Kind::SwitchIn => {
+            if e.aux != 0 {
+                j.field("why", code(Off::from_code(e.aux).map(Off::name), e.aux));
+            }
             j.field("cpu", e.x);
         }
         Kind::Fault => {

@@ -33,9 +33,13 @@ pub(super) enum Why {
     Preempted,
     /// It slept, nobody has said in what.
     Slept,
+    /// In a system call, nobody has said in which.
+    InCall,
     /// In this call.
     Call(Option<Op>, u32, i32),
     Fault,
+    /// A signal or a debugger had stopped it.
+    Stopped,
     /// Pre-empted for so long, and asleep for the rest, nobody knows in what order: as the kernel counts it.
     Counted(u64),
     /// The same, asleep in this call.
@@ -99,6 +103,15 @@ impl Cpu {
     pub fn on(&mut self, t: u64, cpu: i32) {
         if self.place != Some(cpu) {
             (self.place, self.moved) = (Some(cpu), t);
+        }
+    }
+
+    /// It comes back, and it was seen what for it was off its CPU.
+    pub fn seen_off(&mut self, why: Why) {
+        if let Some(off) = &mut self.off
+            && off.why == Why::Slept
+        {
+            off.why = why;
         }
     }
 
@@ -233,7 +246,8 @@ impl Cpu {
                 span.why = asleep_in(preempted, slept, inside, (inside, why));
             }
             let middle = span.from.midpoint(span.to);
-            if span.why == Why::Slept && entry <= middle && middle <= exit {
+            let open = matches!(span.why, Why::Slept | Why::InCall);
+            if open && entry <= middle && middle <= exit {
                 span.why = why;
             }
         }
@@ -329,10 +343,13 @@ impl Cpu {
             let sum = match why {
                 Why::Unknown => &mut spent.unknown,
                 Why::Preempted => &mut spent.preempted,
-                Why::Slept | Why::Counted(_) | Why::CountedIn(..) | Why::CountedSomewhere(_) => {
-                    &mut spent.waiting
-                }
+                Why::Slept
+                | Why::InCall
+                | Why::Counted(_)
+                | Why::CountedIn(..)
+                | Why::CountedSomewhere(_) => &mut spent.waiting,
                 Why::Fault => &mut spent.fault,
+                Why::Stopped => &mut spent.stopped,
                 Why::Call(op, name, fd) => {
                     let call = BlockedIn { op, name, fd, ns };
                     let known = calls.iter_mut().find(|c| c.is_none_or(|c| c.same(&call)));
@@ -398,6 +415,18 @@ mod tests {
     }
 
     #[test]
+    fn who_was_stopped_did_not_sleep() {
+        let mut cpu = running();
+        cpu.out(1_000, false, true);
+        cpu.seen_off(Why::Stopped);
+        cpu.back(4_000, true);
+        cpu.call(500, 5_000, CALL);
+        let (spent, inside) = cpu.spent(0, 5_000);
+        assert_eq!((spent.stopped, spent.blocked, inside), (3_000, 0, None));
+        assert_eq!(spent.total(), 5_000);
+    }
+
+    #[test]
     fn who_was_pre_empted_did_not_sleep() {
         let mut cpu = running();
         cpu.out(1_000, true, true);
@@ -405,6 +434,18 @@ mod tests {
         cpu.call(500, 5_000, CALL);
         let (spent, inside) = cpu.spent(0, 5_000);
         assert_eq!((spent.preempted, spent.blocked, inside), (3_000, 0, None));
+    }
+
+    #[test]
+    fn a_sleep_in_a_call_was_no_fault_whatever_comes_after_it() {
+        let mut cpu = running();
+        cpu.out(1_000, false, true);
+        cpu.seen_off(Why::InCall);
+        cpu.back(9_000, true);
+        cpu.fault(9_100, 9_200, 256, true);
+        assert_eq!(cpu.spent(0, 10_000).0.waiting, 8_000);
+        cpu.call(900, 9_050, CALL);
+        assert_eq!(cpu.spent(0, 10_000).0.blocked, 8_000);
     }
 
     #[test]

@@ -194,7 +194,7 @@ impl Default for Model {
 
 impl Model {
     /// The version of the fold's rules: derived data of another version is rebuilt.
-    pub const VERSION: u32 = 44;
+    pub const VERSION: u32 = 45;
 
     /// A model that has seen nothing.
     pub fn new(config: Config) -> Self {

@@ -15,6 +15,8 @@ pub struct Spent {
     pub fault: u64,
     /// It slept in user code, in no call that was recorded and no page fault: most often for a lock (inferred).
     pub waiting: u64,
+    /// A signal or a debugger had stopped it.
+    pub stopped: u64,
     /// Not known: no switch records, or some are lost.
     pub unknown: u64,
     /// Page faults it met in user code, the short ones included.
@@ -33,6 +35,7 @@ impl Spent {
             self.preempted,
             self.fault,
             self.waiting,
+            self.stopped,
             self.unknown,
         ];
         parts.into_iter().fold(0, u64::saturating_add)
@@ -41,6 +44,11 @@ impl Spent {
     /// What the hypervisor may have had of it: it ran, or nobody knows.
     pub fn exposed(&self) -> u64 {
         self.on_cpu.saturating_add(self.unknown)
+    }
+
+    /// What others did to it: they had its CPU, or stopped it.
+    pub fn kept_off(&self) -> u64 {
+        self.preempted.saturating_add(self.stopped)
     }
 
     /// Some of it is known.
@@ -55,13 +63,14 @@ impl Spent {
     }
 
     /// Every part with the word that screens and exports have for it.
-    pub fn parts(&self) -> [(&'static str, u64); 6] {
+    pub fn parts(&self) -> [(&'static str, u64); 7] {
         [
             ("on CPU", self.on_cpu),
             ("blocked", self.blocked),
             ("pre-empted", self.preempted),
             ("page fault", self.fault),
             (Self::WAITING, self.waiting),
+            ("stopped", self.stopped),
             ("unknown", self.unknown),
         ]
     }
@@ -73,6 +82,7 @@ impl Spent {
             (&mut self.preempted, other.preempted),
             (&mut self.fault, other.fault),
             (&mut self.waiting, other.waiting),
+            (&mut self.stopped, other.stopped),
             (&mut self.unknown, other.unknown),
             (&mut self.faults, other.faults),
         ] {

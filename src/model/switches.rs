@@ -34,6 +34,11 @@ impl Model {
             }
             Kind::SwitchIn => {
                 t.work.looked.comes_back(at.t);
+                match Off::from_code(e.aux) {
+                    Some(Off::Stopped) => cpu.seen_off(Why::Stopped),
+                    Some(Off::InCall) => cpu.seen_off(Why::InCall),
+                    _ => {}
+                }
                 cpu.back(at.t, keep);
             }
             Kind::Fault => {
@@ -42,6 +47,12 @@ impl Model {
             }
             _ => {}
         }
+    }
+
+    /// Since when a thread has been asleep that has not come back, nobody has said in what; nothing if it is not known to be.
+    pub fn asleep_since(&self, thread: Id) -> Option<u64> {
+        let off = self.threads.get(thread as usize)?.work.cpu.off?;
+        (off.why == Why::Slept).then_some(off.since)
     }
 
     /// What the kernel counts of a thread, as the collector read it.

@@ -56,7 +56,7 @@
 //! | Setup        | –          | –      | –               | –               | –               | missing, because, do (0 between) |
 //! | Output       | stream ᵃ   | –      | rows<<16 \| cols | –               | –               | bytes, ≤ 256    |
 //! | SwitchOut    | [`Off`]    | –      | CPU             | –               | –               | –               |
-//! | SwitchIn     | –          | –      | CPU             | –               | –               | –               |
+//! | SwitchIn     | [`Off`]    | –      | CPU             | –               | –               | –               |
 //! | Fault        | –          | –      | page faults ʲ   | address ʲ       | since first ʲ   | –               |
 //! | Sample       | [`Mode`]   | –      | stack name id ᵏ | stands for, ns  | –               | –               |
 //! | Signals      | –          | –      | tid             | pending ᵐ       | seen before t   | –               |
@@ -442,6 +442,10 @@ coded! {
         Blocked = 1 "blocked",
         /// It could have gone on: another thread was given the CPU.
         Preempted = 2 "preempted",
+        /// A signal or a debugger stopped it. That is seen while it lasts, so it is told of the return.
+        Stopped = 3 "stopped",
+        /// It slept in a system call, whichever. This is seen while it lasts, too.
+        InCall = 4 "in a call",
     }
 }
 

@@ -287,6 +287,7 @@ impl Put for Spent {
                 .field("preempted", self.preempted)
                 .field("page_fault", self.fault)
                 .field("waiting", self.waiting)
+                .field("stopped", self.stopped)
                 .field("unknown", self.unknown);
             j.field("faults", self.faults);
         });

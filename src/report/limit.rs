@@ -245,7 +245,7 @@ impl Measured {
     pub fn run(&mut self, model: &Model, run: &Run) {
         let queue = model
             .spent_in_turn(run.thread, run.wakeup, run.start)
-            .preempted;
+            .kept_off();
         let waiting = Waiting {
             run: *run,
             queue,
@@ -291,7 +291,7 @@ impl Measured {
                         true => model.stolen(*cpu, run.start, run.end).min(exposed),
                         false => 0,
                     };
-                    (Some(run.run()), run.spent.preempted.saturating_add(stolen))
+                    (Some(run.run()), run.spent.kept_off().saturating_add(stolen))
                 }
                 Field::Wait => (
                     Some(waited),

@@ -32,14 +32,14 @@ impl Sink for Measures {
             self.faults.record(run.spent.fault);
         }
         self.runs
-            .record(run.run().saturating_sub(run.spent.preempted));
+            .record(run.run().saturating_sub(run.spent.kept_off()));
         self.waits.record(run.waited().hi);
     }
 
     fn turn(&mut self, turn: &Turn) {
         let length = turn.end.saturating_sub(turn.start);
         self.turns
-            .record(length.saturating_sub(turn.spent.preempted));
+            .record(length.saturating_sub(turn.spent.kept_off()));
     }
 
     fn timer(&mut self, fired: &Fired) {

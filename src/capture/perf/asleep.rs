@@ -11,6 +11,7 @@ use super::record::{Record, Said};
 use super::ring::Ring;
 use super::stacks::World;
 use super::walk::walk;
+use crate::record::event::Off;
 use crate::symbols::unwind::{Registers, Step};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
@@ -49,6 +50,8 @@ pub struct Thread {
 #[derive(Debug)]
 struct Look {
     since: u64,
+    /// What it sleeps for, as far as it was seen.
+    why: Option<Off>,
     /// What was found; nothing where it was not worth telling.
     found: Option<Found>,
     frames: Vec<u64>,
@@ -70,12 +73,12 @@ pub struct Sleepers {
 }
 
 impl Sleepers {
-    /// Takes in what the kernel tells of a thread.
-    pub fn take(&mut self, record: &Record) {
+    /// Takes in what the kernel tells of a thread. Answers what it was seen to be off its CPU for, if it is back.
+    pub fn take(&mut self, record: &Record) -> Option<Off> {
         let asleep = match record.said {
             Said::Out { preempted: false } => record.time,
             Said::In => 0,
-            _ => return,
+            _ => return None,
         };
         if self.since.len() >= MOST {
             // A thread that ends is taken off its CPU, too, and never comes back.
@@ -91,12 +94,21 @@ impl Sleepers {
             && !self.looks.is_empty()
             && let Some(look) = self.looks.get_mut(&record.who)
         {
+            let why = look.why.filter(|_| look.back.is_none());
             look.back.get_or_insert(record.time);
+            return why;
         }
+        None
     }
 
-    /// Looks at those that sleep.
-    pub fn look(&mut self, now: u64, threads: impl Iterator<Item = Thread>, world: &mut dyn World) {
+    /// Looks at those that sleep; at their `stacks` if somebody wants them.
+    pub fn look(
+        &mut self,
+        now: u64,
+        threads: impl Iterator<Item = Thread>,
+        stacks: bool,
+        world: &mut dyn World,
+    ) {
         if now.saturating_sub(self.second.0) >= SECOND {
             self.second = (now, 0);
         }
@@ -112,23 +124,32 @@ impl Sleepers {
                 continue;
             }
             (left, self.second.1) = (left - 1, self.second.1 + 1);
-            let found = look::at(thread.who);
+            let stopped = look::is_stopped(thread.who);
+            let found = match stacks && !stopped {
+                true => look::at(thread.who),
+                false => None,
+            };
+            let why = match &found {
+                _ if stopped => Some(Off::Stopped),
+                Some(Found { call: Some(_), .. }) => Some(Off::InCall),
+                _ => None,
+            };
             // A wait that is made without us is one all the same; what getaddrinfo waits for in it is none.
             let found = found.filter(|f| thread.calls || !f.call.is_some_and(is_wait));
-            self.keep(thread.who, since, now, found, world);
+            self.keep((thread.who, since, why), now, found, world);
         }
     }
 
     fn keep(
         &mut self,
-        who: u64,
-        since: u64,
+        (who, since, why): (u64, u64, Option<Off>),
         now: u64,
         found: Option<Found>,
         world: &mut dyn World,
     ) {
         let mut look = Look {
             since,
+            why,
             found,
             frames: Vec::new(),
             trap: None,
@@ -283,7 +304,7 @@ mod tests {
         let who = u64::from(u32::MAX);
         take(&mut sleepers, who, MS, OUT);
         let mut looks = |now, thread| {
-            sleepers.look(now, std::iter::once(thread), &mut Alone);
+            sleepers.look(now, std::iter::once(thread), true, &mut Alone);
             std::mem::take(&mut sleepers.looks).len()
         };
         assert_eq!(looks(4 * MS, of(who)), 0);
@@ -318,7 +339,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(1));
             now += 20 * MS;
             take(&mut sleepers, who, now, OUT);
-            sleepers.look(now + 10 * MS, std::iter::once(of(who)), &mut Alone);
+            sleepers.look(now + 10 * MS, std::iter::once(of(who)), true, &mut Alone);
         }
         assert!(told(&mut sleepers).is_empty());
         assert_eq!(sleepers.is_awaited(now + 11 * MS), permitted);

@@ -71,9 +71,9 @@ impl Kernel {
 
     /// Takes samples where they are worth it, and looks at who sleeps: `now` is CLOCK_MONOTONIC, `threads` those that push.
     pub fn watch(&mut self, now: u64, threads: &[Thread], world: &mut dyn World) {
-        if self.sampling != Sampling::Off {
-            self.sleepers.look(now, threads.iter().copied(), world);
-        }
+        let stacks = self.sampling != Sampling::Off;
+        self.sleepers
+            .look(now, threads.iter().copied(), stacks, world);
         if self.sampling != Sampling::Stalls {
             return;
         }
@@ -119,9 +119,11 @@ impl Kernel {
     pub fn drain(&mut self, reading: u64, merge: &mut Merge, world: &mut dyn World) -> u64 {
         let mut fullest = 0;
         for (at, ring) in self.rings.iter_mut().enumerate() {
-            let found = ring.read(|record| {
+            let found = ring.read(|mut record| {
                 self.awake.take(&record);
-                self.sleepers.take(&record);
+                if let Some(why) = self.sleepers.take(&record) {
+                    record.said = Said::Back(why);
+                }
                 // Now, before the process becomes something else; nobody is told of others.
                 let record = match merge.knows(record.who) {
                     true => unwound(record, world),
@@ -330,6 +332,11 @@ impl One {
                     Off::Blocked
                 }
                 .code(),
+                ..rec
+            },
+            Said::Back(why) => Rec {
+                kind: Kind::SwitchIn,
+                aux: why.code(),
                 ..rec
             },
             Said::In

@@ -43,6 +43,19 @@ impl Stack {
     }
 }
 
+/// A signal or a debugger has stopped it (`tid | pid << 32`).
+pub fn is_stopped(who: u64) -> bool {
+    let (tid, pid) = (who as u32, (who >> 32) as u32);
+    let says = fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat"));
+    says.is_ok_and(|says| stands_still(&says))
+}
+
+/// `4242 (a name) T 1 …`: the name may hold anything.
+fn stands_still(stat: &str) -> bool {
+    let state = stat.rsplit_once(") ").map(|(_, rest)| rest);
+    state.is_some_and(|state| state.starts_with(['T', 't']))
+}
+
 /// Looks at a thread (`tid | pid << 32`); nothing if it does not sleep, or that may not be known.
 pub fn at(who: u64) -> Option<Found> {
     let (tid, pid) = (who as u32, (who >> 32) as u32);
@@ -113,6 +126,14 @@ fn copied(pid: u32, from: u64) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use std::io::{Read, Write};
+
+    #[test]
+    fn a_state_is_told_from_a_name() {
+        assert!(stands_still("7 (a) T (b) S) T 1 2"));
+        assert!(stands_still("7 (x) t 1 2"));
+        assert!(!stands_still("7 (a) T b) S 1 2"));
+        assert!(!stands_still("7 (a") && !stands_still(""));
+    }
 
     #[test]
     fn what_the_kernel_says_of_a_thread_is_read() {

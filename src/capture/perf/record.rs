@@ -3,6 +3,7 @@
 
 use super::copied::{BYTES, Copied};
 use super::look::Stack;
+use crate::record::event::Off;
 use crate::symbols::unwind::Registers;
 use perf_event_open_sys::bindings as perf;
 
@@ -70,6 +71,8 @@ pub enum Said {
     },
     /// The thread is on its CPU again.
     In,
+    /// The same, and it was seen what it was off its CPU for. We say so, not the kernel.
+    Back(Off),
     /// It met a page fault in user code, at this address.
     Fault(u64),
     /// A clock found it on its CPU, inside of the kernel or in user code, there and called from there, and so on outwards.

@@ -75,7 +75,7 @@ codec!(Counted {
     calls,
     longest
 });
-codec_enum!(Why { 0 => Unknown, 1 => Preempted, 2 => Slept, 3 => Call(op, name, fd), 4 => Fault, 5 => Counted(preempted), 6 => CountedIn(preempted, op, name, fd), 7 => CountedSomewhere(preempted) });
+codec_enum!(Why { 0 => Unknown, 1 => Preempted, 2 => Slept, 3 => Call(op, name, fd), 4 => Fault, 5 => Counted(preempted), 6 => CountedIn(preempted, op, name, fd), 7 => CountedSomewhere(preempted), 8 => Stopped, 9 => InCall });
 codec!(Looked { preempted, back });
 codec!(Config { keep_closed });
 codec!(Seat { loop_id, at });
@@ -210,20 +210,22 @@ impl Codec for Spent {
         if !none {
             let of = self;
             let parts = [of.on_cpu, of.blocked, of.preempted, of.fault, of.waiting];
-            (parts, of.unknown, of.faults).put(out);
+            (parts, [of.stopped, of.unknown], of.faults).put(out);
         }
     }
     fn get(c: &mut Cursor<'_>) -> Option<Self> {
         if bool::get(c)? {
             return Some(Spent::default());
         }
-        let ([on_cpu, blocked, preempted, fault, waiting], unknown, faults) = Codec::get(c)?;
+        let ([on_cpu, blocked, preempted, fault, waiting], [stopped, unknown], faults) =
+            Codec::get(c)?;
         Some(Spent {
             on_cpu,
             blocked,
             preempted,
             fault,
             waiting,
+            stopped,
             unknown,
             faults,
         })
