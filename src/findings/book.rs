@@ -197,7 +197,8 @@ impl Book {
         let severity = entry.worst.severity.max(seen.severity);
         let confidence = entry.worst.confidence.min(seen.confidence);
         let times = entry.worst.times.saturating_add(seen.times);
-        if seen.worst > entry.worst.worst {
+        // What takes no time is told as its gravest.
+        if (seen.worst, seen.severity) > (entry.worst.worst, entry.worst.severity) {
             if entry.worst.reg != seen.reg {
                 self.keep.extend(seen.reg);
                 entry.name = name_of(model, &seen);

@@ -105,6 +105,7 @@ pub fn fold_with<L: Listener>(
     let places = places::told(reader, &model, &ear.places)?;
     let mut summary = summarise(reader, &model, &ear, worst, &places);
     summary.code = code::code(reader, &model, hot)?;
+    places::tell(reader, &model, &mut found)?;
     if summary.code.is_some() {
         meanwhile::tell(reader, &model, &mut found)?;
     }

@@ -1,8 +1,9 @@
 //! Where in the program the longest runs began: the code to look at. Step: trace → model → **view**.
 
+use crate::findings::Outcome;
 use crate::model::{BlockedIn, Id, Model, Registration, Run, Spent};
 use crate::record::event::Space;
-use crate::symbols::{ATTACHMENT, Module, Place, Sites, module_called, parse_site};
+use crate::symbols::{ATTACHMENT, Module, Place, Sites, module_called, parse_site, with_places};
 use crate::trace::{Error, Reader};
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -108,4 +109,35 @@ pub(super) fn told(
         (told.0.id, text)
     });
     Ok(told.collect())
+}
+
+/// Tells the places in the findings' sentences as function, file and line, as far as they are known here.
+pub(super) fn tell(reader: &mut Reader, model: &Model, outcome: &mut Outcome) -> Result<(), Error> {
+    let key = |process: Id, name: &str| -> Option<(Module, u64)> {
+        let (module, offset) = parse_site(name)?;
+        let module = module_called(module, |n| model.name(process, Space::Module, n))?;
+        Some((module, offset))
+    };
+    let mut wanted = Vec::new();
+    for found in &outcome.found {
+        with_places(&found.summary, |site| {
+            wanted.extend(key(found.process, site));
+            None
+        });
+    }
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let mut sites = Sites::default();
+    if let Some(bytes) = reader.attachment(ATTACHMENT)? {
+        sites.read(&bytes);
+    }
+    sites.look_up(wanted);
+    for found in &mut outcome.found {
+        found.summary = with_places(&found.summary, |site| {
+            let (module, offset) = key(found.process, site)?;
+            sites.get(&module, offset)?.map(Place::short)
+        });
+    }
+    Ok(())
 }

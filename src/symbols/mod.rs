@@ -126,9 +126,33 @@ pub fn parse_site(site: &str) -> Option<(&str, u64)> {
     Some((module, u64::from_str_radix(offset, 16).ok()?))
 }
 
+/// A text whose places, named as [`parse_site`] reads them, are told as `place` knows them.
+pub fn with_places(text: &str, mut place: impl FnMut(&str) -> Option<String>) -> String {
+    let mut told = String::with_capacity(text.len());
+    for word in text.split_inclusive(' ') {
+        let site = word.trim_matches(['(', ')', ',', '.', ';', ':', ' ']);
+        let known = parse_site(site).and_then(|_| place(site));
+        match known.filter(|known| !known.is_empty()) {
+            Some(known) => told.push_str(&word.replace(site, &known)),
+            None => told.push_str(word),
+        }
+    }
+    told
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_in_a_sentence_are_told() {
+        let place = |site: &str| (site == "hw+0x262e").then(|| "hw.c:44 main".to_owned());
+        let told = with_places("it slept (hw+0x262e), called at hw+0x262e. x+0x1", place);
+        assert_eq!(
+            told,
+            "it slept (hw.c:44 main), called at hw.c:44 main. x+0x1"
+        );
+    }
 
     #[test]
     fn names_of_modules_and_sites_are_read_back() {

@@ -10,7 +10,7 @@ use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
 use super::spent::{is_reason, own};
 use super::times;
-use crate::model::{Fidelity, Id, LoopKind, Map, Model, Run};
+use crate::model::{Fidelity, Id, LoopKind, Map, Model, Phase, Run};
 use crate::record::event::{FdKind, Op, Space};
 use crate::text::visible;
 use std::collections::BTreeMap;
@@ -53,6 +53,10 @@ impl BlockingHandler {
         // A program that asks poll now and then is no loop: what it does in between is its own affair.
         let l = cx.model.loops().get(call.busy.loop_id as usize);
         let loops = l.is_some_and(|l| l.kind == LoopKind::Epoll || l.waits >= MANY_WAITS);
+        // Where a set of poll's has nothing in it any more, nobody waits: it was made for something that is over.
+        if l.is_some_and(|l| l.kind != LoopKind::Epoll && !has_any(cx, l.id)) {
+            return;
+        }
         seen.confidence = match loops {
             true => Confidence::Measured,
             false => Confidence::Maybe,
@@ -88,9 +92,21 @@ impl BlockingHandler {
         });
     }
 
+    /// Another thread of the loop waits for its events, and could have served what this one kept.
+    fn others_serve(cx: &Cx<'_>, loop_id: Option<Id>, thread: Option<Id>) -> bool {
+        let l = loop_id.and_then(|id| cx.model.loops().get(id as usize));
+        l.is_some_and(|l| {
+            let mut others = l.threads.iter().filter(|t| Some(t.thread) != thread);
+            others.any(|t| matches!(t.phase, Phase::Waiting { .. }))
+        })
+    }
+
     /// How much a sleep of this length matters, of which so much may be a wait for a CPU. On a crowded machine one that is
     /// longer than that tells little: a wait may be longer than any that was seen.
     fn severity(&mut self, cx: &Cx<'_>, seen: &Seen, slept: u64, late: u64) -> Severity {
+        if Self::others_serve(cx, seen.loop_id, seen.thread) {
+            return Severity::Info;
+        }
         let severity = match slept.saturating_sub(late) {
             ns if ns >= cx.limits.blocking_error => Severity::Error,
             ns if ns >= cx.limits.blocking_warning => Severity::Warning,
@@ -173,7 +189,7 @@ impl BlockingHandler {
         seen.confidence = of_run(run);
         // Each of them waited for a CPU when it was over.
         seen.severity = match cx.late(seen.process) {
-            0 => Severity::Warning,
+            0 if !Self::others_serve(cx, seen.loop_id, seen.thread) => Severity::Warning,
             _ => Severity::Info,
         };
         seen.detail.a |= IN_ALL;
@@ -189,6 +205,19 @@ impl BlockingHandler {
         cx.book.pending.any(run.start, here)
             || (cx.book.entries()).any(|e| here(&e.worst) && e.last >= run.start)
     }
+}
+
+/// A program that asks poll now and then is no loop, nor is what has nothing left to ask for: what it does in between is its own
+/// affair.
+pub(super) fn is_a_loop(cx: &Cx<'_>, loop_id: Id) -> bool {
+    let l = cx.model.loops().get(loop_id as usize);
+    l.is_some_and(|l| l.kind == LoopKind::Epoll || l.waits >= MANY_WAITS && has_any(cx, loop_id))
+}
+
+/// Something is registered on it.
+fn has_any(cx: &Cx<'_>, loop_id: Id) -> bool {
+    let mut regs = cx.model.regs();
+    regs.any(|r| r.loop_id == loop_id && r.is_live())
 }
 
 /// In [`Detail::a`]: not one call but many of one run.
@@ -261,7 +290,7 @@ impl Rule for BlockingHandler {
     fn call(&mut self, cx: &mut Cx<'_>, call: &Called) {
         let length = call.t.saturating_sub(call.since);
         let spent = cx.model.spent_in_turn(call.thread, call.since, call.t);
-        let own = length.saturating_sub(spent.preempted);
+        let own = length.saturating_sub(spent.kept_off());
         if own >= cx.limits.blocking_warning {
             self.note(cx, call, own);
         }

@@ -227,7 +227,6 @@ impl Rule for ForkSharedEpoll {
         } else {
             Severity::Info
         };
-        seen.worst = u64::from(op.is_some());
         seen.detail = Detail {
             a: op.map_or(0, |(op, _)| u64::from(op.code())),
             b: u64::from(op.is_some_and(|(_, taken)| taken)),

@@ -77,7 +77,7 @@ fn own_part(cx: &Cx<'_>, process: Id, thread: Id, from: u64, to: u64) -> u64 {
     let spent = cx.model.spent_in_turn(thread, from, to);
     let slept = [spent.blocked, spent.waiting, spent.fault, spent.unknown];
     let slept = slept.into_iter().fold(0, u64::saturating_add);
-    let others = spent.preempted.saturating_add(slept.min(cx.late(process)));
+    let others = spent.kept_off().saturating_add(slept.min(cx.late(process)));
     to.saturating_sub(from).saturating_sub(others)
 }
 

@@ -50,7 +50,7 @@ impl Rule for Starvation {
         let stretch = Stretch {
             from: run.start.saturating_sub(waited.lo).min(run.wakeup),
             to: run.start,
-            own: waited.lo.saturating_sub(queue.preempted),
+            own: waited.lo.saturating_sub(queue.kept_off()),
             exposed: u64::MAX,
         };
         cx.note_later(seen, stretch, |limits, seen, known| {

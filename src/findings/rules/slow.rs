@@ -79,7 +79,7 @@ impl Rule for LongHandler {
         let story = cx.tracks.number(done.process, done.fd);
         let sleeps = story.is_none_or(|s| s.blocks != Some(false) && !s.refused);
         // That others had the CPU is known where the kernel tells it, and taken off everywhere.
-        let stood_still = done.took.saturating_sub(spent.preempted) >= HELD_UP;
+        let stood_still = done.took.saturating_sub(spent.kept_off()) >= HELD_UP;
         if !sleeps
             && stood_still
             && (self.held_up.len() < MOST || self.held_up.contains_key(&done.process))
@@ -196,21 +196,24 @@ impl Rule for LongIteration {
     fn run(&mut self, _cx: &mut Cx<'_>, run: &Run) {
         if self.longest.len() < MOST || self.longest.contains_key(&run.thread) {
             let longest = self.longest.entry(run.thread).or_default();
-            *longest = run.run().saturating_sub(run.spent.preempted).max(*longest);
+            *longest = run.run().saturating_sub(run.spent.kept_off()).max(*longest);
         }
     }
 
     fn turn(&mut self, cx: &mut Cx<'_>, turn: &Turn) {
         // While others had its CPU the loop stood still through no fault of its own.
         let own = self.longest.remove(&turn.thread);
-        let length = (turn.end.saturating_sub(turn.start)).saturating_sub(turn.spent.preempted);
+        let length = (turn.end.saturating_sub(turn.start)).saturating_sub(turn.spent.kept_off());
         let limits = cx.limits;
         let longest = own.or(turn.longest.map(|(_, ns)| ns)).unwrap_or(0);
         if length < limits.long_turn || longest >= limits.long_run {
             return;
         }
         let process = super::super::process_of(cx.model, turn.thread);
-        if cx.starts(process) || turn.runs == 0 {
+        // Work of its own, timers and tasks that nobody marks, is the loop's if it computes: what it sleeps in is told by itself.
+        let computed = turn.spent.on_cpu >= limits.long_turn && turn.spent.on_cpu >= length / 2;
+        let is_loop = super::blocking::is_a_loop(cx, turn.loop_id);
+        if cx.starts(process) || turn.runs == 0 && !computed || !is_loop {
             return;
         }
         let mut seen = cx.about_loop(Code::LongIteration, turn.loop_id);
@@ -221,7 +224,7 @@ impl Rule for LongIteration {
         seen.detail = Detail {
             a: u64::from(turn.runs),
             b: turn.run_ns,
-            c: turn.rest_ns().saturating_add(turn.tail_ns),
+            c: u64::from(computed),
         };
         let stretch = Stretch {
             from: turn.start,
@@ -233,7 +236,10 @@ impl Rule for LongIteration {
             // Most of it in runs: many, none of which is long. Anything else may be the machine's doing.
             let runs = seen.detail.b >= seen.worst / 2;
             seen.worst = known.own;
-            seen.severity = match runs && known.before + 1 >= limits.long_times {
+            // What the hypervisor may have had is taken off.
+            let computed = seen.detail.c != 0 && known.own >= limits.long_turn;
+            let often = known.before + 1 >= limits.long_times;
+            seen.severity = match (runs || computed) && often {
                 true => Severity::Warning,
                 false => Severity::Info,
             };
@@ -243,18 +249,35 @@ impl Rule for LongIteration {
 
     fn words(&self, _model: &Model, entry: &Entry) -> Words {
         let w = &entry.worst;
+        // Without others' time on its CPU, as the whole is.
+        let rest = w.worst.saturating_sub(w.detail.b);
+        let outside = rest > w.worst / 2;
+        let plural = |n: u64, what: &str| match n {
+            1 => format!("1 {what}"),
+            n => format!("{n} {what}s"),
+        };
         Words {
             summary: format!(
-                "{} turns of the loop were long, {} at worst: {} runs took {} of it, {} passed between and after them.",
-                w.times,
+                "{} of the loop {} long, {} at worst: {} took {} of it, {} passed between and after them{}.",
+                plural(w.times, "turn"),
+                if w.times == 1 { "was" } else { "were" },
                 told(w.worst),
-                w.detail.a,
+                plural(w.detail.a, "run"),
                 told(w.detail.b),
-                told(w.detail.c & !(1 << 63))
+                told(rest),
+                match outside && w.detail.c != 0 {
+                    true => ", computed by what no handler is seen for: tasks, timers, continuations",
+                    false => "",
+                }
             ),
-            advice: "Serve fewer events a turn (a smaller maxevents, a budget for each handler), or spread the connections \
-                     over more loops."
-                .to_owned(),
+            advice: match outside {
+                true => "Cut that work into pieces that give the loop a turn in between, or hand it to a thread; the list of \
+                         functions says where it is."
+                    .to_owned(),
+                false => "Serve fewer events a turn (a smaller maxevents, a budget for each handler), or spread the \
+                          connections over more loops."
+                    .to_owned(),
+            },
         }
     }
 }

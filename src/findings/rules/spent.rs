@@ -13,7 +13,7 @@ use crate::text::visible;
 
 /// What a run took without the time in which others had its CPU: that is the machine's doing, whatever the program did.
 pub(super) fn own(run: &Run) -> u64 {
-    run.run().saturating_sub(run.spent.preempted)
+    run.run().saturating_sub(run.spent.kept_off())
 }
 
 /// In [`Detail::c`]: the hypervisor had the CPU for some of it, perhaps.

@@ -132,7 +132,7 @@ impl Rule for FdLeftBlocking {
         };
         let since = done.t.saturating_sub(done.took);
         let spent = cx.model.spent_in_turn(done.thread, since, done.t);
-        let slept = done.took.saturating_sub(spent.preempted);
+        let slept = done.took.saturating_sub(spent.kept_off());
         if since < busy.wakeup || slept < cx.limits.blocking_io {
             return;
         }
