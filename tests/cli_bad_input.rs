@@ -69,6 +69,10 @@ fn what_cannot_be_read_is_refused() {
             "not a loopscope recording",
         ),
         (place.file("empty.lscope", ""), "is empty"),
+        (
+            "/proc/self/status".to_owned(),
+            "is not a loopscope recording",
+        ),
         (newer(&place, "newer.lscope"), "update loopscope"),
         (common::text(&place.path("")), "not a regular file"),
         (place.arg("missing.lscope"), "No such file"),

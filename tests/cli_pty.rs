@@ -47,6 +47,27 @@ fn every_deadly_signal_gives_the_terminal_back() {
 }
 
 #[test]
+fn a_terminal_that_cannot_place_its_cursor_gets_the_text() {
+    let place = Place::new();
+    let file = recorded(&place, "a.lscope");
+    let mut command = pty_process::blocking::Command::new("env");
+    command = command.args([
+        "TERM=dumb",
+        env!("CARGO_BIN_EXE_loopscope"),
+        "replay",
+        &file,
+    ]);
+    let mut screen = Screen::spawn(command, 80, 24);
+    assert_eq!(screen.exit_code(), 0);
+    assert!(!entered(&screen));
+    assert!(
+        screen.contents().contains("to know"),
+        "{}",
+        screen.contents()
+    );
+}
+
+#[test]
 fn a_terminal_too_small_says_so_until_it_is_not() {
     let place = Place::new();
     let file = recorded(&place, "a.lscope");
@@ -151,6 +172,8 @@ fn a_frame_is_drawn_without_a_terminal() {
     run(&["snapshot", &file, "--at", "9h", "-o", "-"]).fails(2, "no instant");
     // Without a terminal too, where the text report takes the screen's place.
     run(&["replay", &file, "--filter", "queu > 1ms"]).fails(2, "did you mean `queue`");
+    let nosuch = "fd == 1 || finding == nosuch";
+    run(&["replay", &file, "--filter", nosuch]).fails(2, "\"nosuch\" is no finding");
     run(&["replay", &file, "--at", "mark:none"]).fails(2, "no mark none");
     run(&["snapshot", &file]).exits(2);
 }

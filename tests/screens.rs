@@ -480,6 +480,13 @@ fn a_filter_leads_from_match_to_match() {
     assert!(places.windows(2).all(|w| w[0] < w[1]), "{places:?}");
     s.keys("N");
     assert_eq!(s.app.player.next(), places[1]);
+    // Without colours too: its fd is marked, and no other.
+    for (view, row) in [("2", "a*"), ("3", "│*"), ("5", "│*"), ("7", "*0.")] {
+        let text = s.keys(view).text();
+        let marked: Vec<&str> = text.lines().filter(|l| l.contains(row)).collect();
+        assert!(!marked.is_empty(), "{view}:\n{text}");
+        assert!(marked.iter().all(|l| l.contains("ann")), "{view}:\n{text}");
+    }
 }
 
 #[test]

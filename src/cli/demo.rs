@@ -4,7 +4,7 @@
 use super::drawn::Drawn;
 use super::error::{Exit, Failure, Outcome};
 use super::exercise;
-use super::output::{Output, is_stream, stdout_is_tty};
+use super::output::{Output, has_a_screen, is_stream};
 use super::place::Place;
 use super::record;
 use super::reproduction::{self, How};
@@ -23,7 +23,7 @@ use crate::report::{self, text};
 use crate::trace::{self, Reader};
 use crate::when::Duration as Shown;
 use std::fs::File;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ pub(super) fn run(args: Args) -> Outcome {
     if args.exercise {
         return exercise::print(name, args.answers);
     }
-    let headless_asked = args.no_ui || !stdout_is_tty() || !std::io::stdin().is_terminal();
+    let headless_asked = args.no_ui || !has_a_screen();
     if !args.recorded {
         record::must_be_a_file(args.output.as_deref())?;
     }

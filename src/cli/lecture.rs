@@ -3,12 +3,11 @@
 use super::demo;
 use super::drawn::Drawn;
 use super::error::{Exit, Failure, Outcome};
-use super::output::{Output, stdout_is_tty};
+use super::output::{Output, has_a_screen};
 use super::stage::{Show, show};
 use crate::demos::{self, Demo};
 use crate::lesson::Lesson;
 use crate::tui::{self, Leave};
-use std::io::IsTerminal;
 use std::path::Path;
 
 /// Give a lecture: one demo after the other, step by step
@@ -103,7 +102,7 @@ const MAX_LIST: u64 = 64 * 1024;
 
 pub(super) fn run(args: Args) -> Outcome {
     let demos = demos_of(&args.list)?;
-    if !stdout_is_tty() || !std::io::stdin().is_terminal() {
+    if !has_a_screen() {
         return plan(&demos);
     }
     let mut how = Show {

@@ -21,13 +21,19 @@ pub struct Look {
     #[arg(long, value_name = "NAME", value_parser = views())]
     pub view: Option<View>,
     /// The descriptor to look at
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = descriptor)]
     pub fd: Option<i32>,
-    /// Show only what matches, such as 'queue > 5ms'
+    /// Mark the fds that this holds for, such as 'queue > 5ms'; n and N go from one such run to the next
     #[arg(long, value_name = "EXPR")]
     pub filter: Option<String>,
     #[command(flatten)]
     pub drawn: Drawn,
+}
+
+fn descriptor(text: &str) -> Result<i32, String> {
+    text.parse().map_err(|_| {
+        "a descriptor is a number, like 7; `loopscope report` tells which there are".to_owned()
+    })
 }
 
 /// The screens there are.

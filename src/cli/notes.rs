@@ -3,7 +3,7 @@
 
 use super::demo;
 use super::error::{Exit, Failure, Outcome};
-use super::output::{Output, stdout_is_tty};
+use super::output::{Output, can_draw};
 use crate::demos::{self, Demo};
 use crate::lesson::{Lesson, Step};
 use crate::tui::OnStep;
@@ -104,7 +104,7 @@ pub(super) fn run(args: Args) -> Outcome {
             .hint("begin one in another terminal: loopscope lecture, or loopscope demo NAME")
     };
     let (path, mut place) = running().ok_or_else(none)?;
-    if !stdout_is_tty() {
+    if !can_draw() {
         return print(&page(place));
     }
     loop {

@@ -20,6 +20,16 @@ pub fn stdout_is_tty() -> bool {
     io::stdout().is_terminal()
 }
 
+/// Whether there is somebody to show a screen to: a terminal both ways, and one that can place its cursor.
+pub fn has_a_screen() -> bool {
+    can_draw() && io::stdin().is_terminal()
+}
+
+/// Whether stdout is a terminal that can place its cursor; an editor's shell sets `TERM=dumb`.
+pub fn can_draw() -> bool {
+    stdout_is_tty() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// What takes bytes as they come and is nobody's file: `-`, a device such as /dev/null, a named pipe.
 pub fn is_stream(path: &Path) -> bool {
     let kind = || std::fs::metadata(path).map(|m| m.file_type());

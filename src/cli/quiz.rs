@@ -3,7 +3,7 @@
 
 use super::error::Failure;
 use super::open::note;
-use super::output::{Output, stdout_is_tty};
+use super::output::{Output, has_a_screen};
 use super::{Exit, Outcome};
 use crate::teach::quiz::{Grade, MOST, Problem, Sheet, Topic, Verdict, grade_one};
 use crate::text::visit::quoted;
@@ -11,7 +11,7 @@ use crate::text::{visible, visible_lines};
 use crate::trace::{self, Meta, Writer};
 use clap::builder::PossibleValue;
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -84,7 +84,7 @@ pub(super) fn run(args: Args) -> Outcome {
         return write(&sheet, path, args.force);
     }
     let sheet_asked = args.count.is_some() || args.answers;
-    if !sheet_asked && stdout_is_tty() && io::stdin().is_terminal() {
+    if !sheet_asked && has_a_screen() {
         return ask(args.topic, seed, args.level);
     }
     let count = args.count.unwrap_or(PROBLEMS);

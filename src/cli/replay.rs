@@ -1,7 +1,7 @@
 //! `loopscope replay F`: stand at any instant of a recording. Step: trace → model → **view**.
 
 use super::open::warn_of;
-use super::output::stdout_is_tty;
+use super::output::can_draw;
 use super::{Exit, Outcome, index, look, report};
 use crate::tui::{self, Source};
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub struct Args {
 pub(super) fn run(args: Args) -> Outcome {
     let mut options = args.look.options(&args.file);
     options.speed = args.speed;
-    let screen = stdout_is_tty();
+    let screen = can_draw();
     if screen && !args.follow {
         index::index(&args.file);
     }

@@ -3,14 +3,13 @@
 
 use super::drawn::Drawn;
 use super::error::Outcome;
-use super::output::stdout_is_tty;
+use super::output::has_a_screen;
 use super::record;
 use super::watch::{Watch, first_size, print_report, watch};
 use crate::capture::launch::Streams;
 use crate::capture::session::{Plan, Target};
 use crate::trace;
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
 /// Launch a program and watch it live
@@ -62,7 +61,7 @@ pub(super) fn run(args: Args) -> Outcome {
         stacks: args.stacks.into(),
         ..record::plan(target, &args.command)
     };
-    if !stdout_is_tty() || !std::io::stdin().is_terminal() {
+    if !has_a_screen() {
         // Nobody to show it to: the program runs as under `record`, then the text report.
         let live = record::start(plan, &args.command, Streams::StdoutToStderr, false)?;
         let handle = super::signals::handle(live.control().clone(), live.teller())?;

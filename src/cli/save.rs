@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The process, or the recorder
+    #[arg(value_parser = process)]
     pid: u32,
     /// Only so much before now: 10s, 500ms
     #[arg(long, value_name = "D", value_parser = parse_last)]
@@ -27,6 +28,11 @@ pub struct Args {
     /// Replace the file if it exists
     #[arg(long)]
     force: bool,
+}
+
+fn process(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|_| "a process is named by its number; `pgrep NAME` tells it".to_owned())
 }
 
 fn parse_last(text: &str) -> Result<u64, String> {

@@ -1,11 +1,10 @@
 //! `loopscope` alone: demos and recent recordings to choose from. Step: none of the pipeline.
 
-use super::output::stdout_is_tty;
+use super::output::has_a_screen;
 use super::{Cli, Exit, Failure, Outcome};
 use crate::demos;
 use crate::tui::start::{Entry, choose};
 use clap::{CommandFactory, Parser};
-use std::io::IsTerminal;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -13,7 +12,7 @@ use std::time::SystemTime;
 const RECENT: usize = 10;
 
 pub(super) fn run() -> Outcome {
-    if !stdout_is_tty() || !std::io::stdin().is_terminal() {
+    if !has_a_screen() {
         let help = Cli::command().render_help();
         // The help is the error message: there is nobody to choose.
         eprint!("{help}");

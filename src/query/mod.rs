@@ -80,6 +80,13 @@ impl Query {
         self.root.matches(row)
     }
 
+    /// The texts this field is to be, or not to be.
+    pub fn texts(&self, field: Field) -> impl Iterator<Item = &str> {
+        let mut texts = Vec::new();
+        self.root.texts(field, &mut texts);
+        texts.into_iter()
+    }
+
     /// The filter looks at this field somewhere.
     pub fn uses(&self, field: Field) -> bool {
         self.root.uses(field)
@@ -93,6 +100,17 @@ impl Node {
             Node::And(parts) => parts.iter().all(|p| p.matches(row)),
             Node::Not(inner) => !inner.matches(row),
             Node::Compare(field, op, value) => compare(*field, *op, value, row),
+        }
+    }
+
+    fn texts<'a>(&'a self, wanted: Field, to: &mut Vec<&'a str>) {
+        match self {
+            Node::Or(parts) | Node::And(parts) => parts.iter().for_each(|p| p.texts(wanted, to)),
+            Node::Not(inner) => inner.texts(wanted, to),
+            Node::Compare(field, Op::Eq | Op::Ne, Value::Text(text)) if *field == wanted => {
+                to.push(text);
+            }
+            Node::Compare(..) => {}
         }
     }
 

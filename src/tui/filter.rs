@@ -18,10 +18,15 @@ impl Filter {
     /// Understands a text, or says why not and from which column (from 0) on.
     pub fn parse(text: &str) -> Result<Filter, (String, usize)> {
         match Query::parse(text) {
-            Ok(query) => Ok(Filter {
-                text: text.to_owned(),
-                query,
-            }),
+            Ok(query) => {
+                if let Some(message) = query.texts(Field::Finding).find_map(no_finding) {
+                    return Err((message, 0));
+                }
+                Ok(Filter {
+                    text: text.to_owned(),
+                    query,
+                })
+            }
             Err(error) => Err((error.message, error.column.saturating_sub(1))),
         }
     }
@@ -55,6 +60,9 @@ impl Filter {
             findings: &codes,
         })
     }
+
+    /// What stands beside an fd that passes, where colours are not seen as well.
+    pub const MARK: char = '*';
 
     /// Whether a run of this registration known at the cursor passes.
     pub fn matches_reg(&self, app: &super::App, reg: &Registration) -> bool {
@@ -139,6 +147,12 @@ impl Filter {
             }
         }
     }
+}
+
+/// Why a text is no finding's code, if it is none.
+fn no_finding(text: &str) -> Option<String> {
+    let error = text.parse::<Code>().err()?;
+    Some(error.to_string())
 }
 
 /// What the recording was found to hold; nothing while it is looked through.

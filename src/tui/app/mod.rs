@@ -28,7 +28,7 @@ use super::player::{Player, Row};
 use super::theme::Look;
 use super::{Options, keymap, live::Live, names::Names};
 use crate::lesson::Lesson;
-use crate::model::Id;
+use crate::model::{Id, Registration};
 use crate::trace::Error;
 use code::{Files, Source};
 use places::Places;
@@ -266,6 +266,11 @@ impl App {
             View::Fd => 2,
             _ => 1,
         }
+    }
+
+    /// Whether an fd passes the filter, if there is one.
+    pub fn passes(&self, reg: &Registration) -> Option<bool> {
+        Some(self.filter.as_ref()?.matches_reg(self, reg))
     }
 
     /// Esc leads somewhere.

@@ -89,6 +89,13 @@ impl App {
         (!text.is_empty()).then(|| visible(&text).into_owned())
     }
 
+    /// A sentence about a process, its call sites in the same words.
+    pub fn with_places(&self, process: Id, text: &str) -> String {
+        symbols::with_places(text, |site| {
+            Some(self.place_called(self.model(), process, site)?.short())
+        })
+    }
+
     /// The functions of a stack, the innermost first: `parse_row`, or `[server]` where no more is known.
     pub fn stack(&self, process: Id, stack: u32) -> Vec<String> {
         let functions = self.functions(self.model(), process, stack).into_iter();

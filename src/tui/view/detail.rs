@@ -235,7 +235,22 @@ pub fn worst(pen: &mut Pen<'_>, app: &App) {
         }
     }
     let most = runs.first().map_or(1, |r| wait(r).max(1));
-    for (i, run) in runs.iter().take(h - 1).enumerate() {
+    runs.truncate(h - 1);
+    // As wide as what stands in them: the rest is for who it was behind.
+    let air = if w < 100 { 1 } else { 2 };
+    let widest = |cells: Vec<usize>| cells.into_iter().max().unwrap_or(0);
+    let name = |run: &Run| {
+        text::name(app.names.name(run.reg), 14)
+            .trim_end()
+            .to_owned()
+    };
+    let name_w = widest(runs.iter().map(|r| text::width(&name(r))).collect());
+    let wait_w = widest(
+        runs.iter()
+            .map(|r| text::width(&range(r.waited())))
+            .collect(),
+    );
+    for (i, run) in runs.iter().enumerate() {
         let y = i + 1;
         let fd = window.model().reg(run.reg).map_or(-1, |r| r.fd);
         let wait_text = range(run.waited());
@@ -255,25 +270,37 @@ pub fn worst(pen: &mut Pen<'_>, app: &App) {
         let x = pen.put(
             x + 1,
             y,
-            &format!("{} ", text::name(app.names.name(run.reg), 14)),
+            &text::left(&name(run), name_w + air),
             theme::strong(),
         );
-        let x = pen.put(x, y, &text::left(&wait_text, 19), theme::plain());
-        let bar_w = if w < 110 { 6 } else { (w / 6).min(24) };
+        let wait_text = text::left(&wait_text, wait_w + air);
+        let x = pen.put(x, y, &wait_text, theme::plain());
+        let bar_w = match w {
+            0..70 => 0,
+            70..110 => 6,
+            _ => (w / 6).min(24),
+        };
         let bar = bar::share(wait(run) as f64 / most as f64, bar_w);
         pen.put(x, y, &bar, theme::queued());
+        let x = x + bar_w + if bar_w > 0 { 2 } else { 0 };
         // The first it waited for, and the others as far as there is room.
+        let room = w.saturating_sub(x + 1);
         let mut told = String::new();
         for (who, r) in behind {
             let more = match told.is_empty() {
                 true => format!("behind {who} {}", range(r)),
                 false => format!("{told}, {who} {}", range(r)),
             };
-            if !told.is_empty() && x + bar_w + 3 + text::width(&more) > w {
+            if text::width(&more) > room {
+                if told.is_empty() {
+                    let short = [format!("behind {who}"), who.clone()];
+                    let fits = short.iter().find(|told| text::width(told) <= room);
+                    told = fits.unwrap_or(&more).clone();
+                }
                 break;
             }
             told = more;
         }
-        pen.put(x + bar_w + 2, y, &told, theme::quiet());
+        pen.put(x, y, &told, theme::quiet());
     }
 }

@@ -8,6 +8,7 @@ use crate::record::event::{
 use crate::text::names::{Ending, errno, mask, signals};
 use crate::text::visible_bytes;
 use crate::tui::app::App;
+use crate::tui::filter::Filter;
 use crate::tui::player::Row;
 use crate::tui::theme;
 use crate::tui::widget::boxes;
@@ -68,6 +69,9 @@ fn one(pen: &mut Pen<'_>, app: &App, row: &Row, last: &mut Option<u64>, future: 
     let digits = digits.max(if wide { 11 } else { 7 });
     let number = text::right(&count(row.number), digits);
     let mut x = pen.put(0, 0, &number, theme::quiet());
+    if passes(app, e) {
+        pen.glyph(x, 0, Filter::MARK, theme::strong());
+    }
     x = pen.put(x + 1, 0, &super::instant(e.t), base);
     if wide {
         let shown = if gap > 0 {
@@ -135,35 +139,50 @@ fn called(app: &App, reg: &Registration) -> String {
     }
 }
 
+/// What a descriptor of a process is registered as.
+fn of_fd(app: &App, process: Id, fd: i32) -> Option<&Registration> {
+    let mut regs = app.model().regs();
+    regs.find(|r| r.fd == fd && r.process == process && r.is_live())
+}
+
+/// What an event's data belongs to.
+fn of_data<'a>(app: &'a App, process: Id, e: &Event, word: u64) -> Option<&'a Registration> {
+    // Of the loop whose descriptor was waited on, shown or not.
+    let mut loops = app.model().loops().iter();
+    let its = loops.find(|l| l.process == process && e.fd >= 0 && l.epfds.contains(&e.fd));
+    let its = its.map_or(app.loop_id, |l| l.id);
+    let mut regs = app.model().regs();
+    regs.find(|r| r.data == word && r.loop_id == its && r.is_live())
+}
+
+/// Whether what an event is about passes the filter, if there is one.
+fn passes(app: &App, e: &Event) -> bool {
+    if app.filter.is_none() {
+        return false;
+    }
+    let Some(thread) = thread(app, e).and_then(|id| app.model().threads().get(id as usize)) else {
+        return false;
+    };
+    let reg = match e.kind {
+        Kind::Ready | Kind::RunBegin => of_data(app, thread.process, e, e.arg),
+        _ => of_fd(app, thread.process, e.fd),
+    };
+    reg.and_then(|reg| app.passes(reg)).unwrap_or(false)
+}
+
 /// What an event says, in one line.
 pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
     let process = thread(app, e)
         .and_then(|id| app.model().threads().get(id as usize))
         .map_or(0, |t| t.process);
-    let fd = |fd: i32| {
-        let mut regs = app
-            .model()
-            .regs()
-            .filter(|r| r.fd == fd && r.process == process && r.is_live());
-        match regs.next() {
-            Some(reg) => format!("fd {fd} {}", called(app, reg)),
-            None => format!("fd {fd}"),
-        }
+    let fd = |fd: i32| match of_fd(app, process, fd) {
+        Some(reg) => format!("fd {fd} {}", called(app, reg)),
+        None => format!("fd {fd}"),
     };
     let name = |space: Space, id: i32| app.word(process, space, id as u32);
-    let data = |word: u64| {
-        // Of the loop whose descriptor was waited on, shown or not.
-        let mut loops = app.model().loops().iter();
-        let its = loops.find(|l| l.process == process && e.fd >= 0 && l.epfds.contains(&e.fd));
-        let its = its.map_or(app.loop_id, |l| l.id);
-        let mut regs = app
-            .model()
-            .regs()
-            .filter(|r| r.data == word && r.loop_id == its && r.is_live());
-        match regs.next() {
-            Some(reg) => format!("{} (data {word:#x})", called(app, reg)),
-            None => format!("data {word:#x}"),
-        }
+    let data = |word: u64| match of_data(app, process, e, word) {
+        Some(reg) => format!("{} (data {word:#x})", called(app, reg)),
+        None => format!("data {word:#x}"),
     };
     let text = visible_bytes(bytes);
     let wait = |code| Wait::from_code(code).map_or("wait", Wait::name);
@@ -344,8 +363,14 @@ pub fn words(app: &App, e: &Event, bytes: &[u8]) -> String {
         Kind::SwitchOut => match Off::from_code(e.aux) {
             Some(Off::Blocked) => format!("it sleeps; was on CPU {}", e.x),
             Some(Off::Preempted) => format!("pre-empted: CPU {} goes to another", e.x),
-            None => format!("off CPU {}", e.x),
+            Some(Off::Stopped | Off::InCall) | None => format!("off CPU {}", e.x),
         },
+        Kind::SwitchIn if e.aux == Off::Stopped.code() => {
+            format!("goes on, on CPU {}: it had been stopped", e.x)
+        }
+        Kind::SwitchIn if e.aux == Off::InCall.code() => {
+            format!("runs on CPU {}; it slept in a system call", e.x)
+        }
         Kind::SwitchIn => format!("runs on CPU {}", e.x),
         Kind::Fault => format!("page faults: {}, the last at {:#x}", e.x, e.arg),
         Kind::Sample => {

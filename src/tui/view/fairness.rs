@@ -2,6 +2,7 @@
 
 use crate::model::{Histogram, Registration};
 use crate::tui::app::App;
+use crate::tui::filter::Filter;
 use crate::tui::theme::{self, ABSENT};
 use crate::tui::view::{kernel, strip};
 use crate::tui::widget::pen::Pen;
@@ -306,12 +307,14 @@ pub fn draw_table(pen: &mut Pen<'_>, app: &App, regs: &[&Registration]) {
             _ => theme::quiet(),
         };
         pen.glyph(1, y, kernel::glyph(word), style.patch(base));
-        let matches = app.filter.as_ref().is_none_or(|f| f.matches_reg(app, reg));
-        let name_style = if matches {
-            base
-        } else {
-            theme::quiet().patch(base)
+        let matches = app.passes(reg);
+        let name_style = match matches {
+            Some(false) => theme::quiet().patch(base),
+            _ => base,
         };
+        if matches == Some(true) {
+            pen.glyph(0, y, Filter::MARK, theme::strong().patch(base));
+        }
         let label = format!(
             "{} {}",
             text::right(&reg.fd.to_string(), 4),

@@ -282,14 +282,11 @@ fn often(what: &str, n: u64) -> String {
 
 /// How its runs were spent, beside the line that says how long they were.
 fn spent_beside(pen: &mut Pen<'_>, app: &App, reg: &Registration, y: usize) {
-    let Some(told) = spent::of_fd(reg) else {
-        return;
-    };
     let before = text::width(&line(&reg.run, None, app.mark())) + "run    ".len() + 4;
     let x = before.max(pen.width() / 2);
     let room = pen.width().saturating_sub(x + 1);
-    if room >= 20 {
-        pen.put(x, y, &text::cut(&told, room), theme::plain());
+    if let Some(told) = spent::of_fd(reg, room) {
+        pen.put(x, y, &told, theme::plain());
     }
 }
 

@@ -21,10 +21,18 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         return boxes::title(pen, 1, 0, w - 2, &title, theme::strong());
     };
     let all = &outcome.found;
+    // Wherever the cursor stands.
+    let all_of_it = match app.is_live() {
+        true => "so far",
+        false => "in the whole recording",
+    };
     let title = match all.len() {
-        0 => format!("nothing found; {} were looked for", outcome.checked.len()),
+        0 => format!(
+            "nothing found {all_of_it}; {} were looked for",
+            outcome.checked.len()
+        ),
         n => format!(
-            "{} of {} looked for",
+            "{} {all_of_it}; {} were looked for",
             plural(n as u64, "finding"),
             outcome.checked.len()
         ),
@@ -49,6 +57,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     details(
         &mut pen.part(2, rows + 2, w - 4, h.saturating_sub(rows + 3)),
         &all[chosen],
+        &app.with_places(all[chosen].process, &all[chosen].summary),
         &app.meanwhile(chosen).unwrap_or_default(),
     );
 }
@@ -81,7 +90,12 @@ fn one(pen: &mut Pen<'_>, f: &Found, chosen: bool) {
         Severity::Info => " ",
         _ => "!",
     };
-    let title = text::cut(&format!("{} ({})", f.code.title(), f.code), room);
+    // Below, the code stands by itself.
+    let both = format!("{} ({})", f.code.title(), f.code);
+    let title = match text::width(&both) <= room {
+        true => both,
+        false => text::cut(f.code.title(), room),
+    };
     let x = pen.put(1, 0, mark, of(style(f.severity)));
     let x = pen.put(
         x + 1,
@@ -93,7 +107,7 @@ fn one(pen: &mut Pen<'_>, f: &Found, chosen: bool) {
     pen.put_right(0, &right, of(theme::plain()));
 }
 
-fn details(pen: &mut Pen<'_>, f: &Found, meanwhile: &str) {
+fn details(pen: &mut Pen<'_>, f: &Found, summary: &str, meanwhile: &str) {
     let (w, h) = (pen.width(), pen.height());
     let mut y = 0;
     let mut paragraph = |text: &str, style: Style| {
@@ -105,10 +119,7 @@ fn details(pen: &mut Pen<'_>, f: &Found, meanwhile: &str) {
         }
         y += 1;
     };
-    paragraph(
-        &visible(&format!("{}{meanwhile}", f.summary)),
-        theme::plain(),
-    );
+    paragraph(&visible(&format!("{summary}{meanwhile}")), theme::plain());
     paragraph(&format!("Cure: {}", f.advice), theme::good());
     let effects: Vec<&str> = f.effects.iter().map(|c| c.name()).collect();
     let causes = match effects.is_empty() {
@@ -117,7 +128,8 @@ fn details(pen: &mut Pen<'_>, f: &Found, meanwhile: &str) {
     };
     paragraph(
         &format!(
-            "{}{causes}; first at {}, last at {}",
+            "{}, {}{causes}; first at {}, last at {}",
+            f.code,
             f.confidence.name(),
             instant(f.first_ns),
             instant(f.last_ns)

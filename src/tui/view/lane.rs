@@ -3,6 +3,7 @@
 
 use crate::model::Id;
 use crate::tui::app::App;
+use crate::tui::filter::Filter;
 use crate::tui::player::{Cell, Cells, Side};
 use crate::tui::theme::{self, ABSENT, ARMED, MORE, QUEUED, READY, RUN};
 use crate::tui::widget::pen::Pen;
@@ -69,8 +70,12 @@ pub fn fd(
     let sign = if chosen { '>' } else { ' ' };
     let fd_w = app.names.digits();
     let name_w = (x0 - 1).saturating_sub(5 + fd_w);
+    let mark = match app.passes(reg) {
+        Some(true) => Filter::MARK,
+        _ => ' ',
+    };
     let text = format!(
-        "{sign}{} {} {}",
+        "{sign}{}{mark}{} {}",
         app.names.letter(id),
         text::right(&reg.fd.to_string(), fd_w),
         text::name(app.names.name(id), name_w)

@@ -41,6 +41,7 @@ pub mod unheard;
 pub mod which;
 
 use super::app::{App, Mode, Popup, SPEEDS};
+use super::filter::Filter;
 use super::keymap;
 use super::message::{Ask, Pace, View};
 use super::theme::{self, ABSENT, GO};
@@ -194,7 +195,7 @@ fn header(pen: &mut Pen<'_>, app: &App) {
         };
     }
     if app.filter.is_some() {
-        right = format!("filter on  {right}");
+        right = format!("filter {}  {right}", Filter::MARK);
     }
     if app.model().late() > 0 && w >= 100 {
         right.push_str(&format!("late {}  ", count(app.model().late())));
@@ -248,15 +249,15 @@ fn tabs(pen: &mut Pen<'_>, app: &App) {
     let mut x = 1;
     // Where there is no room for all names, each has as much of it as the others.
     let all: usize = View::ALL.iter().map(|(v, _)| v.name().len() + 4).sum();
-    let most = match all > pen.width() {
-        true => SHORT_NAME,
-        false => usize::MAX,
+    let (most, gap) = match all > pen.width() {
+        true => (SHORT_NAME, 1),
+        false => (usize::MAX, 2),
     };
     for (view, digit) in View::ALL {
         let name: String = view.name().chars().take(most).collect();
         if view == app.view {
             let text = format!(" {digit} {} ", name.to_uppercase());
-            x = pen.put(x - 1, 0, &text, theme::chosen().patch(theme::strong())) + 1;
+            x = pen.put(x - 1, 0, &text, theme::chosen().patch(theme::strong())) + gap - 1;
         } else {
             let mut chars = name.chars();
             let first = chars.next().map(|c| c.to_ascii_uppercase());
@@ -268,7 +269,7 @@ fn tabs(pen: &mut Pen<'_>, app: &App) {
                     (&format!("{digit} "), theme::quiet()),
                     (&name, theme::plain()),
                 ],
-            ) + 2;
+            ) + gap;
         }
     }
     let room = pen.width().saturating_sub(x + 1);

@@ -432,8 +432,9 @@ fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
             0..32 if !wakes && app.model().timerfd(reg.id).is_some() => "not armed",
             0..50 if !wakes && kernel::asks_for_no_input(reg) => "does not ask for IN",
             0..50 if !wakes && reg.word == Word::Muted => "nobody asks for it",
+            0..50 if !wakes && reg.word == Word::Disarmed => "off until MOD",
             0..32 if !wakes => "only more bytes",
-            32..50 if !wakes && reg.word == Word::Residual => "only when more bytes come",
+            32..54 if !wakes && reg.word == Word::Residual => "only when more bytes come",
             _ => &why,
         };
         let timer = app.model().timerfd(reg.id).filter(|_| w < 60 && wakes);

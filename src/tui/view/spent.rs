@@ -3,7 +3,7 @@
 use crate::model::{Registration, Run, Spent};
 use crate::record::event::{Op, Space};
 use crate::tui::app::App;
-use crate::tui::widget::text::time;
+use crate::tui::widget::text::{time, width};
 use std::cmp::Reverse;
 
 /// Parts that are at least a `least`th of the whole, the largest first, with the mark of what is inferred.
@@ -63,8 +63,8 @@ pub fn of_run(app: &App, run: &Run) -> Option<String> {
     ))
 }
 
-/// `of run: on CPU 71 %, blocked 29 %`.
-pub fn of_fd(reg: &Registration) -> Option<String> {
+/// `of run: on CPU 71 %, blocked 29 %`: the largest parts, as many as have room.
+pub fn of_fd(reg: &Registration, room: usize) -> Option<String> {
     let total = reg.spent.total();
     if !reg.spent.is_known() || total == 0 {
         return None;
@@ -78,5 +78,8 @@ pub fn of_fd(reg: &Registration) -> Option<String> {
             )
         })
         .collect();
-    Some(format!("of run: {}", told.join(", ")))
+    (1..=told.len())
+        .rev()
+        .map(|most| format!("of run: {}", told[..most].join(", ")))
+        .find(|told| width(told) <= room)
 }

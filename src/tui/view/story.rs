@@ -14,6 +14,8 @@ use crate::tui::widget::text::{self, bytes, list, plural, time};
 
 /// What happened less long ago than this has just happened.
 const JUST: u64 = 50_000;
+/// A sleep in nothing that is recorded is told from here on.
+const WORTH: u64 = 1_000_000;
 
 /// The sentences, most telling first.
 pub fn tell(app: &App) -> Vec<String> {
@@ -202,6 +204,11 @@ fn running(app: &App, thread: &ThreadState, reg: Option<u32>, since: u64, out: &
     out.push(sentence);
     if let Some(call) = in_call(app, thread) {
         out.push(format!("It is {call}: nobody else is served meanwhile."));
+    } else if let Some(slept) = asleep_for(app, thread) {
+        out.push(format!(
+            "Its thread has been asleep for {}, in no call that is recorded, most often for a lock: nobody is served meanwhile.",
+            time(slept)
+        ));
     }
     let queued: Vec<String> = names_in(app, thread, ItemState::Fetched);
     if !queued.is_empty() {
@@ -218,6 +225,12 @@ fn running(app: &App, thread: &ThreadState, reg: Option<u32>, since: u64, out: &
             "Nothing is wrong with those that wait: one loop serves one fd at a time.".to_owned(),
         );
     }
+}
+
+/// For how long a thread has been asleep in what is not recorded, if that is worth a word.
+fn asleep_for(app: &App, thread: &ThreadState) -> Option<u64> {
+    let since = app.model().asleep_since(thread.thread)?;
+    Some(app.t().saturating_sub(since)).filter(|slept| *slept >= WORTH)
 }
 
 fn names_in(app: &App, thread: &ThreadState, state: ItemState) -> Vec<String> {
