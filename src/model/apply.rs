@@ -6,7 +6,7 @@ use super::fds::FdTable;
 use super::process::{InCall, Process, Thread, UNKNOWN, Work};
 use super::states::At;
 use super::{Model, NONE, Phase, names};
-use crate::record::event::{Event, FdKind, Kind, Op, Space, flags};
+use crate::record::event::{Event, Kind, Op, flags};
 use crate::record::handshake::Source;
 
 /// Later instants are taken for this one (36 years): sums of times cannot overflow then.
@@ -410,74 +410,13 @@ impl Model {
             ..Work::default()
         };
     }
-
-    fn named(&mut self, process: Id, e: &Event, bytes: &[u8]) {
-        if Space::from_code(e.aux) == Some(Space::Loop) {
-            let name = names::text(bytes);
-            if let Some(id) = self.loop_at(process, e.x, e.t)
-                && let Some(l) = self.loops.get_mut(id as usize)
-            {
-                l.name = name;
-            }
-            return;
-        }
-        let id = e.x as u32;
-        if Space::from_code(e.aux) == Some(Space::Pair) {
-            self.pair_named(process, id, &String::from_utf8_lossy(bytes));
-            return;
-        }
-        self.names.set(process, e.aux, id, names::text(bytes));
-    }
-
-    fn handler_named(&mut self, process: Id, e: &Event) {
-        // Whoever says it need not be one that waits there.
-        let known = self.loop_at(process, e.fd, e.t);
-        let l = known.and_then(|id| self.loops.get(id as usize));
-        let slot = l.map_or(NONE, |l| l.data.get(e.arg));
-        if let Some(reg) = self.regs.get_mut(slot) {
-            reg.handler = e.x as u32;
-            reg.handler_process = process;
-            self.find_role(slot);
-        }
-    }
-
-    fn fd_named(&mut self, process: Id, e: &Event, bytes: &[u8]) {
-        let Some((id, _)) = self.desc_at(process, e.fd) else {
-            return;
-        };
-        if let Some(desc) = self.descs.get_mut(id) {
-            desc.name = names::text(bytes);
-        }
-        for slot in self.regs_of(id) {
-            self.name_from_desc(slot);
-        }
-    }
-
-    fn fd_addressed(&mut self, process: Id, e: &Event, bytes: &[u8]) {
-        let Some((id, _)) = self.desc_at(process, e.fd) else {
-            return;
-        };
-        let addr = names::text(bytes);
-        if let Some(desc) = self.descs.get_mut(id) {
-            if let Some(kind) = FdKind::from_code(e.aux).filter(|kind| *kind != FdKind::Unknown) {
-                desc.kind = kind;
-            }
-            if e.x == 1 {
-                desc.calls();
-            }
-            desc.address(names::joined(&desc.addr, &addr));
-        }
-        self.match_address(id);
-        for slot in self.regs_of(id) {
-            self.name_from_desc(slot);
-        }
-    }
 }
 
-/// What is told of a thread while it is inside of a call: by the collector, and its end.
+/// What is told of a thread while it is inside of a call: by the collector, and its end. The names of what a sample found are
+/// the collector's; those that a thread gives itself come with an event that uses them.
 fn says_nothing_of_a_call(kind: Kind) -> bool {
     use Kind::{
-        Fault, FdGone, FdSeen, InCall, RegGone, RegSeen, Sample, Sched, Signals, SwitchIn,
+        Fault, FdGone, FdSeen, InCall, Name, RegGone, RegSeen, Sample, Sched, Signals, SwitchIn,
         SwitchOut, ThreadEnd, Unread,
     };
     matches!(
@@ -495,5 +434,44 @@ fn says_nothing_of_a_call(kind: Kind) -> bool {
             | SwitchIn
             | Fault
             | Sample
+            | Name
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_collector_tells_of_a_thread_does_not_end_the_call_that_it_is_in() {
+        let event = |t: u64, kind: Kind| Event {
+            t,
+            kind,
+            thread: 1,
+            fd: 6,
+            aux: Op::Write.code(),
+            ..Event::default()
+        };
+        let mut model = Model::default();
+        let told = [
+            Kind::InCall,
+            Kind::SwitchIn,
+            Kind::Name,
+            Kind::Name,
+            Kind::Sample,
+            Kind::SwitchOut,
+        ];
+        for (number, kind) in (0..).zip(told) {
+            model.apply(number, &event(1_000 + number, kind), b"x", &mut ());
+        }
+        let thread = &model.threads()[0];
+        assert_eq!(
+            thread.in_call.map(|c| (c.op, c.fd)),
+            Some((Some(Op::Write), 6))
+        );
+        assert_eq!(thread.work.cpu.seen, 0, "it has said nothing itself");
+        model.apply(9, &event(2_000, Kind::Io), b"", &mut ());
+        let thread = &model.threads()[0];
+        assert_eq!((thread.in_call, thread.work.cpu.seen), (None, 2_000));
+    }
 }

@@ -1,11 +1,12 @@
-//! Name tables: bounded, per process and space. Step: **model**.
+//! Names: tables of them, bounded, per process and space, and what a name that is told belongs to. Step: **model**.
 
 use std::sync::Arc;
 
-use super::Map;
 use super::codec::codec;
 use super::facts::Id;
+use super::{Map, Model, NONE};
 use crate::record::address;
+use crate::record::event::{Event, FdKind, Space};
 
 /// Names kept, and bytes of text in all; what comes after keeps no name.
 const MAX_NAMES: usize = 262_144;
@@ -40,6 +41,70 @@ impl Names {
         }
         self.bytes = bytes;
         self.table.insert(key, name);
+    }
+}
+
+impl Model {
+    pub(super) fn named(&mut self, process: Id, e: &Event, bytes: &[u8]) {
+        if Space::from_code(e.aux) == Some(Space::Loop) {
+            let name = text(bytes);
+            if let Some(id) = self.loop_at(process, e.x, e.t)
+                && let Some(l) = self.loops.get_mut(id as usize)
+            {
+                l.name = name;
+            }
+            return;
+        }
+        let id = e.x as u32;
+        if Space::from_code(e.aux) == Some(Space::Pair) {
+            self.pair_named(process, id, &String::from_utf8_lossy(bytes));
+            return;
+        }
+        self.names.set(process, e.aux, id, text(bytes));
+    }
+
+    pub(super) fn handler_named(&mut self, process: Id, e: &Event) {
+        // Whoever says it need not be one that waits there.
+        let known = self.loop_at(process, e.fd, e.t);
+        let l = known.and_then(|id| self.loops.get(id as usize));
+        let slot = l.map_or(NONE, |l| l.data.get(e.arg));
+        if let Some(reg) = self.regs.get_mut(slot) {
+            reg.handler = e.x as u32;
+            reg.handler_process = process;
+            self.find_role(slot);
+        }
+    }
+
+    pub(super) fn fd_named(&mut self, process: Id, e: &Event, bytes: &[u8]) {
+        let Some((id, _)) = self.desc_at(process, e.fd) else {
+            return;
+        };
+        if let Some(desc) = self.descs.get_mut(id) {
+            desc.name = text(bytes);
+        }
+        for slot in self.regs_of(id) {
+            self.name_from_desc(slot);
+        }
+    }
+
+    pub(super) fn fd_addressed(&mut self, process: Id, e: &Event, bytes: &[u8]) {
+        let Some((id, _)) = self.desc_at(process, e.fd) else {
+            return;
+        };
+        let addr = text(bytes);
+        if let Some(desc) = self.descs.get_mut(id) {
+            if let Some(kind) = FdKind::from_code(e.aux).filter(|kind| *kind != FdKind::Unknown) {
+                desc.kind = kind;
+            }
+            if e.x == 1 {
+                desc.calls();
+            }
+            desc.address(joined(&desc.addr, &addr));
+        }
+        self.match_address(id);
+        for slot in self.regs_of(id) {
+            self.name_from_desc(slot);
+        }
     }
 }
 
