@@ -41,6 +41,11 @@ epoll_pwait(3, room 8) for ever
   0: data 77 mask 0x1
 read(4, 8) = 8
 read(4, 8) = -11
+write(4, 8) = 8
+write(4, 8) = 8
+write(4, 8) = -22
+read(4, 8) = 8
+read(4, 8) = -11
 epoll_wait(3, room 0) 0 ms
 = -22
 del 4 to 3 mask 0x0 data 0

@@ -24,6 +24,10 @@ int main(void) {
     assert(read(fd, &n, 8) == 8);
     errno = 0;
     assert(read(fd, &n, 8) == -1 && errno == EAGAIN);
+    assert(eventfd_write(fd, 5) == 0 && eventfd_write(fd, 6) == 0);
+    assert(eventfd_write(fd, UINT64_MAX) == -1 && errno == EINVAL);
+    assert(eventfd_read(fd, &n) == 0 && n == 11);
+    assert(eventfd_read(fd, &n) == -1 && errno == EAGAIN && n == 11);
     assert(epoll_wait(ep, ready, 0, 0) == -1 && errno == EINVAL);
     assert(epoll_ctl(ep, EPOLL_CTL_DEL, fd, 0) == 0);
 

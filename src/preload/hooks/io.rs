@@ -211,6 +211,18 @@ pub fn accepting(
     new
 }
 
+/// An eventfd's counter moved by libc's own functions for it, which answer 0 where eight bytes have been moved.
+#[inline(always)]
+fn counting(op: Op, fd: c_int, caller: usize, next: impl FnOnce() -> c_int) -> c_int {
+    const COUNTER: c_int = size_of::<u64>() as c_int;
+    // Of the kernel's own answer, where there is no such function, no more is left than of libc's.
+    let call = || if next() < 0 { -1 } else { COUNTER };
+    match moving(op, fd, COUNTER as usize, caller, call) {
+        COUNTER => 0,
+        refused => refused,
+    }
+}
+
 hooks! {
     /// read(2)
     read(fd: c_int, buffer: *mut c_void, size: usize) -> isize,
@@ -224,6 +236,14 @@ hooks! {
     write(fd: c_int, buffer: *const c_void, size: usize) -> isize,
         else sys_call!(WRITE, fd, buffer, size),
         |next, caller| moving(Op::Write, fd, size, caller, next);
+    /// eventfd_read(3)
+    eventfd_read(fd: c_int, value: *mut u64) -> c_int,
+        else sys_call!(READ, fd, value, size_of::<u64>()),
+        |next, caller| counting(Op::Read, fd, caller, next);
+    /// eventfd_write(3)
+    eventfd_write(fd: c_int, value: u64) -> c_int,
+        else sys_call!(WRITE, fd, &raw const value, size_of::<u64>()),
+        |next, caller| counting(Op::Write, fd, caller, next);
     /// readv(2)
     readv(fd: c_int, pieces: *const Piece, count: c_int) -> isize,
         else sys_call!(READV, fd, pieces, count),

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/msg.h>
 #include <sys/select.h>
@@ -13,7 +14,7 @@
 #include <sys/un.h>
 #include <time.h>
 
-static int in[2], full[2], out[2], ep, listener, locked;
+static int in[2], full[2], out[2], ep, counter, listener, locked;
 static sem_t never, started;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
@@ -123,6 +124,8 @@ static void *block(void *which) {
     case 45: for (;;) { FILE *f = fopen("/dev/null", "r"); fclose(f); }
     case 46: fsync(open("/dev/zero", O_RDWR)); pause(); break;
     case 47: system("exec sleep 1000"); break;
+    case 48: { eventfd_t value; eventfd_read(eventfd(0, EFD_CLOEXEC), &value); break; }
+    case 49: eventfd_write(counter, 1); break;
     }
     pthread_cleanup_pop(0);
     return 0;
@@ -148,6 +151,8 @@ int main(int argc, char **argv) {
         ;
     assert(pipe(out) == 0);
     ep = epoll_create1(0);
+    counter = eventfd(0, 0);
+    assert(eventfd_write(counter, UINT64_MAX - 1) == 0);
     listener = socket(AF_UNIX, SOCK_STREAM, 0);
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     bind(listener, (void *)&name, sizeof(sa_family_t));
@@ -169,7 +174,7 @@ int main(int argc, char **argv) {
     }
     read(told[0], fill, 1);
     for (int round = 0; round < rounds; round++)
-        for (long which = 0; which < 48; which++) {
+        for (long which = 0; which < 50; which++) {
             pthread_t thread;
             void *result = 0;
             int before = count;

@@ -88,6 +88,9 @@ int main(void) {
     SAY(pipe2(fds, 0x77777777));
     SAY(socket(-1, -1, -1));
     SAY(eventfd(0, -1));
+    SAY(eventfd_read(-1, (void *)none));
+    SAY(eventfd_write(-1, 1));
+    SAY(eventfd_write(eventfd(0, 0), UINT64_MAX));
     SAY(timerfd_create(77, 0));
     SAY(timerfd_settime(tfd, 0, (void *)8, 0));
     SAY(timerfd_settime(-1, 0, 0, 0));

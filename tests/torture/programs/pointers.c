@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <spawn.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/select.h>
@@ -89,6 +90,8 @@ static void every(const char *kind, void *p) {
     TRY(syscall(SYS_pselect6, ends[0] + 1, &set, p, 0, &none, p));
     TRY(read(ends[0], p, 4));
     TRY(write(ends[1], p, 4));
+    TRY(eventfd_read(eventfd(1, 0), p));
+    TRY(eventfd_read(eventfd(0, EFD_NONBLOCK), p));
     TRY(readv(ends[0], p, 1));
     TRY(readv(ends[0], &bad, 1));
     TRY(writev(ends[1], p, 1));
