@@ -20,6 +20,8 @@
 //!
 //! Each step's moment is looked for behind the one of the step before it.
 //!
+//! The steps are the broken program's. The repaired one has a single step of what `## The repair` says first.
+//!
 //! What can be turned while the demo runs, its values, and where it stands in the broken and in the repaired program:
 //!
 //! ```text
@@ -37,6 +39,8 @@ const MAX_STEPS: usize = 64;
 const MAX_TEXT: usize = 64 * 1024;
 /// Knobs of a demo, at most: one line each on the smallest screen.
 const MAX_KNOBS: usize = 4;
+/// Characters of what is said of the repair, at most, if its first sentence has no more: a caption has to fit on a small screen.
+const MAX_REPAIR: usize = 200;
 /// Choices of a question: one for each key.
 const MAX_CHOICES: usize = 4;
 
@@ -146,6 +150,47 @@ impl Lesson {
             false => Ok(lesson),
         }
     }
+
+    /// The lesson of the repaired program: its captions are not true of it, and its moments do not come there. What was changed,
+    /// on the screen of the last step, to be compared.
+    pub fn repaired(text: &str) -> Result<Lesson, String> {
+        let mut lesson = Lesson::parse(text)?;
+        let last = lesson.steps.pop().ok_or("the lesson has no steps")?;
+        let changed = repair(text).ok_or("it does not say what the repair is")?;
+        lesson.steps = vec![Step {
+            title: "Repaired".to_owned(),
+            until: Until::End,
+            caption: format!("{changed} Compare with the same screen of the other side."),
+            question: None,
+            ..last
+        }];
+        Ok(lesson)
+    }
+}
+
+/// The first sentences of what the repair is, without the command that shows it and without Markdown's signs.
+fn repair(text: &str) -> Option<String> {
+    let (_, part) = text.split_once("\n## The repair\n")?;
+    let part = part.split("\n## ").next()?.trim_start();
+    let paragraph = part.split("\n\n").next()?;
+    let words: Vec<&str> = paragraph.split_whitespace().collect();
+    let said = words.join(" ");
+    let said = match said.split_once("`: ") {
+        Some((command, rest)) if command.starts_with("`demo ") => rest,
+        _ => &said,
+    };
+    let said = said.replace(['`', '*'], "");
+    let mut out = String::new();
+    for sentence in said.split_inclusive(". ") {
+        let room = out.chars().count() + sentence.trim_end().chars().count() <= MAX_REPAIR;
+        if !out.is_empty() && !room {
+            break;
+        }
+        out.push_str(sentence);
+    }
+    let mut rest = out.trim_end().chars();
+    let first = rest.next()?;
+    Some(first.to_uppercase().chain(rest).collect())
 }
 
 impl Step {

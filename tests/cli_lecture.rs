@@ -42,6 +42,7 @@ fn a_lecture_goes_from_its_first_step_to_its_last() {
         }
         screen.send(PAGE_DOWN);
     }
+    screen.wait_for("Done.").send(PAGE_DOWN);
     assert_eq!(screen.exit_code(), 0);
     screen.assert_intact();
 }
@@ -107,6 +108,7 @@ fn the_first_lecture_goes_by_its_script() {
         }
         screen.send(PAGE_DOWN);
     }
+    screen.wait_for("Done.").send(PAGE_DOWN);
     assert!(due.next().is_none());
     assert_eq!(screen.exit_code(), 0);
     screen.assert_intact();

@@ -4,15 +4,30 @@
 
 use loopscope::demos::{self, Demo};
 use loopscope::lesson::Lesson;
-use loopscope::tui::{self, App, Leave, Look, Message, Options, Shown, Source, View};
+use loopscope::tui::{self, Among, App, Leave, LessonAt, Look, Message, Options, Source, View};
 use ratatui::buffer::Buffer;
 use ratatui::style::Color;
 use std::path::PathBuf;
 
 /// A demo's shipped recording of the broken program, as the UI shows it.
 fn app(demo: &'static Demo, lecture: bool) -> App {
+    let among = Among {
+        before: true,
+        after: true,
+    };
+    side(demo, false, lecture.then_some(among), None)
+}
+
+/// One of its sides, where its lesson was left.
+fn side(
+    demo: &'static Demo,
+    fixed: bool,
+    lecture: Option<Among>,
+    lesson_at: Option<LessonAt>,
+) -> App {
+    let end = if fixed { "-fixed" } else { "" };
     let path = format!(
-        "{}/recordings/{}.lscope",
+        "{}/recordings/{}{end}.lscope",
         env!("CARGO_MANIFEST_DIR"),
         demo.name
     );
@@ -23,7 +38,9 @@ fn app(demo: &'static Demo, lecture: bool) -> App {
     let options = Options {
         demo: true,
         lesson: Some(demo.lesson),
+        fixed,
         lecture,
+        lesson_at,
         ..Options::default()
     };
     let look = Look::detect(false, |_| None);
@@ -244,5 +261,108 @@ fn steps_go_on_and_back_and_to_the_next_demo() {
             app.update(Message::Lesson(1)).unwrap();
         }
     }
-    assert_eq!(app.left_with, Some(Leave::Next(Shown::default())));
+    assert!(matches!(app.left_with, Some(Leave::Next(_))));
+    // Before its first step, to the demo before.
+    let mut app = self::app(demo, true);
+    app.update(Message::Lesson(-1)).unwrap();
+    assert!(matches!(app.left_with, Some(Leave::Previous(_))));
+}
+
+/// The broken program's captions are not told of the repaired one: what was changed is, whole on the smallest screen.
+#[test]
+fn the_repaired_side_has_a_step_of_its_own() {
+    for demo in demos::ALL {
+        let lesson = Lesson::repaired(demo.lesson).unwrap_or_else(|e| panic!("{}: {e}", demo.name));
+        let [step] = &lesson.steps[..] else {
+            panic!("{}: {:?}", demo.name, lesson.steps)
+        };
+        for (width, height) in [(60, 16), (80, 24)] {
+            let mut app = side(demo, true, None, None);
+            app.update(Message::Lesson(1)).unwrap();
+            let shown = rows(&tui::frame(&mut app, width, height).unwrap());
+            let place = format!("{} {width}x{height}:\n{}", demo.name, shown.join("\n"));
+            assert!(words(&shown).contains(&step.caption), "{place}");
+            assert!(words(&shown).contains("1 of 1: Repaired"), "{place}");
+            assert!(app.player.at_end(), "{place}");
+        }
+        // A file that is replayed says itself which side it is.
+        let path = format!(
+            "{}/recordings/{}-fixed.lscope",
+            env!("CARGO_MANIFEST_DIR"),
+            demo.name
+        );
+        let source = Source::Replay {
+            path: PathBuf::from(path),
+            follow: false,
+        };
+        let look = Look::detect(false, |_| None);
+        let app = App::open(&source, Options::default(), look)
+            .unwrap()
+            .unwrap();
+        let found = app.lecture.map(|lecture| lecture.lesson.steps.len());
+        assert_eq!(found, Some(1), "{}", demo.name);
+    }
+}
+
+/// `r` and `r` again: the same step, screen and moment as before.
+#[test]
+fn the_broken_side_is_come_back_to() {
+    let demo = demos::find("greedy-fd").unwrap();
+    let mut app = app(demo, true);
+    for _ in 0..2 {
+        app.update(Message::Lesson(1)).unwrap();
+    }
+    app.update(Message::Choose(0)).unwrap();
+    app.update(Message::Show(View::Timeline)).unwrap();
+    let before = rows(&tui::frame(&mut app, 80, 24).unwrap());
+    app.update(Message::Other).unwrap();
+    let Some(Leave::Other(shown)) = app.left_with else {
+        panic!("{:?}", app.left_with)
+    };
+    let left = shown.lesson.unwrap();
+    assert_eq!((left.step, left.is_last), (1, false));
+    let mut again = side(demo, false, app.options.lecture, Some(left));
+    assert_eq!(again.player.next(), app.player.next());
+    assert_eq!(rows(&tui::frame(&mut again, 80, 24).unwrap()), before);
+    // Past the other side's one step the lecture does not go on: steps are left here.
+    let one = LessonAt { step: 0, ..left };
+    let mut fixed = side(demo, true, app.options.lecture, Some(one));
+    assert_eq!(fixed.lecture.as_ref().unwrap().at, Some(0));
+    fixed.update(Message::Lesson(1)).unwrap();
+    assert_eq!(fixed.left_with, None);
+    assert!(fixed.note.unwrap().contains("broken program"));
+}
+
+/// The last step of a lecture's last demo is not the end of the program: that is said, and a further key ends it.
+#[test]
+fn a_lecture_says_that_it_is_done() {
+    let among = Among {
+        before: true,
+        after: false,
+    };
+    let demo = demos::find("greedy-fd").unwrap();
+    let mut app = side(demo, false, Some(among), Some(LessonAt::END));
+    app.update(Message::Lesson(1)).unwrap();
+    assert!(app.note.as_ref().unwrap().contains("Done."));
+    assert_eq!(app.left_with, None);
+    app.update(Message::Lesson(-1)).unwrap();
+    app.update(Message::Lesson(1)).unwrap();
+    app.update(Message::Lesson(1)).unwrap();
+    assert_eq!(app.left_with, None);
+    app.update(Message::Lesson(1)).unwrap();
+    assert!(matches!(app.left_with, Some(Leave::Next(_))));
+}
+
+/// A question behind the knobs is not answered, and the key that goes on shows it first.
+#[test]
+fn a_hidden_question_is_not_answered() {
+    let demo = demos::find("level-vs-edge").unwrap();
+    let mut app = app(demo, false);
+    app.update(Message::Lesson(1)).unwrap();
+    assert!(app.question_is_seen());
+    app.update(Message::Knobs).unwrap();
+    assert!(!app.question_is_seen());
+    app.update(Message::Lesson(1)).unwrap();
+    assert!(app.question_is_seen());
+    assert!(!app.lecture.as_ref().unwrap().revealed);
 }

@@ -160,7 +160,8 @@ pub(super) fn run(args: Args) -> Outcome {
         seed: args.seed,
         set: args.set.clone(),
         drawn: args.drawn,
-        lecture: false,
+        lecture: None,
+        lesson_at: None,
         stage: false,
     };
     show(demo, args.fixed, to, how).map(|(exit, _)| exit)

@@ -7,13 +7,13 @@ use super::output::{Output, has_a_screen};
 use super::stage::{Show, show};
 use crate::demos::{self, Demo};
 use crate::lesson::Lesson;
-use crate::tui::{self, Leave};
+use crate::tui::{self, Among, Leave, LessonAt};
 use std::path::Path;
 
 /// Give a lecture: one demo after the other, step by step
 ///
-/// PgDn goes to the next step, from the last one to the next demo; PgUp back; r shows the repaired program. Without a
-/// terminal the plan is printed.
+/// PgDn goes to the next step, from the last one to the next demo; PgUp back, from the first one to the demo before it; r shows
+/// the repaired program, r again comes back. Without a terminal the plan is printed.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// `one` to `five` (lectures of about forty minutes), names of demos with commas between them, or a
@@ -110,15 +110,30 @@ pub(super) fn run(args: Args) -> Outcome {
         seed: args.seed,
         set: Vec::new(),
         drawn: args.drawn,
-        lecture: true,
+        lecture: None,
+        lesson_at: None,
         stage: true,
     };
-    let mut exit = Exit::OK;
-    for demo in demos {
+    let (mut exit, mut at) = (Exit::OK, 0);
+    while let Some(demo) = demos.get(at) {
+        how.lecture = Some(Among {
+            before: at > 0,
+            after: at + 1 < demos.len(),
+        });
         let left;
         (exit, left) = show(demo, false, None, how.clone())?;
+        let tui::Outcome::Left(left) = left else {
+            return Ok(exit);
+        };
         match left {
-            tui::Outcome::Left(Leave::Next(shown)) => how.as_before(shown),
+            Leave::Next(shown) => {
+                how.as_before(shown);
+                (at, how.lesson_at) = (at + 1, None);
+            }
+            Leave::Previous(shown) => {
+                how.as_before(shown);
+                (at, how.lesson_at) = (at.saturating_sub(1), Some(LessonAt::END));
+            }
             _ => return Ok(exit),
         }
     }
@@ -138,6 +153,10 @@ fn demos_of(list: &str) -> Result<Vec<&'static Demo>, Failure> {
         };
         let text = text.map_err(|e| Failure::new(format!("cannot read {list}")).because(e))?;
         names_in(&text).map_err(|why| Failure::usage(format!("{list}: {why}")))?
+    } else if Path::new(list).extension().is_some_and(|end| end == "toml") || list.contains('/') {
+        // No demo is called like that.
+        let failure = Failure::usage(format!("there is no file {list}"));
+        return Err(failure.hint("a list of demos is a TOML file with demos = [\"NAME\", ...]"));
     } else {
         list.split(',').map(|name| name.trim().to_owned()).collect()
     };
@@ -208,5 +227,7 @@ mod tests {
         }
         assert_eq!(demos_of("greedy-fd, busy-poll").unwrap().len(), 2);
         assert!(demos_of("no-such-demo").is_err());
+        let missing = demos_of("no-such-course.toml").unwrap_err();
+        assert!(format!("{missing:?}").contains("no file"), "{missing:?}");
     }
 }

@@ -35,6 +35,8 @@ const LOOK: Duration = Duration::from_millis(150);
 #[derive(Clone, Copy, Debug)]
 struct Place {
     demo: &'static Demo,
+    /// The repaired program.
+    fixed: bool,
     /// From 1; 0 before the first.
     step: usize,
     /// The answer to its question is shown.
@@ -74,10 +76,11 @@ impl Lectern {
     }
 
     /// Tells that this demo begins; what is returned tells of each step.
-    pub fn tells(&self, demo: &'static Demo) -> OnStep {
+    pub fn tells(&self, demo: &'static Demo, fixed: bool) -> OnStep {
         let file = self.file.clone();
         let tell = move |step: usize, revealed: bool| {
-            let line = format!("{} {step} {}\n", demo.name, u8::from(revealed));
+            let (fixed, revealed) = (u8::from(fixed), u8::from(revealed));
+            let line = format!("{} {fixed} {step} {revealed}\n", demo.name);
             // A full disk leaves the notes behind, not the lecture.
             let _ = file.write_all_at(format!("{line:LENGTH$}").as_bytes(), 0);
         };
@@ -111,9 +114,8 @@ pub(super) fn run(args: Args) -> Outcome {
         // Clears the screen: our own words, nobody else's.
         print(&format!("\u{1b}[H\u{1b}[2J{}", page(place)))?;
         let shown = place;
-        while (place.demo.name, place.step, place.revealed)
-            == (shown.demo.name, shown.step, shown.revealed)
-        {
+        let all = |p: &Place| (p.demo.name, p.fixed, p.step, p.revealed);
+        while all(&place) == all(&shown) {
             std::thread::sleep(LOOK);
             match read(&path) {
                 Some(now) => place = now,
@@ -163,10 +165,12 @@ fn read(path: &Path) -> Option<Place> {
     let text = fs::read_to_string(path).ok()?;
     let mut words = text.split_whitespace();
     let demo = demos::find(words.next()?)?;
+    let fixed = words.next()? == "1";
     let step = words.next()?.parse().ok()?;
     let revealed = words.next()? == "1";
     Some(Place {
         demo,
+        fixed,
         step,
         revealed,
     })
@@ -202,9 +206,14 @@ fn told(out: &mut String, step: &Step, revealed: bool) {
 /// The notes of the step shown.
 fn page(place: Place) -> String {
     let demo = place.demo;
-    let lesson = Lesson::parse(demo.lesson).unwrap_or_default();
+    let lesson = match place.fixed {
+        true => Lesson::repaired(demo.lesson),
+        false => Lesson::parse(demo.lesson),
+    };
+    let lesson = lesson.unwrap_or_default();
     let steps = &lesson.steps;
-    let mut out = format!("{}: {}\n", demo.name, lesson.title);
+    let side = if place.fixed { ", repaired" } else { "" };
+    let mut out = format!("{}{side}: {}\n", demo.name, lesson.title);
     let shown = place.step.checked_sub(1).and_then(|at| steps.get(at));
     match shown {
         Some(step) => {
@@ -220,6 +229,7 @@ fn page(place: Place) -> String {
     }
     match steps.get(place.step) {
         Some(next) => out.push_str(&format!("\nnext    {}\n", next.title)),
+        None if place.fixed => out.push_str("\nnext    r shows the broken program again\n"),
         None => out.push_str("\nnext    r shows the repaired program; PgDn ends this demo\n"),
     }
     out
@@ -243,7 +253,7 @@ mod tests {
     fn a_place_is_told_and_read() {
         let lectern = Lectern::open().unwrap();
         let demo = &demos::ALL[0];
-        let tell = lectern.tells(demo);
+        let tell = lectern.tells(demo, false);
         let place = read(&lectern.path).unwrap();
         assert_eq!((place.demo.name, place.step), (demo.name, 0));
         assert!(page(place).contains("PgDn begins"));
@@ -256,8 +266,12 @@ mod tests {
         assert!(!said.contains(&steps[0].caption));
         tell(steps.len(), false);
         assert!(page(read(&lectern.path).unwrap()).contains("ends this demo"));
+        // The repaired program has a step of its own.
+        lectern.tells(demo, true)(1, false);
+        let said = page(read(&lectern.path).unwrap());
+        assert!(said.contains("step 1 of 1: Repaired"), "{said}");
         // What says nothing that is known is no lecture.
-        fs::write(&lectern.path, "no-such-demo 1 0\n").unwrap();
+        fs::write(&lectern.path, "no-such-demo 0 1 0\n").unwrap();
         assert!(read(&lectern.path).is_none());
         let path = lectern.path.clone();
         drop(lectern);

@@ -28,7 +28,9 @@ pub(super) struct Show {
     /// How it is drawn.
     pub drawn: Drawn,
     /// One of several.
-    pub lecture: bool,
+    pub lecture: Option<tui::Among>,
+    /// Where its lesson goes on.
+    pub lesson_at: Option<tui::LessonAt>,
     /// For a projector from the beginning.
     pub stage: bool,
 }
@@ -61,12 +63,24 @@ pub(super) fn show(
     mut how: Show,
 ) -> anyhow::Result<(Exit, tui::Outcome)> {
     let lectern = Lectern::open();
+    // Where the broken program's lesson was left.
+    let mut broken = how.lesson_at;
     loop {
+        how.lesson_at = match fixed {
+            false => broken,
+            // Its one step, on the screen to compare with.
+            true => broken.map(|left| tui::LessonAt {
+                step: 0,
+                chosen: None,
+                revealed: false,
+                ..left
+            }),
+        };
         let staged = Staged {
             lesson: demo.lesson,
             fixed,
             how: how.clone(),
-            on_step: lectern.as_ref().map(|lectern| lectern.tells(demo)),
+            on_step: lectern.as_ref().map(|lectern| lectern.tells(demo, fixed)),
         };
         let (exit, left) = match how.recorded {
             true => replay(demo, staged)?,
@@ -75,6 +89,9 @@ pub(super) fn show(
         let tui::Outcome::Left(tui::Leave::Other(shown)) = left else {
             return Ok((exit, left));
         };
+        if !fixed {
+            broken = shown.lesson;
+        }
         fixed = !fixed;
         how.as_before(shown);
     }
@@ -126,6 +143,7 @@ fn replay(demo: &'static Demo, staged: Staged) -> anyhow::Result<(Exit, tui::Out
         demo: true,
         lesson: Some(staged.lesson),
         lecture: how.lecture,
+        lesson_at: how.lesson_at,
         stage: how.stage,
         on_step: staged.on_step,
         ..tui::Options::default()

@@ -48,7 +48,8 @@ pub(super) fn watched(live: Live, watch: Watch) -> anyhow::Result<(Exit, tui::Ou
         fixed: watch.demo.as_ref().is_some_and(|demo| demo.fixed),
         set: (watch.demo.as_ref()).map_or_else(Vec::new, |demo| demo.how.set.clone()),
         lesson: watch.demo.as_ref().map(|demo| demo.lesson),
-        lecture: watch.demo.as_ref().is_some_and(|demo| demo.how.lecture),
+        lecture: watch.demo.as_ref().and_then(|demo| demo.how.lecture),
+        lesson_at: watch.demo.as_ref().and_then(|demo| demo.how.lesson_at),
         stage: watch.demo.as_ref().is_some_and(|demo| demo.how.stage),
         on_step: watch.demo.as_ref().and_then(|demo| demo.on_step.clone()),
         ..tui::Options::default()

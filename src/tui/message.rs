@@ -218,6 +218,8 @@ pub enum Leave {
     Other(Shown),
     /// To the next demo of the lecture, shown as this one was.
     Next(Shown),
+    /// To the one before it.
+    Previous(Shown),
 }
 
 /// How a screen is shown, whatever is on it.
@@ -227,4 +229,41 @@ pub struct Shown {
     pub stage: bool,
     /// In whose colours.
     pub theme: Theme,
+    /// Where its lesson was, if it was under way.
+    pub lesson: Option<LessonAt>,
+}
+
+/// Where a lesson is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LessonAt {
+    /// The step shown, from 0; the last one if there are fewer.
+    pub step: usize,
+    /// It is the last one.
+    pub is_last: bool,
+    /// What was chosen of its question.
+    pub chosen: Option<usize>,
+    /// Its answer is shown.
+    pub revealed: bool,
+    /// The screen that is shown; the step's own when absent.
+    pub view: Option<View>,
+}
+
+impl LessonAt {
+    /// The last step, whose answer was given.
+    pub const END: LessonAt = LessonAt {
+        step: usize::MAX,
+        is_last: true,
+        chosen: None,
+        revealed: true,
+        view: None,
+    };
+}
+
+/// Which of a lecture's demos it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Among {
+    /// One comes before it.
+    pub before: bool,
+    /// One comes after it.
+    pub after: bool,
 }

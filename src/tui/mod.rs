@@ -26,7 +26,7 @@ pub mod when;
 pub mod widget;
 
 pub use app::App;
-pub use message::{Leave, Message, Shown, View};
+pub use message::{Among, Leave, LessonAt, Message, Shown, View};
 pub use palette::Theme;
 pub use player::Player;
 pub use run::{Ended, Outcome, run};
@@ -83,7 +83,9 @@ pub struct Options {
     /// Its lesson, Markdown; that of the recording when absent.
     pub lesson: Option<&'static str>,
     /// One of several of a lecture: after the last step comes the next demo.
-    pub lecture: bool,
+    pub lecture: Option<Among>,
+    /// Where its lesson goes on.
+    pub lesson_at: Option<LessonAt>,
     /// Hears of each step of the lesson.
     pub on_step: Option<OnStep>,
     /// Lecture mode from the beginning: painted, few regions.
@@ -166,6 +168,10 @@ impl App {
                     }));
                 }
             }
+        }
+        // The repaired program's one step is its end: while it runs it is looked at.
+        if app.player.ended() || !app.options.fixed {
+            app.resume_lesson()?;
         }
         // Who follows sees a file that is not complete yet.
         if app.player.ended() && !app.player.reader().complete() {

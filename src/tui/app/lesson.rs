@@ -1,13 +1,13 @@
 //! The lesson of a demo's recording: from step to step, with a question to be answered before the answer is shown.
 //! Step: model → **view**.
 
-use super::App;
+use super::{App, Mode};
 use crate::lesson::{Lesson, Step, Until};
 use crate::model::{Id, Mark, Model, Registration, Run, Sink};
 use crate::record::event::Space;
 use crate::trace::Error;
 use crate::tui::filter::Filter;
-use crate::tui::message::{Leave, View};
+use crate::tui::message::{Among, Leave, LessonAt, View};
 use crate::tui::player::{self, Folder, Player};
 use crate::tui::view::marks;
 
@@ -47,6 +47,10 @@ pub struct Lecture {
     pub revealed: bool,
     /// The step's moment has not come yet.
     pub waits: bool,
+    /// It goes on where it was left: through the steps before, each of which is looked for behind another.
+    resumes: bool,
+    /// It was said that the lecture is over.
+    over: bool,
     /// Where the steps shown so far stand, and the event behind which the next one is looked for.
     places: Vec<(Found, u64)>,
 }
@@ -60,6 +64,8 @@ impl Lecture {
             chosen: None,
             revealed: false,
             waits: false,
+            resumes: false,
+            over: false,
             places: Vec::new(),
         }
     }
@@ -80,8 +86,68 @@ impl Lecture {
 }
 
 impl App {
+    /// The lesson of this text, of the side that the recording is of; one that cannot be read is none.
+    pub(super) fn lesson_of(&self, text: &str) -> Option<Lecture> {
+        let lesson = match self.is_repaired() {
+            true => Lesson::repaired(text),
+            false => Lesson::parse(text),
+        };
+        lesson.ok().map(Lecture::new)
+    }
+
+    /// The repaired side of a demo, also when it is a file that is replayed.
+    fn is_repaired(&self) -> bool {
+        let command = &self.player.reader().meta().command;
+        let demo = command.get(..2).is_some_and(|c| c == ["loopscope", "demo"]);
+        self.options.fixed || demo && command.iter().any(|arg| arg == "--fixed")
+    }
+
+    /// A question is open and nothing stands in its place.
+    pub fn question_is_seen(&self) -> bool {
+        self.mode != Mode::Knobs && self.lecture.as_ref().is_some_and(|l| l.open() > 0)
+    }
+
+    /// Where the lesson is, once it has begun.
+    pub(super) fn lesson_at(&self) -> Option<LessonAt> {
+        let lecture = self.lecture.as_ref()?;
+        let step = lecture.at?;
+        Some(LessonAt {
+            step,
+            is_last: step + 1 == lecture.lesson.steps.len(),
+            chosen: lecture.chosen,
+            revealed: lecture.revealed,
+            view: Some(self.view),
+        })
+    }
+
+    /// Goes on where it was left; of a program that began anew, when that moment comes.
+    pub(in crate::tui) fn resume_lesson(&mut self) -> Result<(), Error> {
+        let steps = self.lecture.as_ref().map_or(0, |l| l.lesson.steps.len());
+        let (Some(left), Some(last)) = (self.options.lesson_at, steps.checked_sub(1)) else {
+            return Ok(());
+        };
+        if let Some(lecture) = &mut self.lecture {
+            lecture.resumes = true;
+            lecture.at = Some(left.step.min(last));
+            (lecture.chosen, lecture.revealed) = (left.chosen, left.revealed);
+        }
+        self.go_to_step()?;
+        self.before.clear();
+        if let Some(view) = left.view {
+            self.view = view;
+        }
+        self.note = None;
+        self.tell_step();
+        Ok(())
+    }
+
     /// PgDn and PgUp: the answer, the next step, the one before.
     pub(super) fn lesson_step(&mut self, by: i64) -> Result<(), Error> {
+        // First the question is seen again.
+        if self.mode == Mode::Knobs && self.lecture.as_ref().is_some_and(|l| l.open() > 0) {
+            self.mode = Mode::Normal;
+            return Ok(());
+        }
         let done = self.step_by(by);
         self.tell_step();
         done
@@ -95,9 +161,12 @@ impl App {
     }
 
     fn step_by(&mut self, by: i64) -> Result<(), Error> {
+        let repaired = self.options.fixed;
         let Some(lecture) = &mut self.lecture else {
             return Ok(());
         };
+        lecture.resumes = false;
+        let was_over = std::mem::take(&mut lecture.over);
         if by > 0 && lecture.open() > 0 {
             lecture.revealed = true;
             return Ok(());
@@ -106,6 +175,10 @@ impl App {
             (None, true) => 0,
             (Some(at), true) => at + 1,
             (Some(at), false) if at > 0 => at - 1,
+            (None, false) if !repaired && self.options.lecture.is_some_and(|l| l.before) => {
+                self.left_with = Some(Leave::Previous(self.as_shown()));
+                return Ok(());
+            }
             _ => {
                 lecture.at = None;
                 lecture.waits = false;
@@ -113,18 +186,34 @@ impl App {
             }
         };
         if to >= lecture.lesson.steps.len() {
-            match self.options.lecture {
-                true => self.left_with = Some(Leave::Next(self.as_shown())),
-                false => {
-                    self.say("Done.  r repaired / broken   g again   PgUp back   q quit".to_owned())
-                }
-            }
+            self.past_the_last(was_over);
             return Ok(());
         }
         lecture.at = Some(to);
         lecture.chosen = None;
         lecture.revealed = false;
         self.go_to_step()
+    }
+
+    /// After the last step; of a lecture's last demo a second time.
+    fn past_the_last(&mut self, again: bool) {
+        // The other side's lesson may have steps left.
+        let halfway = self.options.fixed && !self.options.lesson_at.is_some_and(|l| l.is_last);
+        let said = match self.options.lecture {
+            None => "Done.  r repaired / broken   g again   PgUp back   q quit",
+            Some(_) if halfway => "r goes back to the broken program and its lesson",
+            Some(Among { after: false, .. }) if !again => {
+                if let Some(lecture) = &mut self.lecture {
+                    lecture.over = true;
+                }
+                "Done.  PgDn ends the lecture   PgUp back"
+            }
+            Some(_) => {
+                self.left_with = Some(Leave::Next(self.as_shown()));
+                return;
+            }
+        };
+        self.say(said.to_owned());
     }
 
     /// A choice of the open question.
@@ -140,6 +229,30 @@ impl App {
 
     /// To the moment of the step shown, if it has come.
     pub(super) fn go_to_step(&mut self) -> Result<(), Error> {
+        let Some(lecture) = &self.lecture else {
+            return Ok(());
+        };
+        let Some(at) = lecture.at else { return Ok(()) };
+        let first = match lecture.resumes {
+            true => lecture.places.len().min(at),
+            false => at,
+        };
+        for step in first..=at {
+            if let Some(lecture) = &mut self.lecture {
+                lecture.at = Some(step);
+            }
+            self.go_to_this_step()?;
+            if self.lecture.as_ref().is_some_and(|l| l.waits) {
+                break;
+            }
+        }
+        if let Some(lecture) = &mut self.lecture {
+            lecture.at = Some(at);
+        }
+        Ok(())
+    }
+
+    fn go_to_this_step(&mut self) -> Result<(), Error> {
         let Some(lecture) = &self.lecture else {
             return Ok(());
         };

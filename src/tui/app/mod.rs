@@ -27,7 +27,6 @@ use super::message::{Ask, Leave, Message, Pace, Shown, View};
 use super::player::{Player, Row};
 use super::theme::Look;
 use super::{Options, keymap, live::Live, names::Names};
-use crate::lesson::Lesson;
 use crate::model::{Id, Registration};
 use crate::trace::Error;
 use code::{Files, Source};
@@ -236,7 +235,7 @@ impl App {
             } else if name == "lesson.md" {
                 // One that cannot be read is a text, and no lesson to step through.
                 let text = String::from_utf8(bytes).unwrap_or_default();
-                app.lecture = Lesson::parse(&text).ok().map(lesson::Lecture::new);
+                app.lecture = app.lesson_of(&text);
             } else if name.ends_with(".rs")
                 && let Ok(text) = String::from_utf8(bytes)
             {
@@ -249,7 +248,7 @@ impl App {
             }
         }
         if let Some(text) = app.options.lesson {
-            app.lecture = Lesson::parse(text).ok().map(lesson::Lecture::new);
+            app.lecture = app.lesson_of(text);
         }
         if let Some(lecture) = &app.lecture {
             app.knobs = knobs::Knobs::new(lecture.lesson.knobs.clone(), &app.options);
@@ -475,6 +474,7 @@ impl App {
         Shown {
             stage: self.stage,
             theme: self.look.theme,
+            lesson: self.lesson_at(),
         }
     }
 

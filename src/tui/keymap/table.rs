@@ -23,7 +23,7 @@ pub const ACTIONS: &[Action] = &[
         short: "answer",
         help: "answer the open question",
         group: Group::Demo,
-        when: |app| app.lecture.as_ref().is_some_and(|l| l.open() > 0),
+        when: App::question_is_seen,
         weight: |_| 98,
     },
     Action {
