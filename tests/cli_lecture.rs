@@ -42,7 +42,8 @@ fn a_lecture_goes_from_its_first_step_to_its_last() {
         }
         screen.send(PAGE_DOWN);
     }
-    screen.wait_for("Done.").send(PAGE_DOWN);
+    screen.wait_for("Done.");
+    screen.send(PAGE_DOWN);
     assert_eq!(screen.exit_code(), 0);
     screen.assert_intact();
 }
@@ -108,7 +109,8 @@ fn the_first_lecture_goes_by_its_script() {
         }
         screen.send(PAGE_DOWN);
     }
-    screen.wait_for("Done.").send(PAGE_DOWN);
+    screen.wait_for("Done.");
+    screen.send(PAGE_DOWN);
     assert!(due.next().is_none());
     assert_eq!(screen.exit_code(), 0);
     screen.assert_intact();
@@ -229,4 +231,33 @@ fn the_notes_of_a_demo_are_printed() {
         assert!(said.lines().all(|l| l.chars().count() <= 80), "{said}");
     }
     run(&["notes", "no-such-demo"]).fails(2, "greedy-fd");
+}
+
+/// From a demo's beginning back to the last step of the demo before, and from the repaired program back to that step.
+#[test]
+fn the_demo_before_and_the_step_left_are_come_back_to() {
+    let list = "half-close,busy-poll";
+    let mut screen = Screen::launch(&["lecture", list, "--recorded"], 80, 24);
+    screen.wait_for("half-close broken");
+    let steps = Lesson::parse(demos::find("half-close").unwrap().lesson)
+        .unwrap()
+        .steps;
+    for (at, step) in steps.iter().enumerate() {
+        let place = format!("{} of {}: ", at + 1, steps.len());
+        screen.send(PAGE_DOWN).wait_for(&place);
+        if step.question.is_some() {
+            screen.send(PAGE_DOWN).wait_for("It is ");
+        }
+    }
+    let last = format!("{0} of {0}: ", steps.len());
+    screen.send(PAGE_DOWN).wait_for("busy-poll broken");
+    screen.send("\x1b[5~").wait_for("half-close broken");
+    screen.wait_for(&last);
+    screen.send("r").wait_for("1 of 1: Repaired");
+    screen.send("r").wait_for(&last);
+    screen.send(PAGE_DOWN).wait_for("busy-poll broken");
+    screen.send("q");
+    assert_eq!(screen.exit_code(), 0);
+    screen.assert_intact();
+    run(&["lecture", "no-such-course.toml"]).fails(2, "no file no-such-course.toml");
 }
