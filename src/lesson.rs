@@ -188,9 +188,18 @@ fn repair(text: &str) -> Option<String> {
         }
         out.push_str(sentence);
     }
-    let mut rest = out.trim_end().chars();
-    let first = rest.next()?;
-    Some(first.to_uppercase().chain(rest).collect())
+    let out = out.trim_end();
+    // What is called poll(2) or sell_async stays as it is called.
+    let word = out
+        .split(' ')
+        .next()?
+        .trim_end_matches(['.', ',', ';', ':']);
+    let is_word = word.chars().all(|c| c.is_alphabetic() || c == '-');
+    let first = out.chars().next()?;
+    Some(match is_word {
+        true => first.to_uppercase().chain(out.chars().skip(1)).collect(),
+        false => out.to_owned(),
+    })
 }
 
 impl Step {
@@ -352,6 +361,29 @@ mod tests {
     const TEXT: &str = "# Title\n\nText.\n\n## Steps\n\n### One\n\n- until: `fd == 3` + 20ms\n- screen: loop\n\n> A caption\n\
         > of two lines.\n\n**What?**\n\n1. this\n2. that,\n   or so\n\nAnswer: 2. Because\nof it.\n\nNotes: Speak up.\n\n\
         ### Two\n\n- until: mark \"poll\" idle=10\n- fd: bob\n\n> Another.\n\n## Questions\n\n1. Not a step?\n";
+
+    /// One step, of the first sentences of what the repair is.
+    #[test]
+    fn the_repaired_program_has_one_step() {
+        let caption = |repair: &str| {
+            let text = format!("{TEXT}\n## The repair\n\n{repair}\n\nMore.\n");
+            let lesson = Lesson::repaired(&text).unwrap();
+            let [step] = &lesson.steps[..] else { panic!() };
+            assert_eq!(step.until, Until::End);
+            assert_eq!((step.fd.as_deref(), &step.question), (Some("bob"), &None));
+            let end = step.caption.find(" Compare with").unwrap();
+            step.caption[..end].to_owned()
+        };
+        let said = caption("`demo x --fixed`: read *until*\n`EAGAIN`. Then wait.");
+        assert_eq!(said, "Read until EAGAIN. Then wait.");
+        assert_eq!(
+            caption("`demo x --fixed`: poll(2) tells."),
+            "poll(2) tells."
+        );
+        let long = "word ".repeat(50);
+        assert_eq!(caption(&format!("One. Two {long}.")), "One.");
+        assert!(Lesson::repaired(TEXT).is_err());
+    }
 
     #[test]
     fn a_lesson_is_read() {
