@@ -21,6 +21,7 @@ impl Model {
                 let id = self.new_loop(process, LoopKind::Epoll, t)?;
                 let desc = self.descs.get_mut(epoll)?;
                 desc.loop_id = Some(id);
+                desc.taken |= desc.kind != FdKind::Epoll;
                 desc.kind = FdKind::Epoll;
                 for slot in self.regs_of(epoll) {
                     self.name_from_desc(slot);

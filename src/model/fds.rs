@@ -116,7 +116,7 @@ pub(super) struct Desc {
     pub account: u32,
     /// First of the chain of registrations on it (slot).
     pub head: u32,
-    /// It was accepted from a listener.
+    /// It was accepted from a listener; an epoll: nobody was seen to make it, so it may have come through a socket.
     pub taken: bool,
     /// It made the connection that it is.
     pub called: bool,

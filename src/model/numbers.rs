@@ -57,7 +57,7 @@ impl Model {
             desc: slot.desc,
             generation: slot.generation,
             kind: desc.kind,
-            taken: desc.taken,
+            taken: desc.taken && desc.kind != FdKind::Epoll,
             eof: desc.eof,
             cloexec: slot.cloexec,
             since: slot.since,

@@ -96,6 +96,7 @@ impl Model {
             return;
         };
         let said = names::text(text);
+        desc.taken |= desc.kind == FdKind::Unknown && kind == FdKind::Epoll;
         if desc.kind == FdKind::Unknown || (desc.addr.is_empty() && kind != FdKind::Unknown) {
             desc.kind = kind;
         }
@@ -184,6 +185,8 @@ impl Model {
             || self.told_by_another(loop_id, e)
         {
             return;
+        } else if self.is_foreign(process, e) {
+            return self.foreign_seen(loop_id, process, e, mask, at, sink);
         } else if self.slot(process, e.fd).desc == NONE {
             return self.ghost_seen(loop_id, process, e, mask, at, sink);
         } else {
@@ -252,6 +255,48 @@ impl Model {
         self.regs.get(known).is_some_and(|r| r.fd == e.fd)
     }
 
+    /// The epoll came from another process, and the number never was one of this process's: it is of the table of whoever
+    /// registered it.
+    fn is_foreign(&self, process: Id, e: &Event) -> bool {
+        let epoll = self.slot(process, e.y as i32).desc;
+        let slot = self.slot(process, e.fd);
+        self.descs.get(epoll).is_some_and(|d| d.taken) && (slot.desc, slot.generation) == (NONE, 0)
+    }
+
+    /// A registration of another process's number: known by its data word.
+    fn foreign_seen<S: Sink + ?Sized>(
+        &mut self,
+        loop_id: Id,
+        process: Id,
+        e: &Event,
+        mask: u32,
+        at: At,
+        sink: &mut S,
+    ) {
+        let mut slot = (self.loops.get(loop_id as usize)).map_or(NONE, |l| l.data.get(e.arg));
+        match self.regs.get_mut(slot) {
+            Some(reg) if reg.fd < 0 => (reg.interest, reg.s.interest_known) = (mask, true),
+            _ => {
+                let birth = Birth {
+                    loop_id,
+                    process,
+                    fd: -1,
+                    generation: 0,
+                    desc: NONE,
+                    interest: Some(mask),
+                    data: Some(e.arg),
+                    fidelity: Fidelity::Inferred,
+                };
+                slot = self.birth(&birth, at, Why::Observed, sink);
+                if let Some(reg) = self.regs.get_mut(slot) {
+                    reg.name = format!("data {:#x}", e.arg).into();
+                }
+            }
+        }
+        self.known_again(slot);
+        self.show(slot, at, Why::Observed, Fidelity::Inferred, sink);
+    }
+
     /// A registration whose number is closed: a copy of the description elsewhere keeps it.
     fn ghost_seen<S: Sink + ?Sized>(
         &mut self,
@@ -298,10 +343,12 @@ impl Model {
             // A number that is closed leads nowhere: of a ghost the data word is left.
             let l = self.loops.get(loop_id as usize);
             slot = l.map_or(NONE, |l| l.data.get(e.arg));
+            let foreign = self.is_foreign(process, e);
             let ghost = |r: &super::Registration| {
                 (r.fd, r.process) == (e.fd, process) && r.s.kernel == Kernel::Ghost
             };
-            if !self.regs.get(slot).is_some_and(ghost) {
+            let known = |r: &super::Registration| ghost(r) || foreign && r.fd < 0;
+            if !self.regs.get(slot).is_some_and(known) {
                 return;
             }
         }
