@@ -30,6 +30,7 @@ fn what_is_not_seen_is_named_once_while_it_runs() {
         ("ring", "waits for an io_uring"),
         ("strict", "strict seccomp mode"),
         ("cleaned", "its environment was cleaned"),
+        ("replaced", "its LD_PRELOAD was replaced"),
     ] {
         let output = record(&dir.path().join(how), &program, &[how]);
         assert_eq!(
@@ -49,6 +50,24 @@ fn what_is_not_seen_is_named_once_while_it_runs() {
             .find(|line| line.starts_with("error: "))
             .unwrap();
         assert!(error.contains(why), "{all}");
+    }
+}
+
+#[test]
+fn a_loop_whose_waits_never_came_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = compiled(dir.path(), "blind", &[]);
+    for (how, why) in [
+        ("polls", "it calls poll or select without libc"),
+        ("never", "blind registered with an epoll, and no wait on it"),
+    ] {
+        let output = record(&dir.path().join(how), &program, &[how]);
+        let (lines, all) = warned(&output);
+        assert_eq!(lines.len(), 1, "{how}: {all}");
+        assert!(lines[0].contains(why), "{how}: {all}");
+        // What it has registered is recorded all the same.
+        assert_eq!(output.status.code(), Some(0), "{how}: {all}");
+        assert!(dir.path().join(how).exists(), "{how}: {all}");
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Outcome {
     pub unseen: Option<Unseen>,
     /// Where a program listens to which nobody has come.
     pub lonely: Option<String>,
+    /// Something was registered with an epoll, and no wait was recorded.
+    pub idle: bool,
     /// Why not everything could be written. What is in the file can be read.
     pub failure: Option<trace::Error>,
 }
@@ -345,6 +347,7 @@ impl<G: Fn(Option<&trace::Error>)> Collector<G> {
             writer.write(event, text);
         });
         self.outcome.lonely = self.looks.known.lonely();
+        self.outcome.idle = self.looks.known.idle();
         self.outcome.unseen = self.looks.last.take();
         if let Some(bytes) = found.and_then(|found| symbols::attachment(&in_time(&found))) {
             // A recording that is kept small may have no room for it.

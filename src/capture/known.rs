@@ -79,6 +79,8 @@ pub(super) struct Waits {
     pub registrations: bool,
     /// When it last said hello.
     pub hello: u64,
+    /// A thread is in a named call.
+    pub calls: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -92,6 +94,8 @@ struct Thread {
     told: bool,
     ended: bool,
     tid: u32,
+    /// It is in a call with a name of its own.
+    calls: bool,
     /// The signals that its waits let through, as the last one said.
     lets: u64,
     /// Some of them were told to wait.
@@ -111,6 +115,9 @@ pub(super) struct Known {
     listens: Option<Vec<u8>>,
     /// A connection was accepted.
     talked: bool,
+    /// An epoll_ctl has succeeded, and somebody has waited.
+    registers: bool,
+    waits: bool,
     /// epoll_ctl calls under way: the thread, then fd, epfd, mask and data word.
     ctls: HashMap<u32, (i32, i32, u32, u64)>,
 }
@@ -123,6 +130,7 @@ impl Known {
             Kind::Ready | Kind::RunBegin | Kind::RunEnd => {}
             Kind::Io if e.x != BAD => {}
             Kind::WaitEnter | Kind::WaitExit => {
+                self.waits = true;
                 if let Some(thread) = self.threads.get_mut(e.thread as usize) {
                     if e.kind == Kind::WaitEnter {
                         thread.lets = e.lets_through();
@@ -170,6 +178,12 @@ impl Known {
                 self.processes.values_mut().for_each(|p| p.surprised = true);
                 return;
             }
+            Kind::CallBegin | Kind::CallEnd => {
+                if let Some(thread) = self.threads.get_mut(e.thread as usize) {
+                    thread.calls = e.kind == Kind::CallBegin;
+                }
+                return;
+            }
             Kind::CtlBegin => {
                 let call = (e.fd, e.y as i32, e.x as u32, e.arg);
                 self.ctls.insert(e.thread, call);
@@ -184,6 +198,7 @@ impl Known {
         };
         match e.kind {
             Kind::CtlEnd => {
+                self.registers |= e.x == 0;
                 let call = self.ctls.remove(&e.thread);
                 process.ctl(e, call.filter(|c| (c.0, c.1) == (e.fd, e.y as i32)));
             }
@@ -251,6 +266,11 @@ impl Known {
         Some(String::from_utf8_lossy(listens).into_owned())
     }
 
+    /// There are registrations that no wait was seen for.
+    pub fn idle(&self) -> bool {
+        self.registers && !self.waits
+    }
+
     /// Whether its waits are seen; nothing of a process that has not shown itself.
     pub fn waits(&self, pid: u32) -> Option<Waits> {
         let number = self.numbers.get(&pid)?;
@@ -263,6 +283,7 @@ impl Known {
             ..Waits::default()
         };
         for thread in self.threads.iter().filter(|t| t.process == *number) {
+            waits.calls |= thread.calls && !thread.ended;
             waits.now |= thread.waited != 0 && thread.busy == 0 && !thread.ended;
             waits.last = waits.last.max(Some(thread.waited).filter(|t| *t != 0));
         }

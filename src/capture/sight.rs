@@ -42,6 +42,8 @@ pub(super) struct Sight {
     pub rings: Option<bool>,
     /// Why it has none, if its file tells.
     pub blind: Option<Blind>,
+    /// It has none, and something else is preloaded into it.
+    pub replaced: bool,
     /// It may only read, write and exit.
     pub strict: bool,
     /// What its threads sleep in.
@@ -98,8 +100,8 @@ impl Surveyor {
         let asleep: Vec<Sleep> = (threads.iter())
             .filter_map(|tid| sleep(procfs::system_call(pid, *tid)?))
             .collect();
-        let joining = rings == Some(false)
-            && blind.is_none()
+        let shimless = rings == Some(false) && blind.is_none();
+        let joining = shimless
             && asleep.is_empty()
             && stragglers::will_load(pid, &stragglers::sign(std::process::id()));
         Some(Sight {
@@ -108,6 +110,7 @@ impl Surveyor {
             name,
             rings,
             blind,
+            replaced: shimless && stragglers::preloads(pid),
             strict: procfs::seccomp(pid) == Some(1),
             asleep,
             polls,
@@ -140,6 +143,8 @@ pub(super) enum Why {
     Strict,
     /// It waits in calls that do not pass through libc.
     Waits,
+    /// The same, and it has never waited otherwise.
+    Polls,
     /// It waits for an io_uring.
     IoUring,
     /// Its registrations are there, and no call that made them was seen, nor any wait.
@@ -231,6 +236,12 @@ impl Judge {
         if sleeps(Sleep::IoUring) {
             return Some(Why::IoUring);
         }
+        // It sleeps in a poll of its own while its epoll is there for nothing: what libc polls for by itself (a name, for
+        // one) it does inside of a call that is recorded.
+        let serves = waits.registrations && (waits.ctl || waits.joined);
+        if sleeps(Sleep::Poll) && serves && waits.last.is_none() && !waits.calls {
+            return Some(Why::Polls);
+        }
         // A forked child has its parent's registrations, and may never look at them.
         let by_itself = waits.joined && waits.registrations && !waits.ctl;
         (by_itself && waits.last.is_none()).then_some(Why::Registrations)
@@ -251,6 +262,9 @@ fn unseen(sight: &Sight, why: Why) -> Unseen {
         Why::NoShim => {
             let because = match sight.blind {
                 Some(blind) => format!("it {blind}"),
+                None if sight.replaced => {
+                    "the preload shim was not loaded into it: its LD_PRELOAD was replaced on the way".to_owned()
+                }
                 None => "the preload shim was not loaded into it: its environment was cleaned on the way".to_owned(),
             };
             (format!("what {who} does"), because, format!("{crate_or}, or see its calls: {strace}"))
@@ -269,6 +283,11 @@ fn unseen(sight: &Sight, why: Why) -> Unseen {
         Why::Waits => (
             format!("the waits of {who}"),
             "it calls epoll_wait without libc (rustix, or system calls of its own)".to_owned(),
+            format!("{crate_or}, or see its calls: {strace}"),
+        ),
+        Why::Polls => (
+            format!("the waits of {who}"),
+            "it calls poll or select without libc (rustix, or system calls of its own)".to_owned(),
             format!("{crate_or}, or see its calls: {strace}"),
         ),
         Why::IoUring => (
@@ -314,6 +333,7 @@ mod tests {
             name: "x".to_owned(),
             rings: Some(false),
             blind: None,
+            replaced: false,
             strict: false,
             asleep: Vec::new(),
             polls: true,
@@ -339,5 +359,53 @@ mod tests {
         (judge.before, judge.told) = Default::default();
         assert_eq!(judge.judge(&[sight(false)], &known, 5), []);
         assert_eq!(judge.judge(&[sight(false)], &known, 6).len(), 1);
+    }
+
+    #[test]
+    fn a_poll_of_its_own_is_named_and_one_inside_of_a_call_that_is_recorded_is_not() {
+        let sight = Sight {
+            pid: 77,
+            start: 5,
+            name: "x".to_owned(),
+            rings: Some(true),
+            blind: None,
+            replaced: false,
+            strict: false,
+            asleep: vec![Sleep::Poll],
+            polls: true,
+            joining: false,
+        };
+        let first = |known: &Known| {
+            let mut judge = Judge::new(false);
+            judge.judge(std::slice::from_ref(&sight), known, 1_000);
+            judge
+                .judge(std::slice::from_ref(&sight), known, 2_000)
+                .len()
+        };
+        let mut known = Known::default();
+        for kind in [Kind::ProcessStart, Kind::ThreadStart] {
+            told(&mut known, kind, 10);
+        }
+        assert_eq!(first(&known), 0, "it has no loop");
+        let registration = |kind: Kind, x: i32| Event {
+            t: 20,
+            kind,
+            thread: 1,
+            fd: 5,
+            x,
+            y: 4,
+            aux: 1,
+            ..Event::default()
+        };
+        known.see(&registration(Kind::CtlBegin, 1), b"");
+        known.see(&registration(Kind::CtlEnd, 0), b"");
+        assert_eq!(first(&known), 1);
+        told(&mut known, Kind::CallBegin, 30);
+        assert_eq!(first(&known), 0, "getaddrinfo");
+        told(&mut known, Kind::CallEnd, 40);
+        assert_eq!(first(&known), 1);
+        told(&mut known, Kind::WaitEnter, 50);
+        told(&mut known, Kind::WaitExit, 60);
+        assert_eq!(first(&known), 0, "its waits are seen");
     }
 }

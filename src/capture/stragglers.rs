@@ -100,6 +100,16 @@ pub(super) fn will_load(pid: u32, sign: &[Vec<u8>; 2]) -> bool {
     has(&environment, sign) && has(&environment, &shim)
 }
 
+/// Something is preloaded into the program, whatever it is.
+pub(super) fn preloads(pid: u32) -> bool {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    has(&environment, &[b"LD_PRELOAD=".to_vec(), b"=".to_vec()])
+        && !has(
+            &environment,
+            &[b"LD_PRELOAD=".to_vec(), b"/preload-".to_vec()],
+        )
+}
+
 fn has(environment: &[u8], [name, piece]: &[Vec<u8>; 2]) -> bool {
     environment
         .split(|b| *b == 0)

@@ -353,11 +353,23 @@ pub(super) fn exit_of(ended: &live::Ended, program: &str, file: Option<&Path>) -
         });
     }
     if ended.outcome.counts.told > 0 {
+        if ended.outcome.idle && ended.outcome.unseen.is_none() {
+            // Nobody is left to tell when stderr fails.
+            let _ = writeln!(
+                std::io::stderr(),
+                "warning: {} registered with an epoll, and no wait on it was recorded\nhint: {WAITS_UNSEEN}",
+                visible(program),
+            );
+        }
         return Ok(exit);
     }
     let (why, advice) = nothing_because(&ended.outcome, program);
     Err(Failure::new(why).hint(advice).exit(ours).into())
 }
+
+/// What to do where somebody has joined and no wait came.
+const WAITS_UNSEEN: &str = "a program that makes these calls without libc (Go, rustix) must link the loopscope crate; a \
+     server may just have ended too early: what did it print?";
 
 /// Why a recording holds no event, and what to do about it.
 fn nothing_because(outcome: &Recorded, program: &str) -> (String, String) {
@@ -377,9 +389,7 @@ fn nothing_because(outcome: &Recorded, program: &str) -> (String, String) {
         ),
         _ if outcome.joined > 0 => (
             format!("{program} waited in no epoll, poll or select call, so nothing was recorded of a loop"),
-            "a program that makes these calls without libc (Go, rustix) must link the loopscope crate; a server may \
-             just have ended too early: what did it print?"
-                .to_owned(),
+            format!("{WAITS_UNSEEN}; a child that is started with another LD_PRELOAD must keep the shim in it"),
         ),
         Some(Refused { status, .. }) if status != Status::Welcome => {
             let (why, advice) = status.refusal().split_once("; ").unwrap_or(("", ""));

@@ -1,6 +1,6 @@
 /* Waits for 1.5 s in ways that a shim cannot see, or comes to be without it: see tests/preload_blind.rs.
 
-   blind raw | ring | strict | cleaned | waits | forked | asleep */
+   blind raw | ring | strict | cleaned | replaced | polls | never | waits | forked | asleep */
 #define _GNU_SOURCE
 #include <linux/io_uring.h>
 #include <signal.h>
@@ -62,6 +62,24 @@ static void ring(void) {
     direct(SYS_io_uring_enter, fd, 0, 1, IORING_ENTER_GETEVENTS, 0, 0);
 }
 
+/* A loop made through libc, which sleeps in a poll of its own. */
+static void polls(void) {
+    int ep = epoll_create1(0), fd = eventfd(0, EFD_NONBLOCK);
+    struct epoll_event e = {EPOLLIN, {.fd = fd}};
+    struct { int fd; short asked, told; } polled = {ep, 1, 0};
+    struct timespec time = {1, 500000000};
+    epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e);
+    direct(SYS_ppoll, (long)&polled, 1, (long)&time, 0, 8, 0);
+}
+
+/* One that only looks, without sleeping in it. */
+static void never(void) {
+    int ep = epoll_create1(0), fd = eventfd(0, EFD_NONBLOCK);
+    struct epoll_event e = {EPOLLIN, {.fd = fd}};
+    epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e);
+    direct(SYS_epoll_pwait, ep, (long)&e, 1, 0, 0, 8);
+}
+
 static void waits(void) {
     int ep = epoll_create1(0), fd = eventfd(0, EFD_NONBLOCK);
     struct epoll_event e = {EPOLLIN, {.fd = fd}};
@@ -93,6 +111,15 @@ int main(int argc, char **argv) {
         char self[4096] = "", *args[] = {"blind", "waits", 0}, *none[] = {0};
         readlink("/proc/self/exe", self, sizeof self - 1);
         direct(SYS_execve, (long)self, (long)args, (long)none, 0, 0, 0);
+    } else if (strcmp(how, "replaced") == 0) {
+        char self[4096] = "";
+        readlink("/proc/self/exe", self, sizeof self - 1);
+        setenv("LD_PRELOAD", "libm.so.6", 1);
+        execl(self, "blind", "waits", (char *)0);
+    } else if (strcmp(how, "polls") == 0) {
+        polls();
+    } else if (strcmp(how, "never") == 0) {
+        never();
     } else if (strcmp(how, "waits") == 0) {
         waits();
     } else if (strcmp(how, "forked") == 0) {
