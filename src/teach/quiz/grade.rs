@@ -145,6 +145,10 @@ fn told(problem: &Problem, verdict: &Verdict) -> String {
             rule.sentence()
         );
         out.push_str(&folded(&text, "      ", "      "));
+    } else if only_order(problem, verdict) {
+        out.push_str(
+            "      The events are right, their order is not: it is that of the ready list.\n",
+        );
     } else if let (Verdict::Chose(_) | Verdict::Wrong(_), Some(rule)) =
         (verdict, problem.rules.first())
     {
@@ -155,6 +159,26 @@ fn told(problem: &Problem, verdict: &Verdict) -> String {
         ));
     }
     out
+}
+
+/// The same events as the right answer, in another order.
+fn only_order(problem: &Problem, verdict: &Verdict) -> bool {
+    let truth = &problem.choices[problem.right].answer;
+    let given = match verdict {
+        Verdict::Chose(at) => Some(problem.choices[*at].answer.clone()),
+        Verdict::Wrong(text) => written(text, truth),
+        _ => None,
+    };
+    let sorted = |answer: &Answer| match answer {
+        Answer::Batch(events) => {
+            let mut events: Vec<(u64, u32)> = events.iter().map(|e| (e.data, e.mask)).collect();
+            events.sort_unstable();
+            Some(events)
+        }
+        _ => None,
+    };
+    let given = given.as_ref().and_then(sorted);
+    given.is_some() && given == sorted(truth)
 }
 
 fn example(problem: &Problem) -> &'static str {
@@ -197,29 +221,41 @@ fn filled_in(line: &str) -> Option<(u64, &str)> {
 fn judge(problem: &Problem, text: &str) -> Verdict {
     // What hostile files hold is cut: it is only shown back.
     let short: String = text.chars().take(60).collect();
+    if let Some(verdict) = by_letter(problem, text) {
+        return verdict.unwrap_or(Verdict::Unclear(short));
+    }
+    // A letter with its answer, copied from the sheet or its key: `b) [A:IN]`, `b  [A:IN]`.
+    let copied = (text.trim_start_matches('(').split_once([')', ' ', '\t']))
+        .and_then(|(letter, answer)| Some((by_letter(problem, letter)?, answer)));
+    match copied {
+        None => by_answer(problem, text, short),
+        Some((letter, answer)) => match by_answer(problem, answer, short.clone()) {
+            same if Some(&same) == letter.as_ref() => same,
+            _ => Verdict::Unclear(short),
+        },
+    }
+}
+
+/// The verdict on a single letter, if it is one; nothing in it where no choice has that letter.
+fn by_letter(problem: &Problem, text: &str) -> Option<Option<Verdict>> {
     let bare = text.trim_matches(|c: char| "()[].,: \t".contains(c));
     let mut letters = bare.chars();
-    if let (Some(only), None) = (letters.next(), letters.next())
-        && only.is_ascii_alphabetic()
-        && !text.contains('[')
-    {
-        let at = (only.to_ascii_lowercase() as usize).wrapping_sub('a' as usize);
-        return match at {
-            at if at == problem.right => Verdict::Right,
-            at if at < problem.choices.len() => Verdict::Chose(at),
-            _ => Verdict::Unclear(short),
-        };
+    let (Some(only), None) = (letters.next(), letters.next()) else {
+        return None;
+    };
+    if !only.is_ascii_alphabetic() || text.contains('[') {
+        return None;
     }
-    // A letter with its answer, copied from the sheet: `b) [A:IN]`.
-    let copied = (text.trim_start_matches('(').split_once(')'))
-        .filter(|(letter, _)| letter.trim().len() == 1)
-        .map(|(letter, answer)| (judge(problem, letter), answer));
-    if let Some((by_letter, answer)) = copied {
-        return match judge(problem, answer) {
-            by_answer if by_answer == by_letter => by_letter,
-            _ => Verdict::Unclear(short),
-        };
-    }
+    let at = (only.to_ascii_lowercase() as usize).wrapping_sub('a' as usize);
+    Some(match at {
+        at if at == problem.right => Some(Verdict::Right),
+        at if at < problem.choices.len() => Some(Verdict::Chose(at)),
+        _ => None,
+    })
+}
+
+/// The verdict on an answer that was written out.
+fn by_answer(problem: &Problem, text: &str, short: String) -> Verdict {
     let truth = &problem.choices[problem.right].answer;
     match written(text, truth) {
         None => Verdict::Unclear(short),
@@ -314,13 +350,14 @@ mod tests {
     #[test]
     fn an_answer_may_be_written_in_many_ways() {
         type Way = fn(u32, char, &str) -> String;
-        let ways: [Way; 11] = [
+        let ways: [Way; 12] = [
             |n, l, _| format!("Answer {n}: {l}\n"),
             |n, l, _| format!("answer {n} = {}\n", l.to_ascii_uppercase()),
             |n, l, _| format!("> **Answer {n}:** ({l})\r\n"),
             |n, l, _| format!("ANSWER #{n}. {l}.\n"),
             |n, l, _| format!("{n}) {l}\n"),
             |n, l, a| format!("Answer {n}: {l}) {a}\n"),
+            |n, l, a| format!("Answer {n}: {l}  {a}\n"),
             |n, _, a| format!("Answer {n}: {a}\n"),
             |n, _, a| format!("Answer {n}: {}\n", a.to_lowercase()),
             |n, _, a| format!("Answer {n}: {}\n", a.replace(['[', ']'], "")),
@@ -334,7 +371,7 @@ mod tests {
         ];
         for (at, way) in ways.iter().enumerate() {
             for topic in [Topic::Hangup, Topic::Maxevents, Topic::Errors] {
-                if topic == Topic::Errors && (7..10).contains(&at) {
+                if topic == Topic::Errors && (8..11).contains(&at) {
                     continue;
                 }
                 let grade = graded(Some(topic), |p| {
@@ -347,7 +384,7 @@ mod tests {
                     .iter()
                     .filter(|v| **v == Verdict::Missing)
                     .count();
-                let empty = if at == 8 { missing } else { 0 };
+                let empty = if at == 9 { missing } else { 0 };
                 assert_eq!(
                     grade.right() + empty,
                     12,
@@ -421,6 +458,33 @@ mod tests {
     }
 
     #[test]
+    fn events_in_another_order_are_told_as_that() {
+        let batch = |p: &Problem| match &p.choices[p.right].answer {
+            Answer::Batch(events) if events.len() > 1 => {
+                let turned = events.iter().rev().cloned().collect();
+                Some(Answer::Batch(turned).to_string())
+            }
+            _ => None,
+        };
+        let grade = graded(Some(Topic::Maxevents), |p| {
+            format!("Answer {}: {}\n", p.number, batch(p).unwrap_or_default())
+        });
+        let problems = grade.sheet.problems();
+        // Where a wrong belief leads to just that order, the belief is told.
+        let turned = problems.iter().filter(|p| {
+            let led = |text: &String| {
+                let mut choices = p.choices.iter();
+                choices.any(|c| c.belief.is_some() && c.answer.to_string() == *text)
+            };
+            batch(p).is_some_and(|text| !led(&text))
+        });
+        let turned = turned.count();
+        let told = grade.text().matches("their order is not").count();
+        assert!(turned > 0 && told == turned, "{}", grade.text());
+        assert!(!only_order(&problems[0], &Verdict::Right));
+    }
+
+    #[test]
     fn a_stranger_s_sheet_harms_nobody() {
         let sheet = Sheet::new(None, 1, None, 1).text(false);
         let lines = [
@@ -436,6 +500,8 @@ mod tests {
             "Answer",
             "Answer 1: ((((((((",
             "Answer 1: a) b) c) d)",
+            &format!("Answer 1: {}", "a) ".repeat(200_000)),
+            &format!("Answer 1: {}", "a ".repeat(200_000)),
         ];
         for line in lines {
             let grade = Grade::of(&format!("{sheet}{line}\n")).unwrap();
