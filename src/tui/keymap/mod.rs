@@ -8,7 +8,7 @@ mod when;
 
 pub use table::ACTIONS;
 
-use super::app::{App, Mode};
+use super::app::{App, Mode, Popup};
 use super::message::{Ask, Leave, Message};
 
 /// The groups of the help, in its order.
@@ -131,6 +131,11 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Message> {
         Mode::Asking(Ask::Palette) if is(key(KeyCode::Up)) => Some(Message::Row(-1)),
         Mode::Asking(_) => Some(Message::Edit(event)),
         Mode::Leaving => leaving(pressed),
+        // It covers the screen: nothing is to move under it unseen.
+        Mode::Popup(Popup::Help) => popup(pressed).or_else(|| {
+            table(app, pressed)
+                .filter(|m| matches!(m, Message::Help | Message::Quit | Message::Theme))
+        }),
         Mode::Popup(_) => popup(pressed).or_else(|| table(app, pressed)),
         Mode::Knobs => knobs(pressed).or_else(|| table(app, pressed)),
         Mode::Normal => table(app, pressed),
