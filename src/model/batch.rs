@@ -143,6 +143,10 @@ impl Model {
             let known = reg.s.interest_known;
             self.stamped(slot, &mut item, wakeup, previous, drained);
             self.set_kernel(slot, kernel);
+            if let Some(reg) = self.regs.get_mut(slot) {
+                // Told by now: what a level-triggered one waits for from here on is another report.
+                reg.ready_since = None;
+            }
             if known {
                 self.known_again(slot);
             }

@@ -116,6 +116,9 @@ impl Model {
         let Some((desc, _)) = self.new_desc(process, e.fd, kind, cloexec) else {
             return;
         };
+        if kind == FdKind::Timerfd && e.flags & flags::AGAIN == 0 {
+            self.timerfd_made(desc, at.t);
+        }
         if let Some(from) = self
             .desc_seen(process, e.x)
             .and_then(|from| self.descs.get(from))

@@ -12,10 +12,10 @@ use crate::record::event::{Arming, Event, FdKind};
 /// Timers followed at once; further ones are counted as ignored.
 const MAX_TIMERFDS: usize = 65_536;
 
-/// A timerfd that has been armed or taken back.
+/// A timerfd that has been made, armed or taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timerfd {
-    /// When timerfd_settime returned.
+    /// When timerfd_settime returned, or the timer was made.
     pub set: u64,
     /// It is armed.
     pub armed: bool,
@@ -79,7 +79,8 @@ impl Timerfd {
 }
 
 impl Model {
-    /// What the timer of a registration is armed for; nothing where it is no timerfd or nobody has set it since it is known.
+    /// What the timer of a registration is armed for; nothing where it is no timerfd, or nobody has made or
+    /// set it since it is known.
     pub fn timerfd(&self, reg: Id) -> Option<&Timerfd> {
         self.timerfds.get(&self.reg(reg)?.s.desc)
     }
@@ -110,6 +111,22 @@ impl Model {
             read: None,
         };
         self.timerfds.insert(desc, timer);
+    }
+
+    /// A timerfd is new: it is off until somebody sets it. One that was there before is not known.
+    pub(super) fn timerfd_made(&mut self, desc: u32, t: u64) {
+        if self.timerfds.len() >= MAX_TIMERFDS {
+            self.ignored += 1;
+            return;
+        }
+        let off = Timerfd {
+            set: t,
+            armed: false,
+            due: None,
+            interval: 0,
+            read: None,
+        };
+        self.timerfds.insert(desc, off);
     }
 
     /// A timerfd was read: its expiries so far are told.
