@@ -9,6 +9,8 @@ mod greedy;
 mod guesses;
 #[path = "screens/keys.rs"]
 mod keys;
+#[path = "screens/sentences.rs"]
+mod sentences;
 #[path = "screens/session.rs"]
 mod session;
 #[path = "screens/worker.rs"]

@@ -4,6 +4,7 @@ use crate::model::registration::{ET, EXCLUSIVE, IN, MODES, ONESHOT, OUT};
 use crate::model::{
     Expiry, Fidelity, Id, ItemState, LoopKind, Range, Registration, ThreadState, Word,
 };
+use crate::record::event::FdKind;
 use crate::text::names::mask;
 use crate::tui::app::App;
 use crate::tui::theme::{self, ABSENT, ARMED, QUEUED, READY, RUN};
@@ -219,6 +220,12 @@ pub fn thread(app: &App) -> Option<&ThreadState> {
         .max_by_key(|t| (t.phase.in_turn(), t.wakeup))
 }
 
+/// The batch holds as many events as the wait had room for: others may have been ready as well.
+pub fn is_full(app: &App, thread: &ThreadState) -> bool {
+    let epoll = app.the_loop().is_none_or(|l| l.kind == LoopKind::Epoll);
+    epoll && thread.batch_len == thread.maxevents && thread.maxevents > 0
+}
+
 /// The ready list as far as it follows from what was seen: what did not fit into the batch, then level-triggered ones
 /// that were reported (the kernel links them again at the tail), then what became ready since.
 pub fn ready_list(app: &App) -> Vec<Place> {
@@ -341,6 +348,9 @@ pub fn will_wake(app: &App, reg: &Registration) -> (Cow<'static, str>, bool) {
             "no room to write; it does not ask for OUT, so nobody is told when there is",
             reg.interest & IN != 0,
         ),
+        Word::Residual if listens(reg) => {
+            ("epoll speaks again only when another client comes", false)
+        }
         Word::Residual => ("epoll speaks again only when more arrive", false),
         _ if some && reg.is_edge() => ("epoll speaks again only when more arrive", false),
         Word::Disarmed => ("off until the program re-arms it with MOD", false),
@@ -357,6 +367,11 @@ pub fn will_wake(app: &App, reg: &Registration) -> (Cow<'static, str>, bool) {
         _ => ("wakes it on an event it asked for", true),
     };
     (why.into(), wakes)
+}
+
+/// What waits in it is connections, not bytes.
+pub fn listens(reg: &Registration) -> bool {
+    matches!(reg.kind, FdKind::TcpListener | FdKind::UnixListener)
 }
 
 /// It is armed, and input is not among what it wants to hear of.

@@ -8,6 +8,7 @@
 //! footer   Space play  ←→ event  Shift ←→ turn  b blame  i what is this  ? keys
 //! ```
 
+mod asleep;
 pub mod behalf;
 mod blame;
 pub mod code;

@@ -1,12 +1,12 @@
 //! The program's side of the Loop screen: the batch it was told of, or what it sleeps on. Step: model → **view**.
 
-use super::{blame, kernel, strip, which};
-use crate::model::{Id, Item, ItemState, LoopKind, Part, Phase, Run, Thread, ThreadState, Word};
+use super::{asleep, blame, kernel, strip, which};
+use crate::model::{Id, Item, ItemState, Part, Phase, Range, Run, Thread, ThreadState, Word};
 use crate::tui::app::App;
 use crate::tui::app::known::mark_of;
 use crate::tui::theme::{self, GO};
 use crate::tui::widget::pen::Pen;
-use crate::tui::widget::text::{self, bytes, plural, time};
+use crate::tui::widget::text::{self, plural, time};
 
 /// The right pane: the batch, or what the loop sleeps on.
 pub fn draw(pen: &mut Pen<'_>, app: &App) {
@@ -22,7 +22,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let (w, h) = (pen.width(), pen.height());
     let mut pen = pen.part(0, used, w, h.saturating_sub(used));
     match thread.phase {
-        Phase::Waiting { since, timeout } => asleep(&mut pen, app, since, timeout),
+        Phase::Waiting { since, timeout } => asleep::draw(&mut pen, app, since, timeout),
         Phase::Ended => {
             pen.put(1, 0, "this thread has ended", theme::quiet());
         }
@@ -78,8 +78,7 @@ fn others(pen: &mut Pen<'_>, app: &App, shown: &ThreadState) -> usize {
 
 fn batch(pen: &mut Pen<'_>, app: &App, thread: &ThreadState) {
     let (w, h) = (pen.width(), pen.height());
-    let epoll = app.the_loop().is_none_or(|l| l.kind == LoopKind::Epoll);
-    let full = epoll && thread.batch_len == thread.maxevents && thread.maxevents > 0;
+    let full = kernel::is_full(app, thread);
     let title = format!(
         "epoll_wait returned {}{}:",
         plural(u64::from(thread.batch_len), "event"),
@@ -156,21 +155,30 @@ fn batch(pen: &mut Pen<'_>, app: &App, thread: &ThreadState) {
         y += 1;
     }
     if !late.is_empty() {
-        let came = if late.len() == 1 {
-            "It came later"
-        } else {
-            "They came later"
+        let held = late.iter().any(|l| l.full);
+        let names: Vec<String> = late
+            .iter()
+            .map(|l| app.names.told(l.reg).to_owned())
+            .collect();
+        let came = match (held, names.len()) {
+            (true, _) => "The batch was full",
+            (false, 1) => "It came later",
+            (false, _) => "They came later",
         };
         let whole = format!(
             "not among them: {}. {came}; the program learns of {} at its next wait",
-            text::list(&late, 3),
-            if late.len() == 1 { "it" } else { "them" }
+            text::list(&names, 3),
+            if names.len() == 1 { "it" } else { "them" }
         );
         let lines = h.saturating_sub(y);
-        let brief = |most: usize| format!("too late: {}", text::list(&late, most));
+        let short = if held { "no room for" } else { "too late:" };
+        let brief = |most: usize| format!("{short} {}", text::list(&names, most));
         let fits = |told: &String| text::wrap(told, w.saturating_sub(2)).len() <= lines;
         let told = [whole, brief(4), brief(3)].into_iter().find(fits);
-        let told = told.unwrap_or_else(|| format!("{} came too late", late.len()));
+        let told = told.unwrap_or_else(|| match held {
+            true => format!("no room for {} more", names.len()),
+            false => format!("{} came too late", names.len()),
+        });
         for (i, line) in text::wrap(&told, w.saturating_sub(2)).iter().enumerate() {
             if y + i < h {
                 pen.put(1, y + i, line, theme::ready());
@@ -179,13 +187,30 @@ fn batch(pen: &mut Pen<'_>, app: &App, thread: &ThreadState) {
     }
 }
 
-/// Names of fds that became ready too late for this batch.
-pub fn late_ones(app: &App, thread: &ThreadState) -> Vec<String> {
+/// An fd that is ready and not in this batch.
+pub struct Late {
+    /// The registration.
+    pub reg: Id,
+    /// How long it has been ready.
+    pub age: Option<Range>,
+    /// It may have been ready when the batch was made, which had no room for more.
+    pub full: bool,
+}
+
+/// The fds that this batch does not tell of, though they are ready.
+pub fn late_ones(app: &App, thread: &ThreadState) -> Vec<Late> {
     let told = |id| thread.batch.iter().any(|i| i.reg == id);
+    let full = kernel::is_full(app, thread);
+    // As long ago as the batch, or longer.
+    let batch = app.t().saturating_sub(thread.wakeup);
     kernel::ready_list(app)
-        .iter()
+        .into_iter()
         .filter(|p| !p.stays && !told(p.reg))
-        .map(|p| app.names.told(p.reg).to_owned())
+        .map(|p| Late {
+            reg: p.reg,
+            age: p.age,
+            full: full && p.age.is_none_or(|age| age.hi >= batch),
+        })
         .collect()
 }
 
@@ -356,117 +381,4 @@ fn ran<'a>(app: &'a App, thread: &ThreadState, item: &Item) -> Option<&'a Run> {
         .runs_of(item.reg)
         .take_while(|r| r.end >= thread.wakeup);
     runs.find(|r| r.turn == thread.turn)
-}
-
-/// What could wake a sleeping loop: each fd, its interest, its unread bytes, and which of them will not.
-fn asleep(pen: &mut Pen<'_>, app: &App, since: u64, timeout: i64) {
-    let (w, h) = (pen.width(), pen.height());
-    let now = app.t();
-    let kind = app.the_loop().map(|l| l.kind).unwrap_or_default();
-    let call = kind.call();
-    // From a whole sentence to a bare figure: the first that fits.
-    let (long, short) = match timeout {
-        -2 => ("time-out not known".to_owned(), None),
-        ..0 => ("no time-out".to_owned(), None),
-        0 => ("it only looks".to_owned(), Some("only looks".to_owned())),
-        ns => {
-            let left = time((since.saturating_add(ns as u64)).saturating_sub(now));
-            (
-                format!("wakes by itself in {left}"),
-                Some(format!("up in {left}")),
-            )
-        }
-    };
-    let slept = time(now.saturating_sub(since));
-    let forms = [
-        format!("asleep in {call} for {slept}; {long}"),
-        format!("asleep for {slept}; {long}"),
-        format!("asleep {slept}, {}", short.unwrap_or(long)),
-        format!("asleep for {slept}"),
-    ];
-    let fits = forms.iter().find(|form| text::width(form) < w);
-    let line = fits.unwrap_or(&forms[3]);
-    pen.put(1, 0, line, theme::plain());
-    let mut head = match kind {
-        LoopKind::Epoll | LoopKind::Threads => "what could wake it:".to_owned(),
-        // The array of fds is an argument of every call and stands in no record.
-        _ => "its fds are not recorded".to_owned(),
-    };
-    if let Some(next) = next_timer(app, true) {
-        let next = next.trim_start_matches("no, ");
-        let next = match next.starts_with("timerfd") {
-            true => format!("{head} {next}"),
-            false => format!("{head} timer {next}"),
-        };
-        if text::width(&next) + 2 <= w {
-            head = next;
-        }
-    }
-    pen.put(1, 1, &head, theme::quiet());
-    let mut regs = kernel::shown(app);
-    // Those that will not, and hold bytes, come first: they are the ones to learn from.
-    regs.sort_by_key(|r| {
-        let wakes = kernel::will_wake(app, r).1;
-        (wakes, r.unread.is_none_or(|n| n == 0), r.fd)
-    });
-    let mut y = 2;
-    for (i, reg) in regs.iter().enumerate() {
-        let (why, wakes) = kernel::will_wake(app, reg);
-        let lines = if wakes || w >= 70 { 1 } else { 2 };
-        if y + lines > h || (y + lines == h && i + 1 < regs.len()) {
-            pen.put(
-                2,
-                h - 1,
-                &format!("and {} more", regs.len() - i),
-                theme::quiet(),
-            );
-            break;
-        }
-        let style = if wakes { theme::plain() } else { theme::odd() };
-        let chosen = if app.chosen == Some(reg.id) {
-            theme::chosen()
-        } else {
-            theme::plain()
-        };
-        let why = match w {
-            0..32 if !wakes && app.model().timerfd(reg.id).is_some() => "not armed",
-            0..50 if !wakes && kernel::asks_for_no_input(reg) => "does not ask for IN",
-            0..50 if !wakes && reg.word == Word::Muted => "nobody asks for it",
-            0..50 if !wakes && reg.word == Word::Disarmed => "off until MOD",
-            0..32 if !wakes => "only more bytes",
-            32..54 if !wakes && reg.word == Word::Residual => "only when more bytes come",
-            _ => &why,
-        };
-        let timer = app.model().timerfd(reg.id).filter(|_| w < 60 && wakes);
-        let unread = match reg.unread {
-            _ if timer.is_some() => kernel::timer_short(app, reg),
-            Some(n) if n > 0 && w < 28 => format!(" {}", bytes(n)),
-            Some(n) if n > 0 => format!(" {} unread", bytes(n)),
-            _ => String::new(),
-        };
-        let sign = if wakes { ' ' } else { '!' };
-        let name = app.names.name(reg.id);
-        let wants = match w {
-            0..44 => kernel::wants_short(reg.interest),
-            _ => kernel::wants(reg.interest),
-        };
-        let fd = text::right(&reg.fd.to_string(), app.names.digits().max(3));
-        let whole = format!("{sign}{fd} {name} {wants}{unread}");
-        // When it expires, or what lies there, before what it wants to hear of: that stands on the left too.
-        let head = match text::width(&whole) < w || unread.is_empty() {
-            true => whole,
-            false => format!("{sign}{fd} {name}{unread}"),
-        };
-        let x = pen.put(1, y, &head, style.patch(chosen));
-        match lines {
-            1 if !wakes || w >= 60 => {
-                pen.put(x, y, &format!(": {why}"), style);
-            }
-            1 => {}
-            _ => {
-                pen.put(6, y + 1, &format!("NOT: {why}"), style);
-            }
-        }
-        y += lines;
-    }
 }

@@ -3,7 +3,7 @@
 
 use super::program::{in_call, inside, late_ones};
 use super::theatre::age;
-use super::unheard::{at_end, ignored, left_out, left_over, unheard};
+use super::unheard::{at_end, ghosts, ignored, left_out, left_over, unheard};
 use super::{behalf, fairness, kernel, marks, which};
 use crate::model::{ItemState, LoopKind, Phase, Registration, ThreadState, Word};
 use crate::record::event::Space;
@@ -38,6 +38,7 @@ pub fn tell(app: &App) -> Vec<String> {
         out.push(format!("The program has {ended}; this is its last moment."));
     }
     ignored(app, &mut out);
+    ghosts(app, &mut out);
     let Some(thread) = kernel::thread(app) else {
         if app.player.next() <= app.player.reader().first() {
             out.push("The recording begins here. Space plays it, x goes to the worst wait, ? shows all keys.".to_owned());
@@ -220,7 +221,8 @@ fn running(app: &App, thread: &ThreadState, reg: Option<u32>, since: u64, out: &
     }
     late(app, thread, out);
     let open = thread.batch.iter().any(|i| i.state == ItemState::Fetched);
-    if open && reg.word == Word::Running {
+    let stuck = in_call(app, thread).is_some();
+    if open && reg.word == Word::Running && !stuck {
         out.push(
             "Nothing is wrong with those that wait: one loop serves one fd at a time.".to_owned(),
         );
@@ -238,22 +240,28 @@ fn names_in(app: &App, thread: &ThreadState, state: ItemState) -> Vec<String> {
     items.map(|i| app.names.told(i.reg).to_owned()).collect()
 }
 
-/// Who became ready after the batch was made.
+/// Who is ready and not in the batch: it came after the batch was made, or the batch was full.
 fn late(app: &App, thread: &ThreadState, out: &mut Vec<String>) {
     let late = late_ones(app, thread);
-    let Some(first) = kernel::ready_list(app).into_iter().find(|p| !p.stays) else {
-        return;
-    };
-    let (Some(since), [name, rest @ ..]) = (first.age, late.as_slice()) else {
-        return;
+    let Some(first) = late.first() else { return };
+    let name = app.names.told(first.reg);
+    let since = first
+        .age
+        .map_or(String::new(), |since| format!(" {} ago", age(since)));
+    let why = match first.full {
+        true => "this batch was full",
+        false => "too late for this batch",
     };
     out.push(format!(
-        "{name} became ready {} ago, too late for this batch: it waits in the kernel until the next wait.",
-        age(since)
+        "{name} became ready{since}, {why}: it waits in the kernel until the next wait."
     ));
+    let rest: Vec<String> = late[1..]
+        .iter()
+        .map(|l| app.names.told(l.reg).to_owned())
+        .collect();
     if !rest.is_empty() {
         let verb = if rest.len() == 1 { "does" } else { "do" };
-        out.push(format!("So {verb} {}.", list(rest, 3)));
+        out.push(format!("So {verb} {}.", list(&rest, 3)));
     }
 }
 
@@ -459,10 +467,14 @@ fn outlook(app: &App, thread: &ThreadState, out: &mut Vec<String>) {
             app.mark()
         ));
     }
-    if l.saturated > 0 && thread.batch_len == thread.maxevents && thread.maxevents > 0 {
+    // The next wait has looked again: while it sleeps, nobody was left over. Nor is there anybody else to be ready where
+    // the batch could hold all that are registered.
+    let sleeps = matches!(thread.phase, Phase::Waiting { .. });
+    let others = kernel::shown(app).len() > thread.maxevents as usize;
+    if l.saturated > 0 && kernel::is_full(app, thread) && others && !sleeps {
         out.push(format!(
-            "This batch is full ({} events): more may be ready than it could hold.",
-            thread.maxevents
+            "This batch is full ({}): more may be ready than it could hold.",
+            plural(u64::from(thread.maxevents), "event")
         ));
     }
     if app.model().lost() > 0 {

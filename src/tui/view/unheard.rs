@@ -23,6 +23,19 @@ pub fn left_over(app: &App, out: &mut Vec<String>) {
     };
     let left: Vec<&&Registration> = regs.iter().filter(lies).collect();
     let Some(reg) = left.first() else { return };
+    let more = match left.len() {
+        1 => None,
+        n => Some(format!("So have {} more.", n - 1)),
+    };
+    if kernel::listens(reg) {
+        out.push(format!(
+            "{} may hold connections that nobody has accepted (inferred: its handler stopped before EAGAIN): it is \
+             edge-triggered, so epoll speaks again only when another client comes.",
+            app.names.told(reg.id)
+        ));
+        out.extend(more);
+        return;
+    }
     let unread = match reg.unread {
         Some(n) if n > 0 => format!("{} bytes", count(n)),
         _ => "bytes".to_owned(),
@@ -35,8 +48,25 @@ pub fn left_over(app: &App, out: &mut Vec<String>) {
         "{} has {unread} left over{inferred}: it is edge-triggered, so epoll speaks again only when more arrive.",
         app.names.told(reg.id)
     ));
-    if left.len() > 1 {
-        out.push(format!("So have {} more.", left.len() - 1));
+    out.extend(more);
+}
+
+/// A registration that outlived its descriptor: closed here, and a copy keeps the open file.
+pub fn ghosts(app: &App, out: &mut Vec<String>) {
+    let regs = kernel::shown(app);
+    let mut ghosts = regs.iter().filter(|r| r.word == Word::Ghost);
+    let Some(reg) = ghosts.next() else { return };
+    out.push(format!(
+        "{} has been closed, and is still registered: a copy of the descriptor (a dup, or a child's) keeps the file open. \
+         Epoll can go on telling of it, and its number no longer takes it out.",
+        app.names.told(reg.id),
+    ));
+    let more = ghosts.count();
+    if more > 0 {
+        out.push(format!(
+            "So {} {more} more.",
+            if more == 1 { "is" } else { "are" }
+        ));
     }
 }
 
@@ -105,10 +135,11 @@ pub fn ignored(app: &App, out: &mut Vec<String>) {
     }
 }
 
-/// The other side has ended its half, which a level-triggered registration tells of at every wait.
+/// The other side has ended its half, which a level-triggered registration tells of at every wait; a one-shot one tells
+/// once and is off by then.
 pub fn at_end(app: &App, out: &mut Vec<String>) {
     let ended = |r: &&&Registration| {
-        let told = r.interest & IN != 0 && !r.is_edge() && r.word != Word::Disarmed;
+        let told = r.interest & IN != 0 && !r.is_edge() && r.interest & ONESHOT == 0;
         told && app.model().at_end(r.id)
     };
     if let Some(reg) = kernel::shown(app).iter().find(ended) {
