@@ -228,8 +228,10 @@ fn an_event_that_has_been_told_no_longer_waits_for_the_first_time() {
             p.t += MS;
             p.io(Op::Read, 5, 4096);
         }
+        p.look(8);
     });
-    s.keys("G");
+    // Where the last wait begins.
+    s.keys("G←");
     let ann = s.app.regs().into_iter().find(|r| r.fd == 5).unwrap();
     let since = ann.ready_since.expect("it has more to read");
     // Since its last report, not since its first 100 turns ago.
@@ -273,7 +275,6 @@ fn a_handler_runs_from_the_entry_of_a_call_that_has_not_returned() {
         p.put(Kind::InCall, (7, 0, 0), (Op::Recv.code(), 49 * MS), b"");
     });
     assert!(text.contains("ann's handler has run for"), "{text}");
-    assert!(text.contains("in call recv on fd 7"), "{text}");
     assert!(
         !text.contains("behind it") && !text.contains("Nothing is wrong"),
         "{text}"
@@ -310,4 +311,26 @@ fn nothing_moves_under_the_help() {
     assert!(s.text().contains("PROGRAM"), "{}", s.text());
     s.keys("G");
     assert!(s.app.t() > before);
+}
+
+#[test]
+fn a_thread_asleep_in_a_call_on_one_fd_lists_that_one() {
+    let recorded = concat!(env!("CARGO_MANIFEST_DIR"), "/recordings/thread-pool.lscope");
+    let copy = |path: &Path| _ = std::fs::copy(recorded, path).unwrap();
+    let mut s = Session::of(copy, "thread-pool", (100, 26), Look::default());
+    s.go("30%");
+    for _ in 0..500 {
+        if s.text().contains("has slept in a call on") {
+            break;
+        }
+        s.keys("→");
+    }
+    let text = s.text();
+    let lines: Vec<&str> = text.lines().collect();
+    let head = (lines.iter())
+        .position(|l| l.contains("what could wake it"))
+        .unwrap_or_else(|| panic!("nobody sleeps:\n{text}"));
+    let listed = lines[head + 1..].iter().take_while(|l| !l.starts_with('├'));
+    let listed = listed.filter(|l| l.rsplit('│').nth(1).is_some_and(|c| c.contains("level")));
+    assert_eq!(listed.count(), 1, "{text}");
 }
