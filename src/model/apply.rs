@@ -155,7 +155,6 @@ impl Model {
             }
             Kind::ThreadEnd => self.thread_end(thread, at, sink),
             Kind::InCall => {
-                self.touched(thread, process, e, at, sink);
                 if let Some(t) = self.threads.get_mut(thread as usize) {
                     t.in_call = Some(InCall {
                         op: Op::from_code(e.aux),

@@ -74,20 +74,12 @@ impl Model {
         }
         let (answers, begins) = match e.kind {
             Kind::Io => (answered(Op::from_code(e.aux)), false),
-            // One that has not returned yet has begun all the same; of these a record tells when they begin.
-            Kind::InCall => match Op::from_code(e.aux) {
-                Some(Op::Wait | Op::Ctl | Op::Close | Op::Named) | None => return,
-                op => (answered(op), false),
-            },
             // A loop nested in this one: its descriptor was reported.
             Kind::WaitEnter => (IN | PRI | ERR | HUP, true),
             Kind::CtlBegin | Kind::FdCloseBegin | Kind::DupBegin => (ERR | HUP | RDHUP, true),
             _ => return,
         };
-        let length = match e.kind {
-            Kind::Io | Kind::InCall => e.y,
-            _ => 0,
-        };
+        let length = if e.kind == Kind::Io { e.y } else { 0 };
         let slot = self.slot(process, e.fd);
         let touch = Touch {
             fd: e.fd,
