@@ -303,7 +303,7 @@ rules! {
     passed_through_a_socket "25_scm_rights" goes through [Armed Gone];
     signals "26_signalfd_fork" goes through [Armed Fetched Running];
     timers "27_timerfd" goes through [Fetched Ready Fetched Ready Fetched Running];
-    wakers "28_eventfd" goes through [Armed Fetched Armed Fetched Armed Fetched Armed];
+    wakers "28_eventfd" goes through [Armed Fetched Running Residual Fetched Running Residual Fetched];
     stale_events "29_stale_in_batch" goes through [Armed Fetched Running Gone];
     error_queues "31_errqueue" goes through [Fetched Running Ready];
     writable_storms "32_out_storm" goes through [Fetched Ready Fetched Ready Fetched];
