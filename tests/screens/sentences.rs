@@ -264,21 +264,6 @@ fn connections_and_not_bytes_wait_in_a_listener() {
 }
 
 #[test]
-fn somebody_inside_of_a_call_is_not_called_in_order() {
-    let text = screen(|p| {
-        p.add(3, FdKind::TcpListener, "door", IN);
-        p.add(7, FdKind::Tcp, "ann", IN);
-        p.wait(8);
-        p.told(&[3, 7]);
-        p.io(Op::Accept, 3, 8);
-        p.t += 50 * MS;
-        p.put(Kind::InCall, (7, 0, 0), (Op::Recv.code(), 49 * MS), b"");
-    });
-    assert!(text.contains("~RUNS"), "{text}");
-    assert!(!text.contains("Nothing is wrong"), "{text}");
-}
-
-#[test]
 fn a_descriptor_that_lives_on_in_a_copy_is_named_before_the_sleep() {
     let text = screen(|p| {
         p.add(5, FdKind::Tcp, "ann", IN);
