@@ -88,56 +88,56 @@ pub(super) fn told(
     let all: Vec<(&Registration, &str)> = (regs.into_iter().take(MOST))
         .filter_map(|r| Some((r, site(r)?)))
         .collect();
-    let key = |(r, name): &(&Registration, &str)| -> Option<(Module, u64)> {
-        let (module, offset) = parse_site(name)?;
-        let module = module_called(module, |n| model.name(r.process, Space::Module, n))?;
-        Some((module, offset))
-    };
-    let mut sites = Sites::default();
-    if let Some(bytes) = reader.attachment(ATTACHMENT)? {
-        sites.read(&bytes);
-    }
-    sites.look_up(all.iter().filter_map(key));
-    let told = all.iter().map(|told| {
-        let place = key(told).and_then(|(module, offset)| sites.get(&module, offset)?);
-        let text = place.map_or(String::new(), Place::short);
-        let text = if text.is_empty() {
-            told.1.to_owned()
-        } else {
-            text
-        };
-        (told.0.id, text)
+    let keys = |(r, name): &(&Registration, &str)| key(model, r.process, name);
+    let sites = known(reader, all.iter().filter_map(keys))?;
+    let told = all.iter().map(|(r, name)| {
+        let text = place(&sites, model, r.process, name).filter(|text| !text.is_empty());
+        (r.id, text.unwrap_or_else(|| (*name).to_owned()))
     });
     Ok(told.collect())
 }
 
 /// Tells the places in the findings' sentences as function, file and line, as far as they are known here.
 pub(super) fn tell(reader: &mut Reader, model: &Model, outcome: &mut Outcome) -> Result<(), Error> {
-    let key = |process: Id, name: &str| -> Option<(Module, u64)> {
-        let (module, offset) = parse_site(name)?;
-        let module = module_called(module, |n| model.name(process, Space::Module, n))?;
-        Some((module, offset))
-    };
     let mut wanted = Vec::new();
     for found in &outcome.found {
         with_places(&found.summary, |site| {
-            wanted.extend(key(found.process, site));
+            wanted.extend(key(model, found.process, site));
             None
         });
     }
     if wanted.is_empty() {
         return Ok(());
     }
+    let sites = known(reader, wanted)?;
+    for found in &mut outcome.found {
+        let told = |site: &str| place(&sites, model, found.process, site);
+        found.summary = with_places(&found.summary, told);
+    }
+    Ok(())
+}
+
+/// The module and the address in it that a site of a process is named after.
+fn key(model: &Model, process: Id, name: &str) -> Option<(Module, u64)> {
+    let (module, offset) = parse_site(name)?;
+    let module = module_called(module, |n| model.name(process, Space::Module, n))?;
+    Some((module, offset))
+}
+
+/// What the recording carries of places, and what can be looked up here of those that are wanted.
+fn known(
+    reader: &mut Reader,
+    wanted: impl IntoIterator<Item = (Module, u64)>,
+) -> Result<Sites, Error> {
     let mut sites = Sites::default();
     if let Some(bytes) = reader.attachment(ATTACHMENT)? {
         sites.read(&bytes);
     }
     sites.look_up(wanted);
-    for found in &mut outcome.found {
-        found.summary = with_places(&found.summary, |site| {
-            let (module, offset) = key(found.process, site)?;
-            sites.get(&module, offset)?.map(Place::short)
-        });
-    }
-    Ok(())
+    Ok(sites)
+}
+
+fn place(sites: &Sites, model: &Model, process: Id, name: &str) -> Option<String> {
+    let (module, offset) = key(model, process, name)?;
+    sites.get(&module, offset)?.map(Place::short)
 }
