@@ -297,3 +297,28 @@ fn a_stop_is_nobodys_doing() {
     let grave: Vec<_> = findings.iter().filter(grave).collect();
     assert!(grave.is_empty(), "{grave:#?}");
 }
+
+/// A handler that never comes back has no run, and who waits for it no finished wait: the report begins with them.
+#[test]
+fn who_waits_to_the_end_comes_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = compiled(dir.path(), "never", &[]);
+    let file = dir.path().join("never.lscope");
+    let mut record = common::loopscope();
+    record.args(["record", "-o"]).arg(&file).arg("--");
+    // SIGALRM ends it.
+    common::Ended::of(record.arg(program).output().unwrap()).exits(128 + 14);
+    let report = common::run(&["report", file.to_str().unwrap()]).exits(0);
+    let told = report
+        .stdout
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert!(
+        told.contains("was still waiting when the recording ended, after 5")
+            || told.contains("was still waiting when the recording ended, after 6"),
+        "{told}"
+    );
+    assert!(told.contains("the handler of pipe"), "{told}");
+    assert!(told.contains("the longest wait that ended"), "{told}");
+}

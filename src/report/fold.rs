@@ -7,6 +7,7 @@ use super::listen::Listener;
 use super::meanwhile;
 use super::places::{self, Kept, Longest};
 use super::rules::Rules;
+use super::still::Left;
 use super::summary::{
     Bounds, Fd, LongRun, Loop, Process, Recording, Setup, Slept, Stolen, Summary, Tasks, Timers,
     Times, Worst,
@@ -70,12 +71,14 @@ pub fn fold_with<L: Listener>(
     };
     let (mut hot, mut worst) = (Hot::default(), None);
     let mut found: Option<(Run, u64)> = None;
+    let mut left = Left::default();
     let pages = reader.pages().len();
     for page in 0..pages {
         let events = reader.page(page)?;
         reader.read_ahead(page + 1, || {
             for (number, event, text) in events.iter() {
                 let mut all = (&mut ear, &mut (&mut hot, &mut *also));
+                left.before(&model, event);
                 rules.apply(&mut model, number, event, text, &mut all);
                 for run in ear.ended.drain(..) {
                     measured.run(&model, &run);
@@ -98,6 +101,7 @@ pub fn fold_with<L: Listener>(
     if let Some((run, _)) = found {
         worst = Some(ear.worst(&model, &run));
     }
+    let still = left.finish(&model, ear.longest.unwrap_or(0));
     model.settle();
     let mut found = rules.finish(&mut model);
     also.end(&model, &found);
@@ -109,6 +113,7 @@ pub fn fold_with<L: Listener>(
     if summary.code.is_some() {
         meanwhile::tell(reader, &model, &mut found)?;
     }
+    summary.still = still;
     summary.findings = Some(found);
     summary.limits = measured.judge(&model);
     Ok(summary)
@@ -235,6 +240,7 @@ fn summarise(
         fds_total: fds.len() as u64 + folded,
         fds,
         setup: setup.chain(model.setup().iter().map(|s| told(s))).collect(),
+        still: None,
         worst,
         findings: None,
         code: None,

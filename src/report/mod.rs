@@ -12,6 +12,7 @@ mod listen;
 mod meanwhile;
 mod places;
 mod rules;
+mod still;
 mod suggest;
 pub mod summary;
 pub mod text;

@@ -66,6 +66,8 @@ pub struct Summary {
     pub setup: Vec<Setup>,
     /// The longest wait with what ran meanwhile.
     pub worst: Option<Worst>,
+    /// Who still waits where the recording ends, if that is longer than any wait that came to an end.
+    pub still: Option<Still>,
     /// Which functions ran; nothing without samples.
     pub code: Option<super::code::Code>,
     /// What was found, and what was looked for; nothing where nobody looked.
@@ -358,6 +360,17 @@ pub struct Worst {
     pub notice: Option<(u64, u64)>,
     /// What ran meanwhile and for how long, longest first; the sum is the wait.
     pub behind: Vec<Behind>,
+}
+
+/// A wait that had no end.
+#[derive(Clone, Debug, Default)]
+pub struct Still {
+    /// The name and the number of who waits.
+    pub who: (String, Option<i32>),
+    /// For how long at least.
+    pub waited: u64,
+    /// What had not come back: a descriptor's handler with its number, a timer, a task, or the loop.
+    pub behind: (String, Option<i32>),
 }
 
 /// Something that ran during a wait.

@@ -62,7 +62,10 @@ pub fn to_text(s: &Summary, options: &Options<'_>) -> String {
     }
     if let Some(worst) = &s.worst {
         out.line("");
-        out.line("the longest wait");
+        out.line(match s.still {
+            None => "the longest wait",
+            Some(_) => "the longest wait that ended",
+        });
         out.wrapped("  ", &story(worst, s.guess(worst.loop_id)));
         let at = crate::when::When::At(worst.start_ns);
         out.line(&match options.file {

@@ -176,6 +176,25 @@ fn zooming_while_following_goes_on_following() {
 }
 
 #[test]
+fn the_moments_around_a_turn_that_is_held_are_those() {
+    let mut s = Session::live(Script::default(), 200, 60);
+    for visits in 0..2 {
+        s.frame();
+        let held = s.app.held.as_ref().expect("a loop this fast is held").t;
+        let (from, to) = s.app.player.window().expect("a window").span();
+        assert!(
+            (from..to).contains(&held),
+            "{held} is not in {from}..{to} after {visits} visits of the timeline"
+        );
+        assert!(!s.app.window_key().follow);
+        // The timeline itself goes on following.
+        s.keys("2");
+        assert!(s.app.held.is_none() && s.app.window_key().follow);
+        s.keys("1");
+    }
+}
+
+#[test]
 fn many_fds_leave_a_lane_for_the_others() {
     use loopscope::tui::view::lanes::{Lane, lanes};
     let mut s = Session::new(Script::default(), 80, 24);

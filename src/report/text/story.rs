@@ -1,6 +1,6 @@
 //! The report's sentences: the verdict it begins with, and the longest wait told. Step: model → **view**.
 
-use crate::report::summary::{Behind, Summary, Worst};
+use crate::report::summary::{Behind, Still, Summary, Worst};
 use crate::report::words::{brief, percent, program, reads_alike, short};
 use crate::text::visible;
 use crate::when::Duration;
@@ -28,6 +28,9 @@ pub(super) fn verdict(s: &Summary) -> String {
     }
     if s.loops.is_empty() {
         return format!("{who}: no event loop was seen in this recording.");
+    }
+    if let Some(still) = &s.still {
+        return format!("{who}: {}.", never(still));
     }
     let Some(worst) = &s.worst else {
         return format!("{who}: nobody waited; no ready event met a handler in this recording.");
@@ -79,6 +82,28 @@ pub(super) fn verdict(s: &Summary) -> String {
         ),
     };
     text
+}
+
+/// Who waits for good, for how long and behind what.
+fn never(still: &Still) -> String {
+    let told = |(name, fd): &(String, Option<i32>)| match fd {
+        Some(fd) => name_of(name, *fd),
+        None => visible(name).into_owned(),
+    };
+    let waits = format!(
+        "{} was still waiting when the recording ended, after {} at least",
+        told(&still.who),
+        Duration(still.waited)
+    );
+    match &still.behind {
+        one if *one == still.who => format!("{waits}: its own handler had not come back"),
+        (_, Some(_)) => format!(
+            "{waits}: the handler of {} had not come back",
+            told(&still.behind)
+        ),
+        (name, None) if name.is_empty() => waits,
+        _ => format!("{waits}: {} had not come back", told(&still.behind)),
+    }
 }
 
 /// "at most " where the notice part of a wait is only bounded.

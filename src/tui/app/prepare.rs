@@ -41,8 +41,13 @@ impl App {
             let key = self.window_key();
             more |= self.player.want(key)?;
         }
-        // What has come while it was under way, or while the window took its turn.
-        if !more && self.following && self.is_live() && !self.player.at_end() {
+        // What has come while it was under way, or while the window took its turn. A held turn's is only looked at: it
+        // keeps nobody from what comes in.
+        if (!more || self.held.is_some())
+            && self.following
+            && self.is_live()
+            && !self.player.at_end()
+        {
             self.player.follow()?;
             more = true;
         }
@@ -79,9 +84,9 @@ impl App {
     /// The screen shows a window of time.
     fn needs_window(&self) -> bool {
         match self.view {
-            _ if self.mode == Mode::Popup(Popup::Blame) => self.held.is_none(),
+            _ if self.mode == Mode::Popup(Popup::Blame) => true,
             View::Timeline | View::Fairness | View::Latency | View::Fd => true,
-            View::Loop => self.held.is_none() && self.size.1 >= 36,
+            View::Loop => self.size.1 >= 36,
             _ => false,
         }
     }

@@ -97,7 +97,8 @@ impl App {
         if self.view == View::Latency {
             return self.latency_key(cols);
         }
-        let follow = self.following && self.is_live();
+        // A turn that is held stands still, and so do the moments around it.
+        let follow = self.following && self.is_live() && self.held.is_none();
         let span = match self.span {
             Some(span) => span,
             None if follow => FOLLOWED,
@@ -114,7 +115,12 @@ impl App {
                 let lead = width * cols as u64 * 2 / 3;
                 let step = (width * cols as u64 / 8).max(1);
                 let last = (self.player.duration() + width).saturating_sub(width * cols as u64);
-                (t.saturating_sub(lead).div_ceil(step) * step).min(last)
+                let left = t.saturating_sub(lead).div_ceil(step) * step;
+                match self.held {
+                    // The end is on its way on: a window that kept to it would be another one every frame.
+                    Some(_) => left,
+                    None => left.min(last),
+                }
             }
         };
         Key {
