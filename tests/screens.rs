@@ -18,6 +18,7 @@ mod worker;
 
 use crossterm::event::{KeyCode, KeyModifiers};
 use greedy::Script;
+use loopscope::tui::app::Effect;
 use loopscope::tui::{Look, Theme, View};
 use ratatui::style::Color;
 use session::Session;
@@ -467,6 +468,54 @@ fn turns_are_stepped_both_ways() {
     assert_eq!(turn(&s), here + 3);
     s.keys("[[");
     assert_eq!(turn(&s), here + 1);
+}
+
+#[test]
+fn two_recordings_stand_on_one_clock() {
+    use loopscope::tui::Other;
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("other.lscope");
+    let short = Script {
+        duration: 60_000_000,
+        ..Script::default()
+    };
+    greedy::grow(&path, short).finish().unwrap();
+    let mut s = Session::new(Script::default(), 80, 24);
+    s.app.options.beside = Some(Other {
+        name: path.display().to_string(),
+        path,
+        above: false,
+        shown: false,
+        keep: None,
+    });
+    s.go("40ms").keys("B");
+    insta::assert_snapshot!("both_80x24", s.text());
+    let spans = |s: &Session| {
+        let other = s.app.beside.as_ref().unwrap().app();
+        let span = |app: &loopscope::tui::App| app.player.window().unwrap().span();
+        assert_eq!(
+            other.player.t(),
+            s.app.player.t().min(other.player.duration())
+        );
+        (span(&s.app), span(other))
+    };
+    // Whatever moves one moves the other.
+    for keys in ["", "s", "s", "d", "ww", "→→→→", "]", "f", "f"] {
+        s.keys(keys).frame();
+        let (mine, other) = spans(&s);
+        assert_eq!(mine, other, "after {keys:?}");
+    }
+    s.go("90ms");
+    assert!(s.text().contains("this recording is over by then"));
+    s.keys("y");
+    let copied = |e: &Effect| matches!(e, Effect::Copy(c) if c.contains(" --beside "));
+    assert!(s.app.effects.iter().any(copied));
+    for (width, height) in SIZES {
+        s.size = (width, height);
+        assert_eq!(s.text().matches("longest wait so far").count(), 2);
+    }
+    s.keys("B");
+    assert!(s.app.beside.is_none() && s.app.view == View::Timeline);
 }
 
 #[test]

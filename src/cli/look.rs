@@ -8,7 +8,7 @@ use crate::query::Query;
 use crate::tui::{self, App, Source, View};
 use crate::when::When;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where to look.
 #[derive(clap::Args, Debug)]
@@ -26,6 +26,9 @@ pub struct Look {
     /// Mark the fds that this holds for, such as 'queue > 5ms'; n and N go from one such run to the next
     #[arg(long, value_name = "EXPR")]
     pub filter: Option<String>,
+    /// Another recording on the timeline's clock, below this one: the same instant after its start, the same columns
+    #[arg(long, value_name = "FILE")]
+    pub beside: Option<PathBuf>,
     #[command(flatten)]
     pub drawn: Drawn,
 }
@@ -53,6 +56,13 @@ impl Look {
             filter: self.filter.clone(),
             ascii: self.drawn.ascii,
             theme: self.drawn.theme,
+            beside: self.beside.as_ref().map(|path| tui::Other {
+                name: path.display().to_string(),
+                path: path.clone(),
+                above: false,
+                shown: true,
+                keep: None,
+            }),
             picture: Some(svg::to_svg),
             ..tui::Options::default()
         }

@@ -29,8 +29,11 @@ pub(super) fn run(args: Args) -> Outcome {
     let screen = can_draw();
     if screen && !args.follow {
         index::index(&args.file);
+        args.look.beside.iter().for_each(|file| index::index(file));
     }
-    let asked = args.look.at.is_some() || args.look.fd.is_some() || args.look.filter.is_some();
+    let look = &args.look;
+    let asked =
+        look.at.is_some() || look.fd.is_some() || look.filter.is_some() || look.beside.is_some();
     if asked {
         // Looked up once before the terminal is taken, so that a wrong instant is an error message and not a flash; and
         // where there is none, so that a script hears of it too.

@@ -15,6 +15,7 @@ use crate::export::svg;
 use crate::tui;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// How demos are shown on the screen.
 #[derive(Clone, Debug)]
@@ -53,6 +54,8 @@ pub(super) struct Staged {
     pub how: Show,
     /// Hears of each step.
     pub on_step: Option<tui::OnStep>,
+    /// Its other side, as it was recorded.
+    pub other: tui::Other,
 }
 
 /// On the screen: this side, and with `r` the other one, until the person leaves.
@@ -81,6 +84,7 @@ pub(super) fn show(
             fixed,
             how: how.clone(),
             on_step: lectern.as_ref().map(|lectern| lectern.tells(demo, fixed)),
+            other: other(demo, fixed)?,
         };
         let (exit, left) = match how.recorded {
             true => replay(demo, staged)?,
@@ -95,6 +99,19 @@ pub(super) fn show(
         fixed = !fixed;
         how.as_before(shown);
     }
+}
+
+/// The other side, from the recording that ships. The broken one stands above.
+fn other(demo: &'static Demo, fixed: bool) -> anyhow::Result<tui::Other> {
+    let file = unnamed_file(demo.recorded[usize::from(!fixed)])?;
+    let side = if fixed { "broken" } else { "fixed" };
+    Ok(tui::Other {
+        name: format!("{} {side}", demo.name),
+        path: PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())),
+        above: fixed,
+        shown: false,
+        keep: Some(Arc::new(file)),
+    })
 }
 
 /// As it happens.
@@ -145,6 +162,7 @@ fn replay(demo: &'static Demo, staged: Staged) -> anyhow::Result<(Exit, tui::Out
         lecture: how.lecture,
         lesson_at: how.lesson_at,
         stage: how.stage,
+        beside: Some(staged.other),
         on_step: staged.on_step,
         ..tui::Options::default()
     };

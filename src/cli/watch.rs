@@ -51,6 +51,7 @@ pub(super) fn watched(live: Live, watch: Watch) -> anyhow::Result<(Exit, tui::Ou
         lecture: watch.demo.as_ref().and_then(|demo| demo.how.lecture),
         lesson_at: watch.demo.as_ref().and_then(|demo| demo.how.lesson_at),
         stage: watch.demo.as_ref().is_some_and(|demo| demo.how.stage),
+        beside: watch.demo.as_ref().map(|demo| demo.other.clone()),
         on_step: watch.demo.as_ref().and_then(|demo| demo.on_step.clone()),
         ..tui::Options::default()
     };

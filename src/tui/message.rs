@@ -147,6 +147,8 @@ pub enum Message {
     Choose(usize),
     /// The other side of a demo: repaired instead of broken.
     Other,
+    /// The other recording on the timeline's clock, or no longer.
+    Beside,
     /// For a projector: painted, few regions; or as before.
     Stage,
     /// The next theme.

@@ -26,6 +26,7 @@ pub mod when;
 pub mod widget;
 
 pub use app::App;
+pub use app::beside::Other;
 pub use message::{Among, Leave, LessonAt, Message, Shown, View};
 pub use palette::Theme;
 pub use player::Player;
@@ -76,6 +77,8 @@ pub struct Options {
     pub theme: Option<Theme>,
     /// A demo: `r` leads to its other side.
     pub demo: bool,
+    /// Another recording, to be seen on the timeline's clock.
+    pub beside: Option<app::beside::Other>,
     /// The repaired one.
     pub fixed: bool,
     /// Its knobs that were turned before it started, `name=value`.
@@ -172,6 +175,9 @@ impl App {
         // The repaired program's one step is its end: while it runs it is looked at.
         if app.player.ended() || !app.options.fixed {
             app.resume_lesson()?;
+        }
+        if app.options.beside.as_ref().is_some_and(|other| other.shown) {
+            app.show_beside()?;
         }
         // Who follows sees a file that is not complete yet.
         if app.player.ended() && !app.player.reader().complete() {

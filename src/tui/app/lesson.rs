@@ -200,7 +200,7 @@ impl App {
         // The other side's lesson may have steps left.
         let halfway = self.options.fixed && !self.options.lesson_at.is_some_and(|l| l.is_last);
         let said = match self.options.lecture {
-            None => "Done.  r repaired / broken   g again   PgUp back   q quit",
+            None => "Done.  r repaired / broken   B both   g again   PgUp back   q quit",
             Some(_) if halfway => "r goes back to the broken program and its lesson",
             Some(Among { after: false, .. }) if !again => {
                 if let Some(lecture) = &mut self.lecture {

@@ -118,6 +118,10 @@ impl App {
             self.player.next().saturating_sub(1)
         ));
         words.push(format!("--view {}", self.view.name()));
+        let other = self.options.beside.as_ref();
+        if let Some(other) = other.filter(|o| self.beside.is_some() && o.keep.is_none()) {
+            words.push(format!("--beside {}", shell(&other.name)));
+        }
         if let Some(reg) = self.chosen() {
             words.push(format!("--fd {}", reg.fd));
         }

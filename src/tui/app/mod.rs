@@ -1,6 +1,7 @@
 //! The UI's whole state. It changes in [`App::update`] (a [`Message`]), [`App::tick`] (time passes while playing) and
 //! [`App::data`] (the recording has grown), and nowhere else; screens are drawn from `&App`.
 
+pub mod beside;
 mod choose;
 pub mod code;
 pub mod computed;
@@ -142,6 +143,8 @@ pub struct App {
     pub names: Names,
     /// The lesson a demo attached.
     pub lecture: Option<lesson::Lecture>,
+    /// The other recording on the timeline's clock, while it is shown.
+    pub beside: Option<beside::Beside>,
     /// What can be turned while a demo runs.
     pub knobs: knobs::Knobs,
     /// The source a demo attached: name and lines.
@@ -212,6 +215,7 @@ impl App {
             log_at: None,
             names: Names::default(),
             lecture: None,
+            beside: None,
             knobs: knobs::Knobs::default(),
             source: None,
             output: super::live::Output::default(),
@@ -346,6 +350,7 @@ impl App {
             Message::TurnKnob(by) => self.turn_knob(by)?,
             Message::Choose(choice) => self.lesson_answer(choice),
             Message::Other => self.left_with = Some(Leave::Other(self.as_shown())),
+            Message::Beside => self.toggle_beside(),
             Message::Stage => self.stage = !self.stage,
             Message::Theme => {
                 self.look.theme = self.look.theme.next();

@@ -41,6 +41,9 @@ impl App {
             let key = self.window_key();
             more |= self.player.want(key)?;
         }
+        if !more {
+            more |= self.prepare_beside()?;
+        }
         // What has come while it was under way, or while the window took its turn. A held turn's is only looked at: it
         // keeps nobody from what comes in.
         if (!more || self.held.is_some())

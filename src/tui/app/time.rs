@@ -146,7 +146,9 @@ impl App {
             if self.player.ended() {
                 self.following = false;
                 if self.options.demo {
-                    self.say("Done.  r repaired / broken   g again   PgDn next step".to_owned());
+                    self.say(
+                        "Done.  r repaired / broken   B both   g again   PgDn next step".to_owned(),
+                    );
                 }
             }
         }

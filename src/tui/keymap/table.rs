@@ -225,6 +225,16 @@ pub const ACTIONS: &[Action] = &[
         weight: |_| 97,
     },
     Action {
+        keys: "B",
+        binds: &[ch('B')],
+        messages: |_| Message::Beside,
+        short: "both",
+        help: "both on one clock: broken above repaired, or the recording given by --beside",
+        group: Group::Demo,
+        when: |app| app.options.beside.is_some(),
+        weight: |_| 96,
+    },
+    Action {
         keys: "c",
         binds: &[ch('c')],
         messages: |_| Message::Knobs,

@@ -10,6 +10,7 @@
 
 mod asleep;
 pub mod behalf;
+pub mod beside;
 mod blame;
 pub mod code;
 pub mod detail;

@@ -2,6 +2,7 @@
 //! Step: model → **view**.
 
 use super::behalf;
+use super::beside;
 use super::detail;
 use super::heights::{Rows, Traces};
 use super::lane;
@@ -63,6 +64,9 @@ pub fn narrower(ns: u64) -> u64 {
 /// Draws the screen.
 pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let (w, h) = (pen.width(), pen.height());
+    if let Some(other) = &app.beside {
+        return beside::draw(pen, app, other);
+    }
     let (mut y, heights, arrows) = chart(pen, app, 0, rows(app, h + 3), true);
     if h >= 18 {
         let summed = app.player.window().is_some_and(Window::is_summary);
