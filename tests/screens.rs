@@ -506,7 +506,7 @@ fn two_recordings_stand_on_one_clock() {
         assert_eq!(mine, other, "after {keys:?}");
     }
     s.go("90ms");
-    assert!(s.text().contains("this recording is over by then"));
+    assert!(s.text().contains("over since 0.0"));
     s.keys("y");
     let copied = |e: &Effect| matches!(e, Effect::Copy(c) if c.contains(" --beside "));
     assert!(s.app.effects.iter().any(copied));

@@ -1,5 +1,6 @@
 //! Two recordings on the timeline's clock, one above the other, each headed by its longest wait. Step: model → **view**.
 
+use super::instant;
 use super::legend;
 use super::timeline;
 use crate::tui::app::App;
@@ -37,9 +38,9 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, beside: &Beside) {
         if arrows.is_empty() {
             arrows = drawn;
         }
-        if ended(one, app) {
-            let told = "this recording is over by then";
-            part.put(1, half.saturating_sub(2), told, theme::quiet());
+        if one.player.duration() < app.t() {
+            let told = format!(" over since {} ", instant(one.player.duration()));
+            part.put(timeline::label(w) + 2, 1, &told, theme::chosen());
         }
     }
     if below > 0 {
@@ -52,11 +53,6 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, beside: &Beside) {
         let mut part = pen.part(1, h - below, w - 2, below);
         legend::draw(&mut part, summed, infers, unknown, &arrows);
     }
-}
-
-/// The cursor stands where one of them has nothing any more.
-fn ended(one: &App, shown: &App) -> bool {
-    one.player.duration() < shown.t()
 }
 
 /// Whose timeline it is, and the one figure to compare.

@@ -23,7 +23,7 @@ enum Own {
 }
 
 /// Cells before the lanes: letter, fd, name.
-fn label(width: usize) -> usize {
+pub(super) fn label(width: usize) -> usize {
     match width {
         0..76 => 13,
         76..110 => 14,
