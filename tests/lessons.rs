@@ -371,3 +371,48 @@ fn a_hidden_question_is_not_answered() {
     assert!(app.question_is_seen());
     assert!(!app.lecture.as_ref().unwrap().revealed);
 }
+
+/// What a question on the timeline asks for lies to the right of the cursor: it is shown with the answer.
+#[test]
+fn what_comes_next_is_not_shown_while_it_is_asked() {
+    let mut asked = 0;
+    for demo in demos::ALL {
+        let mut app = app(demo, false);
+        app.look.ascii = false;
+        let steps = app.lecture.as_ref().unwrap().lesson.steps.len();
+        for _ in 0..steps {
+            app.update(Message::Lesson(1)).unwrap();
+            let open = app.lecture.as_ref().is_some_and(|l| l.open() > 0);
+            if !open || app.view != View::Timeline {
+                if open {
+                    app.update(Message::Lesson(1)).unwrap();
+                }
+                continue;
+            }
+            asked += 1;
+            let frame = rows(&tui::frame(&mut app, 80, 24).unwrap());
+            let cursor = frame.iter().find_map(|row| {
+                let cells: Vec<char> = row.chars().collect();
+                let framed = cells.contains(&'┌') && cells.contains(&'┐');
+                framed.then(|| cells.iter().position(|c| *c == '▼'))?
+            });
+            let cursor = cursor.unwrap_or_else(|| panic!("{}\n{}", demo.name, frame.join("\n")));
+            let lanes = frame.iter().skip_while(|row| !row.contains('▼')).skip(1);
+            for row in lanes.take_while(|row| !row.contains('└')) {
+                let cells: Vec<char> = row.chars().collect();
+                let end = cells.iter().rposition(|c| *c == '│').unwrap();
+                let ahead: String = cells[cursor + 1..end].iter().collect();
+                assert_eq!(ahead.trim(), "", "{}\n{}", demo.name, frame.join("\n"));
+            }
+            let now = app.t();
+            let moment = tui::view::moment::at(&app);
+            assert!(
+                moment.is_none_or(|(run, _)| run.end <= now),
+                "{}",
+                demo.name
+            );
+            app.update(Message::Lesson(1)).unwrap();
+        }
+    }
+    assert!(asked > 5, "{asked}");
+}

@@ -107,6 +107,14 @@ impl App {
         self.mode != Mode::Knobs && self.lecture.as_ref().is_some_and(|l| l.open() > 0)
     }
 
+    /// What lies behind this instant is not shown: it is what an open question asks for.
+    pub fn curtain(&self) -> u64 {
+        match self.question_is_seen() {
+            true => self.t(),
+            false => u64::MAX,
+        }
+    }
+
     /// Where the lesson is, once it has begun.
     pub(super) fn lesson_at(&self) -> Option<LessonAt> {
         let lecture = self.lecture.as_ref()?;

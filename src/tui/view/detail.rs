@@ -221,7 +221,8 @@ pub fn worst(pen: &mut Pen<'_>, app: &App) {
         .iter()
         .filter(|r| r.loop_id == app.loop_id)
         .collect();
-    runs.retain(|r| r.end >= from && r.start < to);
+    let to = to.min(app.curtain());
+    runs.retain(|r| r.end >= from && r.start < to && r.end <= app.curtain());
     runs.sort_by_key(|r| (std::cmp::Reverse(wait(r)), r.event));
     if runs.is_empty() {
         let line = match w {

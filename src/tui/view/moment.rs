@@ -40,6 +40,7 @@ fn served(app: &App) -> Option<Run> {
     let t = app.t();
     let window = app.player.window();
     let ahead = window.into_iter().flat_map(|w| w.facts.runs_of(id));
+    let ahead = ahead.filter(|r| r.end <= app.curtain());
     let behind = app.tail().runs_of(id);
     let begin = |r: &Run| r.ready.map_or(r.wakeup, |x| x.lo).min(r.wakeup);
     let all: Vec<&Run> = ahead.chain(behind).collect();

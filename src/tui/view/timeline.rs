@@ -180,6 +180,12 @@ pub fn chart(
         .map(|(row, lane)| (lane, row * each.all() + 3 + above + each.wait))
         .collect();
     let arrows = behalf::arrows(pen, app, &cells, &placed, (x0, cols));
+    // What comes next is what is asked.
+    if let Some(col) = at.filter(|_| app.question_is_seen()) {
+        for y in 2..used + 3 {
+            (col + 1..cols).for_each(|x| pen.glyph(x0 + x, y, ' ', theme::plain()));
+        }
+    }
     // Who follows is always about to fold what has just come.
     if !window.done && !window.key.follow {
         let told = format!(" folding {:.0}% ", window.progress() * 100.0);
