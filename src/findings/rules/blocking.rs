@@ -32,6 +32,9 @@ type Key = (Code, Option<Id>, Id, Cause);
 /// Waits that make a loop of a thread's polls.
 const MANY_WAITS: u64 = 50;
 
+/// So many times the longest wait for a CPU that was seen lately is no wait for a CPU.
+const FAR: u64 = 8;
+
 /// Calls of one turn that are remembered.
 const MOST_FRESH: usize = 64;
 
@@ -112,7 +115,9 @@ impl BlockingHandler {
             ns if ns >= cx.limits.blocking_warning => Severity::Warning,
             _ => return Severity::Info,
         };
-        if late == 0 {
+        // Hardly many times as long.
+        let sure = slept.saturating_sub(late.saturating_mul(FAR)) >= cx.limits.blocking_error;
+        if late == 0 || sure {
             return severity;
         }
         let key = (seen.code, seen.loop_id, seen.process, seen.cause);
