@@ -51,7 +51,13 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     let rows = all.len().min((h / 3).max(3));
     let first = chosen.saturating_sub(rows - 1);
     for (row, (at, found)) in all.iter().enumerate().skip(first).take(rows).enumerate() {
-        one(&mut pen.part(1, 1 + row, w - 2, 1), found, at == chosen);
+        let which = which(found, all);
+        one(
+            &mut pen.part(1, 1 + row, w - 2, 1),
+            found,
+            &which,
+            at == chosen,
+        );
     }
     boxes::across(pen, rows + 1, theme::quiet());
     details(
@@ -70,7 +76,22 @@ fn style(severity: Severity) -> Style {
     }
 }
 
-fn one(pen: &mut Pen<'_>, f: &Found, chosen: bool) {
+/// What tells a finding from others of its kind, where there are any.
+fn which(f: &Found, all: &[Found]) -> String {
+    let others = || {
+        all.iter()
+            .filter(|o| o.code == f.code && !std::ptr::eq(*o, f))
+    };
+    if others().next().is_none() {
+        return String::new();
+    }
+    match f.fd >= 0 && others().all(|o| o.fd != f.fd) {
+        true => format!(", fd {}", f.fd),
+        false => format!(", first at {}", instant(f.first_ns)),
+    }
+}
+
+fn one(pen: &mut Pen<'_>, f: &Found, which: &str, chosen: bool) {
     let w = pen.width();
     if chosen {
         pen.paint(0, 0, w, theme::chosen());
@@ -91,10 +112,13 @@ fn one(pen: &mut Pen<'_>, f: &Found, chosen: bool) {
         _ => "!",
     };
     // Below, the code stands by itself.
-    let both = format!("{} ({})", f.code.title(), f.code);
+    let both = format!("{} ({}){which}", f.code.title(), f.code);
     let title = match text::width(&both) <= room {
         true => both,
-        false => text::cut(f.code.title(), room),
+        false => {
+            let room = room.saturating_sub(text::width(which));
+            text::cut(f.code.title(), room) + which
+        }
     };
     let x = pen.put(1, 0, mark, of(style(f.severity)));
     let x = pen.put(
