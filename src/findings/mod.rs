@@ -19,6 +19,7 @@ mod pending;
 pub mod rules;
 mod seams;
 mod stored;
+mod stuck;
 mod thresholds;
 pub mod track;
 

@@ -3,9 +3,10 @@
 
 use super::asleep::Asleep;
 use super::facts::{Called, Changed, Cx, Done, Hook, Life, POLLED, Report, Waited};
+use super::stuck::Stuck;
 use super::track::{Last, Story, Told};
 use super::{Findings, process_of, tell};
-use crate::model::{Busy, Id, Map, Model, Registration, ThreadState};
+use crate::model::{self, Busy, Id, Map, Model, Registration, ThreadState};
 use crate::record::event::{Ctl, Event, Kind, Off, Op, Wait, flags};
 
 /// −EAGAIN
@@ -48,6 +49,7 @@ pub(super) struct Seams {
     calls: Map<Id, Begun>,
     asked: Map<Id, Asked>,
     asleep: Asleep,
+    stuck: Stuck,
 }
 
 impl Seams {
@@ -55,6 +57,7 @@ impl Seams {
         self.calls.clear();
         self.asked.clear();
         self.asleep.forget();
+        self.stuck.forget();
     }
 
     /// Looks at what an event is about to change.
@@ -96,7 +99,7 @@ impl Seams {
     }
 
     /// Named calls that have not returned.
-    pub(super) fn unfinished(&self, model: &Model) -> Vec<Called> {
+    pub(super) fn unfinished(&mut self, model: &Model) -> Vec<Called> {
         let mut all: Vec<Called> = (self.calls.iter())
             .filter_map(|(thread, begun)| {
                 let t = model.threads().get(*thread as usize)?;
@@ -104,6 +107,7 @@ impl Seams {
                 called(*thread, t.process, begun, ended, true)
             })
             .collect();
+        all.extend(self.stuck.unfinished(model));
         all.sort_by_key(|c| c.event);
         all
     }
@@ -146,6 +150,9 @@ impl Findings {
             return;
         };
         let process = process_of(model, thread);
+        if !model::says_nothing_of_a_call(e.kind) {
+            self.seams.stuck.acts(thread);
+        }
         match e.kind {
             Kind::Ready => self.ready(model, at, thread, process, e),
             Kind::Io => self.io(model, at, thread, process, e),
@@ -166,6 +173,9 @@ impl Findings {
             Kind::CallEnd => self.call_over(model, at, thread, process, false),
             Kind::ThreadEnd => {
                 self.call_over(model, at, thread, process, true);
+                if let Some(call) = self.seams.stuck.over(model, thread, at.0) {
+                    tell!(self, model, at, Call, call, &call);
+                }
                 self.seams.asked.remove(&thread);
                 self.seams.asleep.ended(thread);
                 self.crowd.back(process, thread, at.0);
@@ -201,6 +211,9 @@ impl Findings {
                 self.crowd.back(process, thread, at.0);
                 if e.kind == Kind::SwitchOut && e.aux == Off::Preempted.code() {
                     self.crowd.off(thread, at.0);
+                }
+                if !self.seams.calls.contains_key(&thread) {
+                    (self.seams.stuck).switched(model, thread, process, number, e);
                 }
                 if let Some(loop_id) = self.seams.asleep.switched(model, thread, e) {
                     tell!(self, model, at, Roused, roused, thread, loop_id);

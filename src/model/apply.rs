@@ -414,7 +414,7 @@ impl Model {
 
 /// What is told of a thread while it is inside of a call: by the collector, and its end. The names of what a sample found are
 /// the collector's; those that a thread gives itself come with an event that uses them.
-fn says_nothing_of_a_call(kind: Kind) -> bool {
+pub(crate) fn says_nothing_of_a_call(kind: Kind) -> bool {
     use Kind::{
         Fault, FdGone, FdSeen, InCall, Name, RegGone, RegSeen, Sample, Sched, Signals, SwitchIn,
         SwitchOut, ThreadEnd, Unread,

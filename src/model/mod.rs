@@ -78,6 +78,7 @@ mod turn;
 mod unite;
 mod wait;
 
+pub(crate) use apply::says_nothing_of_a_call;
 pub use behalf::{Behalf, OnBehalf, Stretches};
 pub use blame::{asleep, blame};
 pub use both::both;

@@ -61,6 +61,7 @@ impl BlockingHandler {
             return;
         }
         seen.confidence = match loops {
+            true if call.name == LOCKED => Confidence::Inferred,
             true => Confidence::Measured,
             false => Confidence::Maybe,
         };
@@ -335,6 +336,9 @@ impl Rule for BlockingHandler {
         };
         let length = told(w.worst);
         let summary = match (goes_on, w.times) {
+            (true, _) if name == LOCKED => {
+                format!("{who} sleeps in {call} since {length}, and has not come back.")
+            }
             (true, _) => {
                 format!("{who} is in {call}{on}{place} since {length} and has not come back.")
             }
