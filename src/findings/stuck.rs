@@ -48,6 +48,10 @@ impl Stuck {
         e: &Event,
     ) {
         if e.kind == Kind::SwitchIn {
+            // A signal or a debugger had stopped it.
+            if e.aux == Off::Stopped.code() {
+                self.acts(thread);
+            }
             if let Some(sleep) = self.0.get_mut(&thread) {
                 sleep.until = Some(e.t);
             }
