@@ -5,9 +5,10 @@ use super::super::book::{Detail, Entry};
 use super::super::facts::{Cx, Done, Hook, Report, Rule, Waited, Words};
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
+use super::backlog::Backlogs;
 use super::{due, times};
 use crate::model::registration::{ET, HUP, IN, ONESHOT, RDHUP};
-use crate::model::{Drain, Id, Kernel, Map, Model, Transition, Word};
+use crate::model::{Drain, Id, Kernel, Map, Model, Transition, Why, Word};
 use crate::record::event::{FdKind, Op};
 
 /// Registrations watched at once by one rule.
@@ -36,6 +37,8 @@ pub struct EtNotDrained {
     lists: Map<Id, u64>,
     /// The last return of each loop's wait that had room in its batch.
     exits: Map<Id, u64>,
+    /// Those whose sender goes on.
+    backlogs: Backlogs,
 }
 
 impl EtNotDrained {
@@ -120,6 +123,13 @@ impl Rule for EtNotDrained {
     }
 
     fn transition(&mut self, cx: &mut Cx<'_>, t: &Transition) {
+        match (t.to, t.why) {
+            (Word::Residual, _) => self.backlogs.left(t.reg, t.t, t.event),
+            (Word::Gone | Word::Unknown, _) | (_, Why::Drained | Why::Mod) => {
+                self.backlogs.drained(t.reg);
+            }
+            _ => {}
+        }
         match (t.from, t.to) {
             (_, Word::Residual) if self.left.len() < MOST => {
                 let Some(reg) = cx.model.reg(t.reg) else {
@@ -141,8 +151,29 @@ impl Rule for EtNotDrained {
     }
 
     fn unread(&mut self, cx: &mut Cx<'_>, unread: &super::super::facts::Unread<'_>) {
-        if let Some(reg) = unread.reg {
-            self.saw(reg.id, unread.bytes, cx.now);
+        let Some(reg) = unread.reg else {
+            return;
+        };
+        self.saw(reg.id, unread.bytes, cx.now);
+        let long = |since: u64| cx.now.saturating_sub(since) >= cx.limits.left_behind;
+        let backlog = self.backlogs.saw(reg.id, unread.bytes);
+        if let Some(backlog) = backlog.filter(|b| long(b.since))
+            && !self.lists.contains_key(&reg.loop_id)
+        {
+            let mut seen = cx.about(Code::EtNotDrained, reg);
+            seen.at = backlog.since;
+            seen.event = backlog.event;
+            seen.worst = cx.now.saturating_sub(backlog.since);
+            (seen.severity, seen.confidence) = match cx.blind {
+                false => (Severity::Error, Confidence::Measured),
+                true => (Severity::Info, Confidence::Maybe),
+            };
+            seen.detail = Detail {
+                a: unread.bytes,
+                b: 0,
+                c: backlog.reports,
+            };
+            cx.note(seen);
         }
     }
 
@@ -207,6 +238,7 @@ impl Rule for EtNotDrained {
 
     fn lost(&mut self) {
         self.left.clear();
+        self.backlogs.clear();
     }
 
     fn words(&self, _model: &Model, entry: &Entry) -> Words {
@@ -219,6 +251,21 @@ impl Rule for EtNotDrained {
             0 => "until the other side sent more",
             _ => "and nothing has come to read them since",
         };
+        let advice = "Read (or accept) until EAGAIN in each run; or keep the descriptor on a list of your own and come back to \
+                      it; or drop EPOLLET."
+            .to_owned();
+        if w.detail.c > 0 {
+            return Words {
+                summary: format!(
+                    "the handler of {} stopped reading before EAGAIN after each of {} reports in a row; {bytes} lay behind at the \
+                     last look, after {}: edge-triggered, epoll tells of new bytes, and each report takes less than there is.",
+                    entry.who(),
+                    w.detail.c,
+                    told(w.worst)
+                ),
+                advice,
+            };
+        }
         Words {
             summary: format!(
                 "the handler of {} stopped reading before EAGAIN {}; {bytes} stayed behind for {} at worst, {until}: \
@@ -227,9 +274,7 @@ impl Rule for EtNotDrained {
                 times(w.times),
                 told(w.worst)
             ),
-            advice: "Read (or accept) until EAGAIN in each run; or keep the descriptor on a list of your own and come back to \
-                     it; or drop EPOLLET."
-                .to_owned(),
+            advice,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The rules, one small type each, grouped by what goes wrong. Step: model → **view**.
 
+mod backlog;
 mod blocking;
 mod edge;
 mod herd;
