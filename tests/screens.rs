@@ -512,7 +512,7 @@ fn two_recordings_stand_on_one_clock() {
     assert!(s.app.effects.iter().any(copied));
     for (width, height) in SIZES {
         s.size = (width, height);
-        assert_eq!(s.text().matches("longest wait so far").count(), 2);
+        assert_eq!(s.text().matches("longest wait in view").count(), 2);
     }
     s.keys("B");
     assert!(s.app.beside.is_none() && s.app.view == View::Timeline);

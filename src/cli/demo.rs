@@ -163,6 +163,8 @@ pub(super) fn run(args: Args) -> Outcome {
         lecture: None,
         lesson_at: None,
         stage: false,
+        view: crate::tui::View::default(),
+        both: false,
     };
     show(demo, args.fixed, to, how).map(|(exit, _)| exit)
 }

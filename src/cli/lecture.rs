@@ -113,6 +113,8 @@ pub(super) fn run(args: Args) -> Outcome {
         lecture: None,
         lesson_at: None,
         stage: true,
+        view: crate::tui::View::default(),
+        both: false,
     };
     let (mut exit, mut at) = (Exit::OK, 0);
     while let Some(demo) = demos.get(at) {

@@ -76,6 +76,15 @@ impl Look {
 
     /// Opens the recording at the instant asked for. What the recording cannot show is wrong usage.
     pub fn app(&self, file: &Path, options: tui::Options, look: tui::Look) -> anyhow::Result<App> {
+        if let Some(view) = self.view.filter(|v| *v != View::Timeline)
+            && self.beside.is_some()
+        {
+            let told = format!(
+                "--beside is for the timeline, not for --view {}",
+                view.name()
+            );
+            return Err(Failure::usage(told).hint("leave one of them out").into());
+        }
         let source = Source::Replay {
             path: file.to_owned(),
             follow: false,

@@ -34,6 +34,10 @@ pub(super) struct Show {
     pub lesson_at: Option<tui::LessonAt>,
     /// For a projector from the beginning.
     pub stage: bool,
+    /// The first screen.
+    pub view: tui::View,
+    /// Both sides from the beginning.
+    pub both: bool,
 }
 
 impl Show {
@@ -84,7 +88,7 @@ pub(super) fn show(
             fixed,
             how: how.clone(),
             on_step: lectern.as_ref().map(|lectern| lectern.tells(demo, fixed)),
-            other: other(demo, fixed)?,
+            other: other(demo, fixed, how.both)?,
         };
         let (exit, left) = match how.recorded {
             true => replay(demo, staged)?,
@@ -98,18 +102,19 @@ pub(super) fn show(
         }
         fixed = !fixed;
         how.as_before(shown);
+        (how.view, how.both) = (shown.view, shown.beside);
     }
 }
 
 /// The other side, from the recording that ships. The broken one stands above.
-fn other(demo: &'static Demo, fixed: bool) -> anyhow::Result<tui::Other> {
+fn other(demo: &'static Demo, fixed: bool, shown: bool) -> anyhow::Result<tui::Other> {
     let file = unnamed_file(demo.recorded[usize::from(!fixed)])?;
     let side = if fixed { "broken" } else { "fixed" };
     Ok(tui::Other {
         name: format!("{} {side}", demo.name),
         path: PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())),
         above: fixed,
-        shown: false,
+        shown,
         keep: Some(Arc::new(file)),
     })
 }
@@ -154,6 +159,7 @@ fn replay(demo: &'static Demo, staged: Staged) -> anyhow::Result<(Exit, tui::Out
     let options = tui::Options {
         name: side.title(),
         fixed,
+        view: how.view,
         ascii: how.drawn.ascii,
         theme: how.drawn.theme,
         picture: Some(svg::to_svg),

@@ -40,7 +40,7 @@ pub(super) fn watched(live: Live, watch: Watch) -> anyhow::Result<(Exit, tui::Ou
     let control = live.control().clone();
     let options = tui::Options {
         name: watch.name.clone(),
-        view: View::default(),
+        view: (watch.demo.as_ref()).map_or_else(View::default, |demo| demo.how.view),
         ascii: watch.drawn.ascii,
         theme: watch.drawn.theme,
         picture: Some(svg::to_svg),

@@ -233,6 +233,10 @@ pub struct Shown {
     pub theme: Theme,
     /// Where its lesson was, if it was under way.
     pub lesson: Option<LessonAt>,
+    /// Which screen.
+    pub view: View,
+    /// The other recording was shown beside it.
+    pub beside: bool,
 }
 
 /// Where a lesson is.

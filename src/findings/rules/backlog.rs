@@ -1,7 +1,10 @@
 //! Bytes that lie behind on an edge-triggered descriptor whose sender goes on sending: every report takes less than there is,
 //! and no silence ever shows it. Step: model → **view**.
 
-use crate::model::{Id, Map};
+use super::super::book::{Detail, Seen};
+use super::super::facts::Cx;
+use super::super::{Code, Confidence, Severity};
+use crate::model::{Id, Map, Registration};
 
 /// Registrations watched at once.
 const MOST: usize = 16_384;
@@ -21,6 +24,26 @@ pub(super) struct Backlog {
     pub reports: u64,
     /// How many of these there were at the first look that found bytes.
     found: Option<u64>,
+}
+
+impl Backlog {
+    /// The finding, of so many bytes.
+    pub fn seen(&self, cx: &Cx<'_>, reg: &Registration, bytes: u64) -> Seen {
+        let mut seen = cx.about(Code::EtNotDrained, reg);
+        seen.at = self.since;
+        seen.event = self.event;
+        seen.worst = cx.now.saturating_sub(self.since);
+        (seen.severity, seen.confidence) = match cx.blind {
+            false => (Severity::Error, Confidence::Measured),
+            true => (Severity::Info, Confidence::Maybe),
+        };
+        seen.detail = Detail {
+            a: bytes,
+            b: 0,
+            c: self.reports,
+        };
+        seen
+    }
 }
 
 /// All of them.

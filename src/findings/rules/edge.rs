@@ -160,19 +160,7 @@ impl Rule for EtNotDrained {
         if let Some(backlog) = backlog.filter(|b| long(b.since))
             && !self.lists.contains_key(&reg.loop_id)
         {
-            let mut seen = cx.about(Code::EtNotDrained, reg);
-            seen.at = backlog.since;
-            seen.event = backlog.event;
-            seen.worst = cx.now.saturating_sub(backlog.since);
-            (seen.severity, seen.confidence) = match cx.blind {
-                false => (Severity::Error, Confidence::Measured),
-                true => (Severity::Info, Confidence::Maybe),
-            };
-            seen.detail = Detail {
-                a: unread.bytes,
-                b: 0,
-                c: backlog.reports,
-            };
+            let seen = backlog.seen(cx, reg, unread.bytes);
             cx.note(seen);
         }
     }

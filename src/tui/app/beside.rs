@@ -63,7 +63,7 @@ impl Beside {
         let app = &mut *self.app;
         app.span = Some(of.key.width.saturating_mul(of.key.cols as u64));
         app.left = Some(of.left);
-        (app.by_role, app.stage) = (of.by_role, of.stage);
+        (app.by_role, app.stage, app.asked) = (of.by_role, of.stage, of.asks);
         let t = of.t.min(app.player.duration());
         if self.t != Some(t) {
             app.player.seek(t)?;
@@ -84,6 +84,7 @@ struct Shows {
     left: u64,
     by_role: bool,
     stage: bool,
+    asks: bool,
     name: Option<String>,
 }
 
@@ -123,6 +124,7 @@ impl App {
             left: self.in_view(key).0,
             by_role: self.by_role,
             stage: self.stage,
+            asks: self.asks(),
             name: self.chosen().map(|r| r.name.to_string()),
         };
         let more = beside.follow(&shows, self.size);

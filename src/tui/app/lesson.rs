@@ -107,9 +107,14 @@ impl App {
         self.mode != Mode::Knobs && self.lecture.as_ref().is_some_and(|l| l.open() > 0)
     }
 
+    /// A question is open, here or in what this stands beside.
+    pub fn asks(&self) -> bool {
+        self.asked || self.question_is_seen()
+    }
+
     /// What lies behind this instant is not shown: it is what an open question asks for.
     pub fn curtain(&self) -> u64 {
-        match self.question_is_seen() {
+        match self.asks() {
             true => self.t(),
             false => u64::MAX,
         }
@@ -143,6 +148,10 @@ impl App {
         self.before.clear();
         if let Some(view) = left.view {
             self.view = view;
+        }
+        if self.options.fixed && self.view == View::Loop && self.player.ended() {
+            // At the end the loop is gone: there is more to compare where somebody waited longest.
+            self.go_to_worst(None)?;
         }
         self.note = None;
         self.tell_step();

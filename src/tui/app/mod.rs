@@ -145,6 +145,8 @@ pub struct App {
     pub lecture: Option<lesson::Lecture>,
     /// The other recording on the timeline's clock, while it is shown.
     pub beside: Option<beside::Beside>,
+    /// What this stands beside asks a question.
+    pub asked: bool,
     /// What can be turned while a demo runs.
     pub knobs: knobs::Knobs,
     /// The source a demo attached: name and lines.
@@ -216,6 +218,7 @@ impl App {
             names: Names::default(),
             lecture: None,
             beside: None,
+            asked: false,
             knobs: knobs::Knobs::default(),
             source: None,
             output: super::live::Output::default(),
@@ -480,6 +483,8 @@ impl App {
             stage: self.stage,
             theme: self.look.theme,
             lesson: self.lesson_at(),
+            view: self.view,
+            beside: self.beside.is_some(),
         }
     }
 

@@ -189,7 +189,7 @@ pub const ACTIONS: &[Action] = &[
         binds: &[key(KeyCode::PageDown), key(KeyCode::PageUp)],
         messages: |i| Message::Lesson(sign(i)),
         short: "lesson",
-        help: "next / previous step of the lesson",
+        help: "previous / next step of the lesson",
         group: Group::Demo,
         when: |app| app.lecture.is_some(),
         weight: |_| 99,

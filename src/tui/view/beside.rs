@@ -3,6 +3,7 @@
 use super::instant;
 use super::legend;
 use super::timeline;
+use crate::model::Registration;
 use crate::tui::app::App;
 use crate::tui::app::beside::Beside;
 use crate::tui::names;
@@ -10,8 +11,10 @@ use crate::tui::theme;
 use crate::tui::widget::pen::Pen;
 use crate::tui::widget::text;
 
-/// Rows of a timeline that are no lanes: its heading, and what [`timeline::chart`] draws around them.
-const FRAME: usize = 5;
+/// Rows of a timeline that are no lanes: what [`timeline::chart`] draws around them.
+const FRAME: usize = 4;
+/// Rows of each from which on its heading has one of its own.
+const TIGHT: usize = 9;
 /// Rows from which on there is one to spare for what the glyphs mean.
 const ROOMY: usize = 22;
 /// Lanes of each for a projector, at most.
@@ -21,18 +24,20 @@ const FEW: usize = 3;
 pub fn draw(pen: &mut Pen<'_>, app: &App, beside: &Beside) {
     let (w, h) = (pen.width(), pen.height());
     let below = if h >= ROOMY { 2 } else { 0 };
-    let half = (h - below) / 2;
+    let half = (h - below).div_ceil(2);
     let both = match beside.above {
         true => [beside.app(), app],
         false => [app, beside.app()],
     };
+    // Where lanes are scarce the heading takes the place of the ruler's figures.
+    let own_row = usize::from(half >= TIGHT);
     let mut arrows = String::new();
     for (row, one) in both.into_iter().enumerate() {
         let top = row * half;
-        headline(&mut pen.part(0, top, w, 1), one);
+        let room = half.min(h - below - top);
         let most = if one.stage { FEW } else { usize::MAX };
-        let lanes = half.saturating_sub(FRAME).clamp(1, most);
-        let mut part = pen.part(0, top + 1, w, half - 1);
+        let lanes = room.saturating_sub(FRAME + own_row).clamp(1, most);
+        let mut part = pen.part(0, top + own_row, w, room - own_row);
         // Heights have a scale of their own in each: side by side they would be compared.
         let (.., drawn) = timeline::chart(&mut part, one, 0, lanes, false);
         if arrows.is_empty() {
@@ -42,6 +47,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, beside: &Beside) {
             let told = format!(" over since {} ", instant(one.player.duration()));
             part.put(timeline::label(w) + 2, 1, &told, theme::chosen());
         }
+        headline(&mut pen.part(0, top, w, 1), one);
     }
     if below > 0 {
         let summed = both.iter().any(|one| {
@@ -61,7 +67,10 @@ fn headline(pen: &mut Pen<'_>, app: &App) {
     pen.paint(0, 0, w, theme::chosen());
     let own = crate::text::visible(&app.player.reader().meta().title);
     let file = crate::text::visible(app.options.name.rsplit('/').next().unwrap_or_default());
-    let title = if own.is_empty() { file } else { own };
+    let mut title = if own.is_empty() { file } else { own }.into_owned();
+    if app.player.ended() && !app.player.reader().complete() {
+        title.push_str("  NOT COMPLETE");
+    }
     let said = waited(app);
     let room = w.saturating_sub(text::width(&said) + 4);
     let title = text::cut(&title, room);
@@ -71,27 +80,43 @@ fn headline(pen: &mut Pen<'_>, app: &App) {
     pen.put(x, 0, &said, strong);
 }
 
-/// The longest wait up to the cursor, also of who still waits there.
+/// The longest wait in view, also of who still waits where it ends; of what is too much to be told apart, the longest so far.
 fn waited(app: &App) -> String {
-    let now = app.t();
-    let wait = |r: &&crate::model::Registration| {
-        let open = r.ready_since.filter(|_| r.is_live());
-        let open = open.map_or(0, |since| now.saturating_sub(since.hi));
-        r.waited_max.hi.max(open)
+    let Some(window) = app.player.window().filter(|w| !w.is_summary()) else {
+        let worst = app.regs_unsorted().max_by_key(|r| r.waited_max.hi);
+        let worst = worst.filter(|r| r.waited_max.hi > 0);
+        return worst.map_or("nobody has waited so far".to_owned(), |r| {
+            let wait = text::at_most(r.waited_max.lo, r.waited_max.hi);
+            format!(
+                "longest wait so far {}{wait}, {}",
+                app.mark(),
+                names::told(r)
+            )
+        });
     };
-    let worst = app.regs_unsorted().max_by_key(wait);
-    let Some(reg) = worst.filter(|r| wait(r) > 0) else {
-        return "nobody has waited so far".to_owned();
-    };
-    let done = reg.waited_max;
-    let ns = wait(&reg);
-    let told = match ns > done.hi {
-        true => format!("{} and on", text::time(ns)),
-        false => text::at_most(done.lo, done.hi),
-    };
-    format!(
-        "longest wait so far {}{told}, {}",
-        app.mark(),
-        names::told(reg)
-    )
+    let (from, to) = window.span();
+    let to = to.min(app.curtain());
+    let runs = window.facts.runs.iter();
+    let inside = runs.filter(|r| r.loop_id == app.loop_id && r.end >= from && r.start < to);
+    let done = inside.filter(|r| r.end <= app.curtain()).map(|r| {
+        let wait = r.waited();
+        (wait.hi, r.reg, text::at_most(wait.lo, wait.hi))
+    });
+    let model = window.model();
+    let now = model.now().min(to);
+    let waiting = |r: &&Registration| r.loop_id == app.loop_id && r.is_live();
+    let open = model.regs().filter(waiting).filter_map(|r| {
+        let wait = now.saturating_sub(r.ready_since?.hi);
+        Some((wait, r.id, format!("{} and on", text::time(wait))))
+    });
+    match done.chain(open).filter(|w| w.0 > 0).max_by_key(|w| w.0) {
+        Some((_, reg, told)) => {
+            format!(
+                "longest wait in view {}{told}, {}",
+                app.mark(),
+                app.names.told(reg)
+            )
+        }
+        None => "nobody waits in view".to_owned(),
+    }
 }

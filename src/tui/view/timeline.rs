@@ -180,10 +180,20 @@ pub fn chart(
         .map(|(row, lane)| (lane, row * each.all() + 3 + above + each.wait))
         .collect();
     let arrows = behalf::arrows(pen, app, &cells, &placed, (x0, cols));
-    // What comes next is what is asked.
-    if let Some(col) = at.filter(|_| app.question_is_seen()) {
-        for y in 2..used + 3 {
-            (col + 1..cols).for_each(|x| pen.glyph(x0 + x, y, ' ', theme::plain()));
+    // Of what comes after the end nothing is known; what comes next is what is asked, and the figures tell of it.
+    let over = app.player.ended().then(|| app.player.duration());
+    let over = over.map(|end| (end / cells.width + 1).saturating_sub(cells.from() / cells.width));
+    let asked = at.filter(|_| app.asks()).map(|col| col as u64 + 1);
+    for (top, from) in [(3 + above, over), (2, asked)] {
+        let from = from.map_or(cols, |from| usize::try_from(from).unwrap_or(cols));
+        for y in top..used + 3 {
+            (from..cols).for_each(|x| pen.glyph(x0 + x, y, ' ', theme::plain()));
+        }
+    }
+    if app.asks() {
+        let (x, w) = (x0 + cols + 1, pen.width());
+        for y in 0..used + 3 {
+            (x..w).for_each(|x| pen.glyph(x, y, ' ', theme::plain()));
         }
     }
     // Who follows is always about to fold what has just come.
