@@ -307,7 +307,7 @@ fn who_waits_to_the_end_comes_first() {
     let mut record = common::loopscope();
     record.args(["record", "-o"]).arg(&file).arg("--");
     // SIGALRM ends it.
-    common::Ended::of(record.arg(program).output().unwrap()).exits(128 + 14);
+    common::Ended::of(record.arg(&program).output().unwrap()).exits(128 + 14);
     let report = common::run(&["report", file.to_str().unwrap()]).exits(0);
     let told = report
         .stdout
@@ -321,4 +321,19 @@ fn who_waits_to_the_end_comes_first() {
     );
     assert!(told.contains("the handler of pipe"), "{told}");
     assert!(told.contains("the longest wait that ended"), "{told}");
+
+    // Who leaves its loop keeps nobody waiting.
+    let mut record = common::loopscope();
+    record
+        .args(["record", "--force", "-o"])
+        .arg(&file)
+        .arg("--");
+    let output = record.arg(&program).arg("leaves").output().unwrap();
+    common::Ended::of(output).exits(0);
+    let report = common::run(&["report", file.to_str().unwrap()]).exits(0);
+    assert!(
+        !report.stdout.contains("still waiting"),
+        "{}",
+        report.stdout
+    );
 }

@@ -3,14 +3,15 @@
 
 use super::summary::Still;
 use crate::model::{
-    Id, ItemState, Loop, Model, Part, Phase, Registration, SameSocket, ThreadState,
+    Id, ItemState, Loop, Model, Part, Phase, Registration, SameSocket, ThreadState, UNKNOWN_STATUS,
 };
 use crate::record::event::{Event, Kind, Space};
-use crate::text::names::descriptor;
+use crate::text::names::{Ending, descriptor};
+use std::collections::BTreeMap;
 
-/// Listens for the longest of these waits.
+/// Listens for the longest of these waits, of each process.
 #[derive(Default)]
-pub(super) struct Left(Option<Still>);
+pub(super) struct Left(BTreeMap<Id, Still>);
 
 impl Left {
     /// Before a thread's end is folded in, which takes its turn away.
@@ -24,18 +25,33 @@ impl Left {
 
     /// The longest, if it lasted for more than `longest` nanoseconds; the model stands at its end.
     pub(super) fn finish(mut self, model: &Model, longest: u64) -> Option<Still> {
+        // Who exits has left its loop. A handler that does not come back ends with a signal, or goes on.
+        let of = |process: &Id| model.processes().get(*process as usize);
+        let killed = |process: &Id| {
+            let status = of(process).and_then(|p| p.status).unwrap_or(UNKNOWN_STATUS);
+            matches!(Ending::of(status), Ending::Killed(_))
+        };
+        let goes_on = |process: &Id| of(process).is_none_or(|p| p.end.is_none());
+        self.0.retain(|process, _| killed(process));
         self.look(model, model.now(), None);
-        self.0.filter(|still| still.waited > longest)
+        self.0
+            .retain(|process, _| killed(process) || goes_on(process));
+        let all = self.0.into_values().filter(|s| s.waited > longest);
+        all.max_by_key(|still| still.waited)
     }
 
     fn look(&mut self, model: &Model, now: u64, thread: Option<Id>) {
         let mine = |t: &&ThreadState| thread.is_none_or(|id| t.thread == id) && busy(t.phase);
-        let longest = self.0.as_ref().map_or(0, |still| still.waited);
         let of = |l| waits(model, l, now, mine);
         let all = model.loops().iter().flat_map(of);
-        let most = all.max_by_key(|w| w.waited).filter(|w| w.waited > longest);
-        if let Some(still) = most.and_then(|w| told(model, &w)) {
-            self.0 = Some(still);
+        let Some(most) = all.max_by_key(|w| w.waited) else {
+            return;
+        };
+        let known = self.0.get(&most.process).map_or(0, |still| still.waited);
+        if most.waited > known
+            && let Some(still) = told(model, &most)
+        {
+            self.0.insert(most.process, still);
         }
     }
 }

@@ -94,15 +94,24 @@ fn with_context<T>(elf: &Elf<'_>, ask: impl FnOnce(&Context<Reader<'_>>) -> T) -
     Some(ask(&Context::from_dwarf(dwarf).ok()?))
 }
 
+/// A compiler made this name. C's own are no types of C++: a function `f` is not `float`.
+fn is_mangled(name: &str) -> bool {
+    ["_Z", "__Z", "_R", "__R"]
+        .iter()
+        .any(|made| name.starts_with(made))
+}
+
 fn frames(context: &Context<Reader<'_>>, address: u64) -> Option<Place> {
     let mut found = context.find_frames(address).skip_all_loads().ok()?;
     let mut place = Place::default();
     while place.frames.len() < FRAMES {
         let Ok(Some(frame)) = found.next() else { break };
         let function = frame.function.as_ref();
-        let function = function
-            .and_then(|f| f.demangle().ok())
-            .map_or(String::new(), name);
+        let function = function.and_then(|f| match is_mangled(&f.raw_name().ok()?) {
+            true => f.demangle().ok(),
+            false => f.raw_name().ok(),
+        });
+        let function = function.map_or(String::new(), name);
         let location = frame.location;
         place.frames.push(Frame {
             function,
@@ -174,13 +183,29 @@ fn symbols(elf: &Elf<'_>, addresses: &[u64], places: &mut [Option<Place>]) {
             continue;
         };
         if !text.is_empty() {
-            let function = name(demangle_auto(Cow::Owned(text), None));
+            let function = name(match is_mangled(&text) {
+                true => demangle_auto(Cow::Owned(text), None),
+                false => Cow::Owned(text),
+            });
             *place = Some(Place {
                 frames: vec![Frame {
                     function: format!("{function}+{:#x}", at - start),
                     ..Frame::default()
                 }],
             });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_of_c_are_left_alone() {
+        for name in ["f", "St", "w", "_start", "main", "Zebra"] {
+            assert!(!super::is_mangled(name), "{name}");
+        }
+        for name in ["_ZN3foo3barEv", "_RNvC5crate3run", "__ZN3foo3barEv"] {
+            assert!(super::is_mangled(name), "{name}");
         }
     }
 }
