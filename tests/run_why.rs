@@ -15,7 +15,7 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 const ROUNDS: usize = 10;
-/// Both tests read what is on the disk and want a core for a neighbour: one after the other.
+/// They read what is on the disk, want a core for a neighbour, or are looked at while they are stopped: one after the other.
 static ALONE: Mutex<()> = Mutex::new(());
 const MS: u64 = 1_000_000;
 
@@ -269,6 +269,7 @@ impl Said {
 /// Who is stopped (SIGSTOP, a debugger) does nothing, and nobody made others wait: that is told, and is no finding's.
 #[test]
 fn a_stop_is_nobodys_doing() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
     let program = compiled(dir.path(), "stopped", &[]);
     let file = dir.path().join("stopped.lscope");
@@ -280,7 +281,7 @@ fn a_stop_is_nobodys_doing() {
     for (number, seen) in events(&file).iter().enumerate() {
         model.apply(number as u64, &seen.event, &seen.text, &mut runs);
     }
-    let stopped = runs.0.iter().filter(|run| run.spent.stopped > 150 * MS);
+    let stopped = runs.0.iter().filter(|run| run.spent.stopped > 300 * MS);
     // What is over before anybody looks is a sleep like others.
     assert!(stopped.count() >= 3, "{:?}", runs.0);
     let slept = |run: &Run| run.spent.waiting + run.spent.blocked;
@@ -301,6 +302,7 @@ fn a_stop_is_nobodys_doing() {
 /// A handler that never comes back has no run, and who waits for it no finished wait: the report begins with them.
 #[test]
 fn who_waits_to_the_end_comes_first() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
     let program = compiled(dir.path(), "never", &[]);
     let file = dir.path().join("never.lscope");

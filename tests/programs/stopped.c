@@ -1,4 +1,4 @@
-/* A handler that a signal stops for 200 ms, ROUNDS times, in the midst of what it does: see tests/run_why.rs.
+/* A handler that a signal stops for 400 ms, ROUNDS times, in the midst of what it does: see tests/run_why.rs.
 
    stopped ROUNDS
 
@@ -29,7 +29,7 @@ int main(int count, char **words) {
         char c;
         while (read(asked[0], &c, 1) == 1) {
             kill(parent, SIGSTOP);
-            usleep(200000);
+            usleep(400000);
             kill(parent, SIGCONT);
         }
         _exit(0);

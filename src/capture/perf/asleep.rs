@@ -94,9 +94,12 @@ impl Sleepers {
             && !self.looks.is_empty()
             && let Some(look) = self.looks.get_mut(&record.who)
         {
-            let why = look.why.filter(|_| look.back.is_none());
-            look.back.get_or_insert(record.time);
-            return why;
+            // The CPUs' rings come one after the other: of several returns the earliest is the one from this sleep.
+            let is_earlier = look.back.is_none_or(|back| record.time < back);
+            if is_earlier && record.time > look.since {
+                look.back = Some(record.time);
+                return look.why;
+            }
         }
         None
     }
@@ -296,6 +299,21 @@ mod tests {
     }
 
     const OUT: Said = Said::Out { preempted: false };
+
+    #[test]
+    fn the_earliest_return_after_a_look_is_told_whichever_ring_comes_first() {
+        let mut sleepers = Sleepers::default();
+        let back = |time| Record {
+            time,
+            who: 7,
+            said: Said::In,
+        };
+        sleepers.keep((7, 100, Some(Off::Stopped)), 150, None, &mut Alone);
+        assert_eq!(sleepers.take(&back(90)), None);
+        assert_eq!(sleepers.take(&back(300)), Some(Off::Stopped));
+        assert_eq!(sleepers.take(&back(200)), Some(Off::Stopped));
+        assert_eq!(sleepers.take(&back(250)), None);
+    }
 
     #[test]
     fn who_waits_serves_nobody_or_sleeps_for_a_moment_is_not_looked_at() {

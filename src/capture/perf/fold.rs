@@ -122,6 +122,7 @@ impl Kernel {
             let found = ring.read(|mut record| {
                 self.awake.take(&record);
                 if let Some(why) = self.sleepers.take(&record) {
+                    self.held.later(&record);
                     record.said = Said::Back(why);
                 }
                 // Now, before the process becomes something else; nobody is told of others.
@@ -215,6 +216,16 @@ impl Held {
             ring,
             before,
         });
+    }
+
+    /// A thread came back from a sleep that was looked at: what another CPU told of a later return was not about that.
+    fn later(&mut self, back: &Record) {
+        let unsent = self.records.iter_mut().map(|one| &mut one.record);
+        for record in unsent.filter(|r| r.who == back.who && r.time > back.time) {
+            if let Said::Back(_) = record.said {
+                record.said = Said::In;
+            }
+        }
     }
 
     /// The ring held what is no record: nobody knows how many there were, but that one is lost is certain.
@@ -394,6 +405,25 @@ mod tests {
     }
 
     const OUT: Said = Said::Out { preempted: false };
+
+    #[test]
+    fn of_several_returns_the_earliest_is_from_the_sleep_that_was_looked_at() {
+        let mut held = empty();
+        let record = |time, said| Record { time, who: 7, said };
+        held.take(0, record(300, Said::Back(Off::Stopped)));
+        held.take(
+            0,
+            Record {
+                who: 8,
+                ..record(310, Said::Back(Off::InCall))
+            },
+        );
+        held.later(&record(200, Said::In));
+        held.take(1, record(200, Said::Back(Off::Stopped)));
+        let said: Vec<&Said> = held.records.iter().map(|one| &one.record.said).collect();
+        let (stopped, call) = (Said::Back(Off::Stopped), Said::Back(Off::InCall));
+        assert_eq!(said, [&Said::In, &call, &stopped]);
+    }
 
     #[test]
     fn cpus_are_told_in_one_order_and_what_comes_later_is_kept() {
