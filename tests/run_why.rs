@@ -321,7 +321,10 @@ fn who_waits_to_the_end_comes_first() {
             || told.contains("was still waiting when the recording ended, after 6"),
         "{told}"
     );
-    assert!(told.contains("the handler of pipe"), "{told}");
+    assert!(
+        told.contains("the handler that seems to serve pipe"),
+        "{told}"
+    );
     assert!(told.contains("the longest wait that ended"), "{told}");
 
     // Who leaves its loop keeps nobody waiting.

@@ -3,7 +3,8 @@
 
 use super::summary::Still;
 use crate::model::{
-    Id, ItemState, Loop, Model, Part, Phase, Registration, SameSocket, ThreadState, UNKNOWN_STATUS,
+    Fidelity, Id, ItemState, Loop, Model, Part, Phase, Registration, SameSocket, ThreadState,
+    UNKNOWN_STATUS,
 };
 use crate::record::event::{Event, Kind, Space};
 use crate::text::names::{Ending, descriptor};
@@ -62,6 +63,7 @@ struct Wait {
     reg: Id,
     process: Id,
     phase: Phase,
+    inferred: bool,
 }
 
 fn told(model: &Model, wait: &Wait) -> Option<Still> {
@@ -77,6 +79,7 @@ fn told(model: &Model, wait: &Wait) -> Option<Still> {
         who: name(model.reg(wait.reg)?),
         waited: wait.waited,
         behind,
+        inferred: wait.inferred,
     })
 }
 
@@ -115,6 +118,7 @@ fn waits<'a>(
             reg,
             process: l.process,
             phase: t.phase,
+            inferred: l.handlers() == Fidelity::Inferred,
         })
     })
 }

@@ -371,6 +371,8 @@ pub struct Still {
     pub waited: u64,
     /// What had not come back: a descriptor's handler with its number, a timer, a task, or the loop.
     pub behind: (String, Option<i32>),
+    /// Which handler runs is inferred.
+    pub inferred: bool,
 }
 
 /// Something that ran during a wait.

@@ -95,15 +95,16 @@ fn never(still: &Still) -> String {
         told(&still.who),
         Duration(still.waited)
     );
-    match &still.behind {
-        one if *one == still.who => format!("{waits}: its own handler had not come back"),
-        (_, Some(_)) => format!(
-            "{waits}: the handler of {} had not come back",
-            told(&still.behind)
-        ),
-        (name, None) if name.is_empty() => waits,
-        _ => format!("{waits}: {} had not come back", told(&still.behind)),
-    }
+    let handler = match still.inferred {
+        true => "the handler that seems to serve",
+        false => "the handler of",
+    };
+    let what = match &still.behind {
+        (name, None) if name.is_empty() => return waits,
+        (_, Some(_)) => format!("{handler} {}", told(&still.behind)),
+        _ => told(&still.behind),
+    };
+    format!("{waits}: {what} had not come back")
 }
 
 /// "at most " where the notice part of a wait is only bounded.
