@@ -98,7 +98,11 @@ fn agrees(place: &Place, name: &str, fixed: bool) -> Value {
         // The screen has room for so many.
         if rows.len() < 20 {
             let found = rows.iter().find(tells);
-            found.unwrap_or_else(|| panic!("fd {number} {name}: {longest}{ready}{runs}\n{screen}"));
+            // The last line is what of a long output is kept.
+            let rows = rows.join("\n");
+            found.unwrap_or_else(|| {
+                panic!("{screen}\n{rows}\n{file}: fd {number} {name}: {longest}{ready}{runs}")
+            });
         }
     }
     assert!(

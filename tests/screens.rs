@@ -507,6 +507,10 @@ fn two_recordings_stand_on_one_clock() {
     }
     s.go("90ms");
     assert!(s.text().contains("over since 0.0"));
+    // Of what is over before the view begins, silence is not told as good news.
+    s.go("98ms").keys("wwwwwwwwww");
+    assert!(s.text().contains("it was over before that"));
+    s.keys("ssssssssss").go("90ms");
     s.keys("y");
     let copied = |e: &Effect| matches!(e, Effect::Copy(c) if c.contains(" --beside "));
     assert!(s.app.effects.iter().any(copied));

@@ -32,14 +32,14 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, beside: &Beside) {
     // Where lanes are scarce the heading takes the place of the ruler's figures.
     let own_row = usize::from(half >= TIGHT);
     let mut arrows = String::new();
-    for (row, one) in both.into_iter().enumerate() {
-        let top = row * half;
+    let mut top = 0;
+    for one in both {
         let room = half.min(h - below - top);
         let most = if one.stage { FEW } else { usize::MAX };
         let lanes = room.saturating_sub(FRAME + own_row).clamp(1, most);
         let mut part = pen.part(0, top + own_row, w, room - own_row);
         // Heights have a scale of their own in each: side by side they would be compared.
-        let (.., drawn) = timeline::chart(&mut part, one, 0, lanes, false);
+        let (used, _, drawn) = timeline::chart(&mut part, one, 0, lanes, false);
         if arrows.is_empty() {
             arrows = drawn;
         }
@@ -48,6 +48,8 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, beside: &Beside) {
             part.put(timeline::label(w) + 2, 1, &told, theme::chosen());
         }
         headline(&mut pen.part(0, top, w, 1), one);
+        // The closer together, the easier to compare.
+        top += half.min(own_row + used + 1);
     }
     if below > 0 {
         let summed = both.iter().any(|one| {
@@ -56,7 +58,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, beside: &Beside) {
         });
         let infers = both.iter().any(|one| one.infers());
         let unknown = ("?", "events lost");
-        let mut part = pen.part(1, h - below, w - 2, below);
+        let mut part = pen.part(1, top.min(h - below), w - 2, below);
         legend::draw(&mut part, summed, infers, unknown, &arrows);
     }
 }
@@ -95,6 +97,9 @@ fn waited(app: &App) -> String {
         });
     };
     let (from, to) = window.span();
+    if app.player.ended() && from >= app.player.duration() {
+        return "it was over before that".to_owned();
+    }
     let to = to.min(app.curtain());
     let runs = window.facts.runs.iter();
     let inside = runs.filter(|r| r.loop_id == app.loop_id && r.end >= from && r.start < to);
