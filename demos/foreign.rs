@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::claim::{Loop, median, ms};
+use super::claim::{Loop, median, ms, quarter};
 use super::programs::{self, Client, PIECES, Program};
 use super::{Claim, Knobs, Random, Seen};
 
@@ -168,9 +168,9 @@ pub fn claims(broken: &Seen, fixed: &Seen) -> Vec<Claim> {
         let own = seen.loops.iter().filter(|one| one.pid == pid);
         own.max_by_key(|one| one.told).cloned().unwrap_or_default()
     };
-    let took = |seen: &Seen, who: &str, program: &str| -> u64 {
+    let took = |seen: &Seen, who: &str, program: &str| -> Vec<u64> {
         let own = seen.marks.iter().filter(|mark| mark.name == who && mark.word("program") == program);
-        median(own.map(|mark| 1_000 * mark.number("us")).collect())
+        own.map(|mark| 1_000 * mark.number("us")).collect()
     };
     let mut text = [const { Vec::new() }; 3];
     let mut holds = [!there.is_empty() && there.len() == again.len(); 3];
@@ -178,17 +178,18 @@ pub fn claims(broken: &Seen, fixed: &Seen) -> Vec<Claim> {
         let seen = main(broken, *pid);
         text[0].push(format!("{name} {}, {}, {}", seen.wakeups, seen.told, seen.runs));
         holds[0] &= seen.wakeups >= 10 && seen.most >= 2 && 10 * seen.runs >= 8 * seen.told;
-        let (ann, dee) = (took(broken, "ann", name), took(broken, "dee", name));
+        let [ann, dee] = ["ann", "dee"].map(|who| median(took(broken, who, name)));
         text[1].push(format!("{name} {} of {}", ms(ann), ms(dee)));
         holds[1] &= 2 * ann >= dee && dee > 0;
-        let less = took(fixed, "ann", name);
+        // Of four programs on a crowded machine one waits for its CPU as long as for dee.
+        let less = quarter(took(fixed, "ann", name));
         text[2].push(format!("{name} {} against {}", ms(less), ms(ann)));
         holds[2] &= less > 0 && 3 * less <= ann;
     }
     let sentence = [
         "each program has a loop: it wakes up, is told of one or more, and serves them",
         "asked all at once, dee's question makes ann wait for half of its time or more",
-        "asked in pieces, it makes her wait for a third of that at most",
+        "asked in pieces, it makes her wait for a third of that at most, a quarter of the times or more",
     ];
     let all = sentence.into_iter().zip(text).zip(holds);
     all.map(|((sentence, text), holds)| Claim::new(sentence, text.join("; "), holds)).collect()

@@ -87,7 +87,11 @@ fn agrees(place: &Place, name: &str, fixed: bool) -> Value {
         };
         // A number that was opened again has a row for each time.
         let rows: Vec<&str> = screen.lines().filter(is_row).collect();
-        let longest = Duration(fd["behind_ns"]["max"].as_u64().unwrap()).to_string();
+        // Who was told ready and never served until the end has waited for nothing that is over.
+        let longest = match fd["behind_ns"]["max"].as_u64().unwrap() {
+            0 => "–".to_owned(),
+            ns => Duration(ns).to_string(),
+        };
         let [ready, runs] = ["ready", "dispatched"].map(|column| format!(" {} ", fd[column]));
         let tells = |row: &&&str| {
             let row = row.replace(',', "");
