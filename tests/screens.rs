@@ -570,7 +570,7 @@ fn play_moves_the_cursor_and_stops_at_the_end() {
     for _ in 0..20 {
         s.app.tick(1_000_000_000).unwrap();
         s.frame();
-        s.app.tick(0).unwrap();
+        s.app.data().unwrap();
     }
     assert!(!s.app.playing);
     assert!(s.app.player.at_end());
@@ -650,4 +650,42 @@ fn n_goes_from_finding_to_finding() {
     );
     let at = s.app.findings()[0].at_ns;
     assert_eq!((s.app.view, s.app.t()), (View::Timeline, at));
+}
+
+#[test]
+fn the_worst_time_of_a_finding_is_drawn_below_it() {
+    let mut s = Session::new(Script::default(), 120, 40);
+    // Wherever the cursor stands.
+    s.go("1ms").keys("6");
+    let found = s.app.findings()[0].clone();
+    let window = s.app.player.window().unwrap();
+    let (from, to) = window.span();
+    assert!(from <= found.at_ns && found.at_ns + found.worst_ns <= to);
+    let text = s.text();
+    let picture = text.split_once("▼ its worst time, at ").unwrap().1;
+    let lanes: Vec<&str> = picture.lines().filter(|l| l.contains('█')).collect();
+    // Who did it, and who waited.
+    assert!(lanes.len() >= 2 && picture.contains('░'), "{text}");
+    // Low screens keep to words.
+    let mut s = Session::new(Script::default(), 80, 24);
+    s.go("1ms").keys("6");
+    assert!(!s.text().contains("worst time, at"));
+}
+
+#[test]
+fn findings_go_on_while_a_recording_grows() {
+    let mut s = Session::live(Script::default(), 120, 40);
+    s.keys("6");
+    let before = s.app.findings()[0].clone();
+    // Another look costs a fold of everything: not for what is hardly longer.
+    s.again(1_000_000).app.data().unwrap();
+    s.frame();
+    assert_eq!(s.app.findings()[0], before);
+    s.again(3_000_000_000).app.data().unwrap();
+    s.frame();
+    let after = &s.app.findings()[0];
+    assert_eq!((after.code, after.at_ns), (before.code, before.at_ns));
+    let end = s.app.player.duration();
+    let grown = after.count > before.count && after.last_ns > 3_000_000_000;
+    assert!(grown, "{end} {before:#?}\n{after:#?}");
 }

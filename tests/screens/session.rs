@@ -3,7 +3,8 @@
 use crate::greedy::{self, Script};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use loopscope::export::{picture, svg};
-use loopscope::trace::Writer;
+use loopscope::record::event::{Event, Kind};
+use loopscope::trace::{Events, Reader, Writer};
 use loopscope::tui::{self, App, Look, Options, Source, keymap};
 use ratatui::buffer::Buffer;
 use std::path::{Path, PathBuf};
@@ -112,5 +113,26 @@ impl Session {
 
     pub fn go(&mut self, to: &str) -> &mut Self {
         self.keys("t").keys(to).keys("\n")
+    }
+
+    /// What the loop of a growing recording did in its second half it does again, so much later.
+    pub fn again(&mut self, later: u64) -> &mut Self {
+        let path = self._place.path().join("it.lscope");
+        let mut reader = Reader::open(&path).unwrap();
+        let writer = self.writer.as_mut().unwrap();
+        let (mut events, half) = (Events::default(), reader.duration_ns() / 2);
+        let mut begun = false;
+        for page in 0..reader.pages().len() {
+            reader.read_page(page, &mut events).unwrap();
+            for (_, e, text) in events.iter() {
+                begun |= e.t > half && e.kind == Kind::WaitEnter;
+                let t = e.t + later;
+                if begun {
+                    writer.write(&Event { t, ..*e }, text);
+                }
+            }
+        }
+        writer.seal();
+        self
     }
 }

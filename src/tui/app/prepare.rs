@@ -54,22 +54,22 @@ impl App {
             self.player.follow()?;
             more = true;
         }
+        let asked = (self.filter.as_ref()).is_some_and(Filter::asks_for_findings);
+        if (self.view == View::Findings || asked) && !more {
+            more |= self.search_on()?;
+        }
+        if self.view == View::Findings && !more {
+            more |= self.prepare_finding()?;
+        }
         // On a long way the names of places it passes are not worth the time.
         if arrived || self.names.is_empty() {
             self.label()?;
         }
-        if self.view == View::Timeline {
+        if self.view == View::Timeline || self.view == View::Findings {
             let rows = crate::tui::view::timeline::rows(self, usize::from(height));
             let lanes = crate::tui::view::lanes::lanes(self, rows);
             let fds: Vec<_> = lanes.iter().filter_map(|l| l.fd()).collect();
             self.names.prefer(&fds);
-        }
-        let asked = (self.filter.as_ref()).is_some_and(Filter::asks_for_findings);
-        if (self.view == View::Findings || asked) && !more {
-            more |= self.player.search_on()?;
-        }
-        if self.view == View::Findings && !more {
-            more |= self.player.look_into(self.finding)?;
         }
         if self.view == View::Events {
             let rows = height as usize;

@@ -97,6 +97,9 @@ impl App {
         if self.view == View::Latency {
             return self.latency_key(cols);
         }
+        if let Some(key) = self.finding_key(cols) {
+            return key;
+        }
         // A turn that is held stands still, and so do the moments around it.
         let follow = self.following && self.is_live() && self.held.is_none();
         let span = match self.span {

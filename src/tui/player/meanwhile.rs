@@ -23,6 +23,12 @@ pub(super) struct Meanwhile {
 }
 
 impl Meanwhile {
+    /// It looks into this one: what is only counted on has the same worst time.
+    fn is_of(&self, found: &Found) -> bool {
+        let key = |f: &Found| (f.code, f.thread, f.at_ns, f.worst_ns);
+        key(&self.found) == key(found)
+    }
+
     /// The page table has changed.
     pub(super) fn rebase(&mut self, reader: &Reader) {
         self.folder.rebase(reader);
@@ -37,7 +43,7 @@ impl Player {
             return Ok(false);
         };
         let mut looked = match looked {
-            Some(looked) if looked.found == *found => looked,
+            Some(looked) if looked.is_of(found) => looked,
             _ => {
                 let found = found.clone();
                 let first = self.reader.event_at_time(found.at_ns)?;
@@ -68,7 +74,7 @@ impl Player {
     /// What was found there, and the model that knows its names.
     pub fn looked_into(&self, at: usize) -> Option<(&Stacks, &Model)> {
         let found = self.found()?.found.get(at)?;
-        let looked = self.meanwhile.as_ref().filter(|l| l.found == *found)?;
+        let looked = self.meanwhile.as_ref().filter(|l| l.is_of(found))?;
         Some((looked.stacks.as_ref()?, &looked.folder.model))
     }
 }

@@ -5,7 +5,7 @@ use crate::findings::{Found, Severity};
 use crate::text::visible;
 use crate::tui::app::App;
 use crate::tui::theme;
-use crate::tui::view::instant;
+use crate::tui::view::{instant, legend, timeline};
 use crate::tui::widget::boxes;
 use crate::tui::widget::pen::Pen;
 use crate::tui::widget::text::{self, count, plural, time};
@@ -60,12 +60,47 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
         );
     }
     boxes::across(pen, rows + 1, theme::quiet());
-    details(
+    let used = details(
         &mut pen.part(2, rows + 2, w - 4, h.saturating_sub(rows + 3)),
         &all[chosen],
         &app.with_places(all[chosen].process, &all[chosen].summary),
         &app.meanwhile(chosen).unwrap_or_default(),
     );
+    let top = rows + 2 + used;
+    if app.pictures_finding() && top + LEAST <= h {
+        picture(pen, app, &all[chosen], top);
+    }
+}
+
+/// Rows of a picture with two lanes: its title, ruler, frame, who runs, what the glyphs mean, and the box's end.
+const LEAST: usize = 10;
+
+/// Draws its worst time as the timeline does, from this row on.
+fn picture(pen: &mut Pen<'_>, app: &App, f: &Found, top: usize) {
+    let (w, h) = (pen.width(), pen.height());
+    boxes::across(pen, top, theme::quiet());
+    let when = match f.worst_ns {
+        0 => "one time of it",
+        _ => "its worst time",
+    };
+    let title = format!("▼ {when}, at {} (Enter goes there)", instant(f.at_ns));
+    boxes::title(pen, 1, top, w - 2, &title, theme::strong());
+    let room = h.saturating_sub(top + 2);
+    let most = room.saturating_sub(LEAST - 4).max(1);
+    let mut part = pen.part(0, top + 1, w, room);
+    let (used, _, arrows) = timeline::chart(&mut part, app, 0, most, false);
+    // Lanes begin where the box does.
+    boxes::down(pen, 0, top, top + used, theme::quiet());
+    let Some(window) = app.player.window() else {
+        return;
+    };
+    if let Some(col) = window.painted().col(f.at_ns) {
+        pen.glyph(timeline::label(w) + 1 + col, top + 2, '▼', theme::odd());
+    }
+    let summed = window.is_summary();
+    let mut part = pen.part(2, top + 1 + used, w - 4, 2);
+    let unknown = ("?", "events lost");
+    legend::draw(&mut part, summed, app.infers(), unknown, &arrows);
 }
 
 fn style(severity: Severity) -> Style {
@@ -131,7 +166,8 @@ fn one(pen: &mut Pen<'_>, f: &Found, which: &str, chosen: bool) {
     pen.put_right(0, &right, of(theme::plain()));
 }
 
-fn details(pen: &mut Pen<'_>, f: &Found, summary: &str, meanwhile: &str) {
+/// Draws all that is known of it in words; returns the row after them.
+fn details(pen: &mut Pen<'_>, f: &Found, summary: &str, meanwhile: &str) -> usize {
     let (w, h) = (pen.width(), pen.height());
     let mut y = 0;
     let mut paragraph = |text: &str, style: Style| {
@@ -164,4 +200,5 @@ fn details(pen: &mut Pen<'_>, f: &Found, summary: &str, meanwhile: &str) {
         .map(|e| format!("event {} at {}", count(e.event), instant(e.at_ns)))
         .collect();
     paragraph(&shown.join(", "), theme::quiet());
+    y
 }
