@@ -416,3 +416,137 @@ fn what_comes_next_is_not_shown_while_it_is_asked() {
     }
     assert!(asked > 5, "{asked}");
 }
+
+/// At this step (from 1), its question open if it has one.
+fn at_step(name: &str, step: usize) -> App {
+    let mut app = app(demos::find(name).unwrap(), false);
+    while app.lecture.as_ref().unwrap().at != Some(step - 1) {
+        app.update(Message::Lesson(1)).unwrap();
+    }
+    app
+}
+
+/// Nor does the log tell it, wherever it was scrolled to; with the answer it does.
+#[test]
+fn the_log_ends_at_the_cursor_while_a_question_is_open() {
+    let mut asked = 0;
+    for demo in demos::ALL {
+        let steps = Lesson::parse(demo.lesson).unwrap().steps;
+        for (at, step) in steps.iter().enumerate() {
+            if step.question.is_none() || step.screen.as_deref() != Some("events") {
+                continue;
+            }
+            asked += 1;
+            let mut app = at_step(demo.name, at + 1);
+            let place = format!("{} {}", demo.name, at + 1);
+            let next = app.player.next();
+            let below = |app: &mut App, size: (u16, u16)| {
+                let shown = rows(&tui::frame(app, size.0, size.1).unwrap());
+                let numbers = shown.iter().filter_map(|row| {
+                    let row = row.trim_start_matches(|c: char| !c.is_ascii_digit());
+                    let (number, rest) = row.split_once(' ')?;
+                    let time = rest.trim_start().split(' ').next()?;
+                    let is_row = time.len() == 8 && time.as_bytes().get(1) == Some(&b'.');
+                    number
+                        .replace(',', "")
+                        .parse::<u64>()
+                        .ok()
+                        .filter(|_| is_row)
+                });
+                let numbers: Vec<u64> = numbers.collect();
+                assert!(numbers.iter().any(|n| *n < next), "{place}: {shown:?}");
+                numbers.iter().filter(|n| **n >= next).count()
+            };
+            for size in [(80, 24), (120, 40)] {
+                assert_eq!(below(&mut app, size), 0, "{place}");
+            }
+            app.update(Message::Row(2)).unwrap();
+            assert_eq!(below(&mut app, (120, 40)), 0, "{place}");
+            app.update(Message::Row(-2)).unwrap();
+            app.update(Message::Lesson(1)).unwrap();
+            assert!(below(&mut app, (120, 40)) > 0, "{place}");
+        }
+    }
+    assert!(asked >= 4, "{asked}");
+}
+
+/// What a caption says has happened stands on its screen, also where the rest is held back; and no screen says the contrary.
+#[test]
+fn captions_and_screens_agree() {
+    let shown = |name: &str, step: usize, (width, height): (u16, u16)| {
+        rows(&tui::frame(&mut at_step(name, step), width, height).unwrap())
+    };
+    let has = |name: &str, step: usize, size: (u16, u16), said: &[&str]| {
+        let rows = shown(name, step, size);
+        let all = words(&rows);
+        for one in said {
+            let screen = rows.join("\n");
+            assert!(all.contains(one), "{name} {step}: no \"{one}\":\n{screen}");
+        }
+    };
+    for size in [(80, 24), (120, 40)] {
+        has("half-close", 2, size, &["read fd 6 ann = 0 of 64"]);
+        has(
+            "connect",
+            2,
+            size,
+            &["shut (data 0x1): IN|OUT|ERR|HUP|RDHUP"],
+        );
+        has(
+            "accept-limit",
+            2,
+            size,
+            &["accept fd 3 listen = EMFILE", "call-begin write to the log"],
+        );
+        has("scan-cost", 2, size, &["poll idle=1000"]);
+        let greedy = words(&shown("greedy-fd", 2, size));
+        assert!(!greedy.contains("has run for 0 ns"), "{greedy}");
+        // While it is asked when ann is told, it is not said that she is too late for this batch.
+        assert!(!greedy.contains("too late"), "{greedy}");
+        has(
+            "busy-poll",
+            1,
+            size,
+            &["No loop has waited yet", "nothing is registered"],
+        );
+    }
+    // A lane of so few runs, each below a cell.
+    has(
+        "level-vs-edge",
+        3,
+        (80, 24),
+        &["+ more: zoom in", "w zooms in"],
+    );
+    // What has no room is told in short, not cut.
+    has("thread-pool", 1, (80, 24), &["2 more threads sleep"]);
+    has("thread-pool", 1, (60, 16), &["3 other threads sleep"]);
+    let order = shown("oneshot-threads", 1, (80, 24));
+    let at = order
+        .iter()
+        .position(|row| row.contains("in call a large order for"));
+    assert!(order[at.unwrap() + 1].contains(" us "), "{order:?}");
+    // The ready list has no column here, so the caption does not point at it.
+    let small = words(&shown("level-vs-edge", 2, (60, 16)));
+    assert!(
+        small.contains("768 B") && small.contains("768 of them"),
+        "{small}"
+    );
+    assert!(!small.contains("~stays"), "{small}");
+    // What is only known to the kernel is not told of the loop.
+    has(
+        "nested-epoll",
+        3,
+        (80, 24),
+        &["nothing has happened to it yet", "has not been told yet"],
+    );
+}
+
+/// A demo is announced before its questions are asked.
+#[test]
+fn what_announces_a_demo_does_not_answer_it() {
+    let title = demos::find("et-not-drained").unwrap().title;
+    assert!(
+        !title.contains("no event") && !title.contains("stay"),
+        "{title}"
+    );
+}

@@ -29,10 +29,14 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     );
     boxes::title(pen, 1, 0, w - 2, &title, theme::strong());
     let rows = h.saturating_sub(2);
-    let before: Vec<&Row> = app.log.iter().filter(|r| r.number < at).collect();
-    let after: Vec<&Row> = app.log.iter().filter(|r| r.number >= at).collect();
+    // What comes after the cursor is what an open question asks for, wherever the log was scrolled to.
+    let asks = app.asks();
+    let log = app.log.iter();
+    let shown = log.filter(|r| !asks || r.number < app.player.next());
+    let (before, after): (Vec<&Row>, Vec<&Row>) = shown.partition(|r| r.number < at);
     // At the end, where a live view stands, nothing comes after.
-    let above = rows.saturating_sub(1 + after.len()).max(rows / 2);
+    let below = after.len() + usize::from(asks);
+    let above = rows.saturating_sub(1 + below).max(rows / 2);
     let from = before.len().saturating_sub(above);
     let mut last = before.get(from.wrapping_sub(1)).map(|r| r.event.t);
     let mut y = 1;
@@ -49,6 +53,10 @@ pub fn draw(pen: &mut Pen<'_>, app: &App) {
     boxes::across(pen, y, theme::cursor());
     pen.put(3, y, said, theme::cursor());
     y += 1;
+    if asks && y <= rows {
+        let said = "what comes next is shown with the answer";
+        pen.put(3, y, said, theme::quiet());
+    }
     for row in after {
         if y > rows {
             break;

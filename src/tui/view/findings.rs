@@ -169,15 +169,13 @@ fn one(pen: &mut Pen<'_>, f: &Found, which: &str, chosen: bool) {
 /// Draws all that is known of it in words; returns the row after them.
 fn details(pen: &mut Pen<'_>, f: &Found, summary: &str, meanwhile: &str) -> usize {
     let (w, h) = (pen.width(), pen.height());
-    let mut y = 0;
+    let mut lines: Vec<(String, Style)> = Vec::new();
     let mut paragraph = |text: &str, style: Style| {
-        for line in text::wrap(text, w) {
-            if y < h {
-                pen.put(0, y, &line, style);
-            }
-            y += 1;
+        if !text.is_empty() {
+            let between = (!lines.is_empty()).then(|| (String::new(), style));
+            lines.extend(between);
+            lines.extend(text::wrap(text, w).into_iter().map(|line| (line, style)));
         }
-        y += 1;
     };
     paragraph(&visible(&format!("{summary}{meanwhile}")), theme::plain());
     paragraph(&format!("Cure: {}", f.advice), theme::good());
@@ -200,5 +198,11 @@ fn details(pen: &mut Pen<'_>, f: &Found, summary: &str, meanwhile: &str) -> usiz
         .map(|e| format!("event {} at {}", count(e.event), instant(e.at_ns)))
         .collect();
     paragraph(&shown.join(", "), theme::quiet());
-    y
+    // Where the screen ends before they do, that is to be seen.
+    let told = lines.iter().map(|line| line.0.clone()).collect();
+    let told = text::first_lines(told, w, h);
+    for (y, (line, (_, style))) in told.iter().zip(&lines).enumerate() {
+        pen.put(0, y, line, *style);
+    }
+    told.len() + 1
 }

@@ -42,7 +42,26 @@ fn others(pen: &mut Pen<'_>, app: &App, shown: &ThreadState) -> usize {
         .filter(|t| t.thread != shown.thread)
         .collect();
     let room = pen.height() / 3;
-    for (row, t) in rest.iter().take(room).enumerate() {
+    // Where not all have a line, the last line is of all that have none.
+    let alone = match rest.len() > room {
+        true => room.saturating_sub(1),
+        false => rest.len(),
+    };
+    let hidden = &rest[alone..];
+    if room > alone && !hidden.is_empty() {
+        let sleep =
+            |t: &&ThreadState| matches!(t.phase, Phase::Waiting { .. } | Phase::Elsewhere { .. });
+        let does = match hidden.iter().all(sleep) {
+            true if hidden.len() == 1 => " sleeps",
+            true => " sleep",
+            false => "",
+        };
+        let more = if alone > 0 { "more " } else { "other " };
+        let plural = if hidden.len() == 1 { "" } else { "s" };
+        let told = format!("{} {more}thread{plural}{does}", hidden.len());
+        pen.put(1, alone, &told, theme::quiet());
+    }
+    for (row, t) in rest.iter().take(alone).enumerate() {
         let known = app.model().threads().get(t.thread as usize);
         let tid = known.map_or(0, |t| t.tid);
         let now = app.t();
@@ -112,12 +131,10 @@ fn batch(pen: &mut Pen<'_>, app: &App, thread: &ThreadState) {
         false => title,
     };
     let late = late_ones(app, thread);
-    let call = in_call(app, thread)
-        .or_else(|| callback(app, thread))
-        .or_else(|| elsewhere(app, thread));
     // Its line is worth a second one of ours.
-    let mut call = call.map_or(Vec::new(), |call| text::wrap(&call, w.saturating_sub(2)));
-    call.truncate(if h >= 5 { 2 } else { 1 });
+    let free = h > thread.batch.len() + 2 && late.is_empty();
+    let lines = if h >= 5 || free { 2 } else { 1 };
+    let call = call_lines(app, thread, w.saturating_sub(2), lines);
     let below = usize::from(!late.is_empty()) * if h >= 7 { 3 } else { 1 } + call.len();
     let room = h.saturating_sub(1 + below).max(1);
     // When not all fit: around the first that is not done.
@@ -185,6 +202,23 @@ fn batch(pen: &mut Pen<'_>, app: &App, thread: &ThreadState) {
             }
         }
     }
+}
+
+/// What runs instead of a handler's own code, in at most so many lines: without its place where that has no room.
+fn call_lines(app: &App, thread: &ThreadState, cells: usize, lines: usize) -> Vec<String> {
+    let told = in_call(app, thread)
+        .or_else(|| callback(app, thread))
+        .or_else(|| elsewhere(app, thread));
+    let Some(told) = told else { return Vec::new() };
+    let whole = text::wrap(&told, cells);
+    if whole.len() <= lines {
+        return whole;
+    }
+    let brief = match told.rsplit_once(" at ") {
+        Some((brief, _)) => text::wrap(brief, cells),
+        None => whole,
+    };
+    text::first_lines(brief, cells, lines)
 }
 
 /// An fd that is ready and not in this batch.

@@ -220,7 +220,21 @@ fn push_word(lines: &mut Vec<String>, line: &mut String, word: &str, cells: usiz
     line.push_str(&word);
 }
 
-/// Whole sentences, as many as fit into `rows` lines of `cells`; the first is cut rather than left out.
+/// The first `rows` of the lines; where there are more, the last ends in `…`.
+pub fn first_lines(mut lines: Vec<String>, cells: usize, rows: usize) -> Vec<String> {
+    if lines.len() > rows {
+        lines.truncate(rows);
+        if let Some(last) = lines.last_mut() {
+            *last = match width(last) < cells {
+                true => format!("{last}…"),
+                false => cut(&format!("{last}…"), cells),
+            };
+        }
+    }
+    lines
+}
+
+/// Whole sentences, as many as fit into `rows` lines of `cells`; the first is cut rather than left out, and says so.
 pub fn sentences(all: &[String], cells: usize, rows: usize) -> Vec<String> {
     let mut text = String::new();
     let mut fitting: Vec<String> = Vec::new();
@@ -233,7 +247,7 @@ pub fn sentences(all: &[String], cells: usize, rows: usize) -> Vec<String> {
         let lines = wrap(&next, cells);
         if lines.len() > rows {
             if fitting.is_empty() {
-                fitting = lines.into_iter().take(rows).collect();
+                fitting = first_lines(lines, cells, rows);
             }
             break;
         }
@@ -324,5 +338,11 @@ mod tests {
         assert_eq!(wrap("<= 6.85 us", 5), ["<=", "6.85", "us"]);
         let all = ["First one.".to_owned(), "Second one is long.".to_owned()];
         assert_eq!(sentences(&all, 12, 1), ["First one."]);
+        // A cut says that there is more.
+        let long = ["One that goes on".to_owned()];
+        assert_eq!(sentences(&long, 9, 1), ["One that…"]);
+        assert_eq!(sentences(&long, 8, 1), ["One tha…"]);
+        assert_eq!(sentences(&long, 8, 2), ["One that", "goes on"]);
+        assert_eq!(first_lines(vec!["goes on".to_owned()], 7, 0), [""; 0]);
     }
 }
