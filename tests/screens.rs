@@ -522,6 +522,189 @@ fn two_recordings_stand_on_one_clock() {
     assert!(s.app.beside.is_none() && s.app.view == View::Timeline);
 }
 
+/// Another recording of the same kind, to stand below.
+fn other(place: &tempfile::TempDir, write: impl FnOnce(&std::path::Path)) -> loopscope::tui::Other {
+    let path = place.path().join("other.lscope");
+    write(&path);
+    loopscope::tui::Other {
+        name: path.display().to_string(),
+        path,
+        above: false,
+        shown: false,
+        keep: None,
+    }
+}
+
+/// The names of the fds in both charts, from top to bottom; lanes of several are left out.
+fn names_of_both(s: &mut Session) -> [Vec<String>; 2] {
+    let mut both = [const { Vec::new() }; 2];
+    let mut half = 0;
+    for row in s.text().lines() {
+        half += usize::from(row.contains("longest wait in view"));
+        let label: Vec<&str> = row
+            .split(['│', '|'])
+            .next()
+            .unwrap_or("")
+            .split_whitespace()
+            .collect();
+        if let ([.., fd, name], 1..=2) = (&label[..], half)
+            && fd.parse::<u8>().is_ok()
+            && *name != "others"
+        {
+            both[half - 1].push((*name).to_owned());
+        }
+    }
+    both
+}
+
+#[test]
+fn both_timelines_show_the_same_names_in_the_same_order() {
+    let place = tempfile::tempdir().unwrap();
+    let theirs = Script {
+        names: ["dee", "cid", "listen", "ann", "flood", "bob"],
+        ..Script::default()
+    };
+    let mut s = Session::new(Script::default(), 60, 16);
+    s.app.options.beside = Some(other(&place, |path| {
+        greedy::grow(path, theirs).finish().unwrap();
+    }));
+    s.go("40ms").keys("B");
+    for (size, least) in [((60, 16), 1), ((80, 24), 4), ((120, 40), 6)] {
+        s.size = size;
+        let [mine, other] = names_of_both(&mut s);
+        let few = mine.len().min(other.len());
+        assert!(few >= least, "{size:?} {mine:?} {other:?}");
+        let shorter = if mine.len() < other.len() {
+            &mine
+        } else {
+            &other
+        };
+        let longer = if mine.len() < other.len() {
+            &other
+        } else {
+            &mine
+        };
+        let kept: Vec<&String> = longer.iter().filter(|n| shorter.contains(n)).collect();
+        assert_eq!(kept, shorter.iter().collect::<Vec<_>>(), "{size:?}");
+    }
+    // What the glyphs mean has a line where there is room for it.
+    s.size = (80, 24);
+    assert!(s.text().contains("told, queued"), "{}", s.text());
+}
+
+#[test]
+fn the_other_timeline_follows_to_another_loop() {
+    let place = tempfile::tempdir().unwrap();
+    let mut s = worker(120, 40);
+    s.app.options.beside = Some(other(&place, worker::write));
+    s.keys("GB").frame();
+    let loops = s.app.loops();
+    assert!(loops > 1);
+    for _ in 0..=loops {
+        s.keys("L").frame();
+        let other = s.app.beside.as_ref().unwrap().app();
+        assert_eq!(other.loop_id, s.app.loop_id);
+        let told = format!("worker  loop {}/{loops}", s.app.loop_id + 1);
+        assert_eq!(s.text().matches(&told).count(), 2, "{}", s.text());
+    }
+}
+
+/// A program that goes on stands beside a recording of two seconds: its end stays, and says so.
+#[test]
+fn what_is_over_stays_in_view_beside_what_goes_on() {
+    let place = tempfile::tempdir().unwrap();
+    let short = Script {
+        duration: 40_000_000,
+        ..Script::default()
+    };
+    let mut s = Session::live(Script::default(), 80, 24);
+    s.app.options.beside = Some(other(&place, |path| {
+        greedy::grow(path, short).finish().unwrap();
+    }));
+    s.keys("B").frame();
+    let span = |s: &Session| {
+        let app = s.app.beside.as_ref().unwrap().app();
+        (app.player.window().unwrap().span(), app.player.duration())
+    };
+    let width = |s: &Session| {
+        let (from, to) = s.app.player.window().unwrap().span();
+        to - from
+    };
+    for _ in 0..40 {
+        if width(&s) < 30_000_000 {
+            break;
+        }
+        s.keys("w").frame();
+    }
+    assert!(s.app.following && width(&s) < 30_000_000);
+    let text = s.text();
+    let ((from, to), end) = span(&s);
+    assert!(
+        from < end && end <= to && to - end < 2_000_000,
+        "{from} {to} {end}"
+    );
+    assert!(
+        text.contains("over since 0.0") && text.contains(": its end"),
+        "{text}"
+    );
+    assert!(!text.contains("it was over before that"), "{text}");
+    // Who goes back in time has one clock again.
+    s.go("20ms").frame();
+    let mine = s.app.player.window().unwrap().span();
+    assert_eq!(span(&s).0, mine);
+    assert!(!s.text().contains("its end"));
+}
+
+#[test]
+fn the_clock_goes_as_far_as_the_longer_recording() {
+    let place = tempfile::tempdir().unwrap();
+    let short = Script {
+        duration: 60_000_000,
+        ..Script::default()
+    };
+    let mut s = Session::new(short, 80, 24);
+    s.app.options.beside = Some(other(&place, |path| {
+        greedy::grow(path, Script::default()).finish().unwrap();
+    }));
+    s.go("40ms").keys("B").frame();
+    let end = s.app.player.duration();
+    assert!(end < 80_000_000);
+    s.go("90ms").frame();
+    assert_eq!(s.app.t(), 90_000_000);
+    let theirs = s.app.beside.as_ref().unwrap().app();
+    assert_eq!(theirs.t(), 90_000_000);
+    assert_eq!(
+        s.text().matches("over since 0.0").count(),
+        1,
+        "{}",
+        s.text()
+    );
+    // On any other screen there is but the one recording, and a step leads back into it.
+    s.keys("1").frame();
+    assert_eq!(s.app.t(), end);
+    s.keys("2").frame();
+    assert_eq!(s.app.t(), 90_000_000);
+    s.keys("←").frame();
+    assert!(s.app.t() <= end);
+    s.go("900ms").frame();
+    assert!(s.app.wrong.is_some(), "{}", s.text());
+}
+
+/// What of a finding has no room leaves a sign.
+#[test]
+fn a_finding_that_is_cut_says_so() {
+    let mut s = Session::new(Script::default(), 60, 16);
+    s.keys("6");
+    let ends = |s: &mut Session| {
+        let text = s.text();
+        let last = text.lines().rev().find(|row| row.starts_with('│'));
+        last.unwrap().trim_end_matches(['│', ' ']).ends_with('…')
+    };
+    assert!(ends(&mut s), "{}", s.text());
+    s.size = (200, 60);
+    assert!(!ends(&mut s), "{}", s.text());
+}
+
 #[test]
 fn a_filter_leads_from_match_to_match() {
     let mut s = Session::new(Script::default(), 80, 24);

@@ -1,12 +1,15 @@
 //! Another recording under the timeline, on its clock: a broken program above the repaired one. Step: model → **view**.
 
 use super::App;
+use crate::model::Id;
 use crate::text::visible;
 use crate::trace::{Error, Reader};
 use crate::tui::Options;
 use crate::tui::message::View;
 use crate::tui::player::{Key, Player};
 use crate::tui::theme::Look;
+use crate::tui::view::lanes::{self, Named};
+use crate::when::When;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,7 +36,23 @@ pub struct Beside {
     app: Box<App>,
     /// Where its cursor was sent.
     t: Option<u64>,
+    /// How far behind the end of the first recording both stand: the other one is longer.
+    beyond: u64,
 }
+
+/// What a recording is told by the one that it stands beside.
+#[derive(Default)]
+pub struct Led {
+    /// A question is open there.
+    pub asks: bool,
+    /// Whom it shows, who matters most first: the same are to be compared.
+    pub names: Vec<Named>,
+    /// It is over: its end stays in view, though the other's clock has gone on.
+    pub stays: bool,
+}
+
+/// Descriptors whose names are told, at most: as many as the highest screen has lanes.
+const NAMES: usize = 64;
 
 impl Beside {
     fn open(other: &Other, look: Look) -> Result<Self, Error> {
@@ -50,6 +69,7 @@ impl Beside {
             above: other.above,
             app: Box::new(app),
             t: None,
+            beyond: 0,
         })
     }
 
@@ -61,10 +81,30 @@ impl Beside {
     /// The instant `t`, the columns of `key` from `left` on, and whoever has this name; true while there is more to fold.
     fn follow(&mut self, of: &Shows, size: (u16, u16)) -> Result<bool, Error> {
         let app = &mut *self.app;
-        app.span = Some(of.key.width.saturating_mul(of.key.cols as u64));
-        app.left = Some(of.left);
-        (app.by_role, app.stage, app.asked) = (of.by_role, of.stage, of.asks);
-        let t = of.t.min(app.player.duration());
+        let (width, end) = (of.key.width, app.player.duration());
+        let span = width.saturating_mul(of.key.cols as u64);
+        app.span = Some(span);
+        let stays = of.stays && app.player.ended() && of.left.saturating_add(span) > end + width;
+        app.left = Some(match stays {
+            true => (end + width).saturating_sub(span),
+            false => of.left,
+        });
+        (app.by_role, app.stage) = (of.by_role, of.stage);
+        app.led = Led {
+            asks: of.asks,
+            names: of.names.clone(),
+            stays,
+        };
+        // Its loop of the same name; where somebody chose one, else the one of the same number.
+        let loops = app.model().loops();
+        let same = loops
+            .iter()
+            .find(|l| !l.name.is_empty() && l.name == of.loop_name);
+        let chosen = || loops.get(of.loop_id as usize).filter(|_| of.loop_chosen);
+        let its = same.or_else(chosen).map(|l| l.id);
+        app.loop_chosen = its.is_some();
+        app.loop_id = its.unwrap_or(app.loop_id);
+        let t = of.t.min(end);
         if self.t != Some(t) {
             app.player.seek(t)?;
             self.t = Some(t);
@@ -86,6 +126,11 @@ struct Shows {
     stage: bool,
     asks: bool,
     name: Option<String>,
+    names: Vec<Named>,
+    loop_id: Id,
+    loop_name: Arc<str>,
+    loop_chosen: bool,
+    stays: bool,
 }
 
 impl App {
@@ -114,9 +159,9 @@ impl App {
         if self.view != View::Timeline {
             return Ok(false);
         }
-        let Some(mut beside) = self.beside.take() else {
+        if self.beside.is_none() {
             return Ok(false);
-        };
+        }
         let key = self.window_key();
         let shows = Shows {
             t: self.t(),
@@ -126,9 +171,46 @@ impl App {
             stage: self.stage,
             asks: self.asks(),
             name: self.chosen().map(|r| r.name.to_string()),
+            names: lanes::named(self, NAMES),
+            loop_id: self.loop_id,
+            loop_name: self.the_loop().map(|l| l.name.clone()).unwrap_or_default(),
+            loop_chosen: self.loop_chosen,
+            // A demo that goes on and on stands beside a recording of two seconds.
+            stays: self.left.is_none() && (self.is_live() || self.options.demo),
+        };
+        let Some(mut beside) = self.beside.take() else {
+            return Ok(false);
         };
         let more = beside.follow(&shows, self.size);
         self.beside = Some(beside);
         more
+    }
+
+    /// How far behind its own end it stands, beside a longer one.
+    pub(super) fn beyond(&self) -> u64 {
+        let beside = self.beside.as_ref().filter(|_| self.view == View::Timeline);
+        beside.map_or(0, |beside| beside.beyond)
+    }
+
+    pub(super) fn go_beyond(&mut self, ns: u64) {
+        if let Some(beside) = &mut self.beside {
+            beside.beyond = ns;
+        }
+    }
+
+    /// The recording's length, or that of the longer one on the same clock.
+    pub fn longest(&self) -> u64 {
+        let other = self.beside.as_ref().filter(|_| self.view == View::Timeline);
+        let other = other.map_or(0, |beside| beside.app.player.duration());
+        self.player.duration().max(other)
+    }
+
+    /// How far behind its own end an instant lies that only the longer recording has.
+    pub(super) fn past_the_end(&self, text: &str) -> Option<u64> {
+        let When::At(t) = text.parse().ok()? else {
+            return None;
+        };
+        let there = !self.is_live() && t <= self.longest();
+        t.checked_sub(self.player.duration()).filter(|_| there)
     }
 }

@@ -109,7 +109,7 @@ impl App {
 
     /// A question is open, here or in what this stands beside.
     pub fn asks(&self) -> bool {
-        self.asked || self.question_is_seen()
+        self.led.asks || self.question_is_seen()
     }
 
     /// What lies behind this instant is not shown: it is what an open question asks for.

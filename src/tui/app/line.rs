@@ -5,6 +5,7 @@ use crate::trace::Error;
 use crate::tui::filter::Filter;
 use crate::tui::live::Live;
 use crate::tui::message::{Ask, Leave};
+use crate::tui::player::Player;
 use tui_input::Input;
 
 impl App {
@@ -42,10 +43,16 @@ impl App {
                     crate::tui::when::To::Time(t) => p.seek(t),
                     crate::tui::when::To::Event(n) => p.seek_event(n + 1),
                 })?,
-                Err(why) => {
-                    self.wrong = Some((why, 0));
-                    return Ok(());
-                }
+                Err(why) => match self.past_the_end(&text) {
+                    Some(beyond) => {
+                        self.travel(Player::seek_end)?;
+                        self.go_beyond(beyond);
+                    }
+                    None => {
+                        self.wrong = Some((why, 0));
+                        return Ok(());
+                    }
+                },
             },
             Ask::Palette => {
                 let found = crate::tui::view::palette::matches(self)

@@ -145,8 +145,8 @@ pub struct App {
     pub lecture: Option<lesson::Lecture>,
     /// The other recording on the timeline's clock, while it is shown.
     pub beside: Option<beside::Beside>,
-    /// What this stands beside asks a question.
-    pub asked: bool,
+    /// What this is told by the recording that it stands beside.
+    pub led: beside::Led,
     /// What can be turned while a demo runs.
     pub knobs: knobs::Knobs,
     /// The source a demo attached: name and lines.
@@ -218,7 +218,7 @@ impl App {
             names: Names::default(),
             lecture: None,
             beside: None,
-            asked: false,
+            led: beside::Led::default(),
             knobs: knobs::Knobs::default(),
             source: None,
             output: super::live::Output::default(),

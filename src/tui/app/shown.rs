@@ -26,7 +26,7 @@ impl App {
         match &self.held {
             Some(held) => held.t,
             None if self.following => self.player.t() + self.idle,
-            None => self.player.t(),
+            None => self.player.t() + self.beyond(),
         }
     }
 

@@ -11,7 +11,7 @@ const FOLLOWED: u64 = 2_000_000_000;
 impl App {
     /// The time a screen can show across; the whole recording.
     pub(super) fn whole(&self) -> u64 {
-        self.player.duration().max(1_000)
+        self.longest().max(1_000)
     }
 
     /// The five turns before the cursor in which somebody was served, and as much after it, in round numbers.
@@ -66,7 +66,7 @@ impl App {
     pub(super) fn pan(&mut self, by: i32) -> bool {
         let (from, to) = self.in_view(self.window_key());
         let step = ((to - from) / 4).max(1) as i64;
-        if (by < 0 && from == 0) || (by > 0 && to > self.player.duration()) {
+        if (by < 0 && from == 0) || (by > 0 && to > self.longest()) {
             return false;
         }
         self.left = Some(from.saturating_add_signed(step * i64::from(by)));
@@ -117,7 +117,7 @@ impl App {
             None => {
                 let lead = width * cols as u64 * 2 / 3;
                 let step = (width * cols as u64 / 8).max(1);
-                let last = (self.player.duration() + width).saturating_sub(width * cols as u64);
+                let last = (self.longest() + width).saturating_sub(width * cols as u64);
                 let left = t.saturating_sub(lead).div_ceil(step) * step;
                 match self.held {
                     // The end is on its way on: a window that kept to it would be another one every frame.

@@ -40,6 +40,7 @@ impl App {
         self.playing = false;
         self.following = false;
         self.log_at = None;
+        self.go_beyond(0);
         go(&mut self.player)
     }
 

@@ -15,15 +15,21 @@ use crate::tui::widget::text;
 const FRAME: usize = 4;
 /// Rows of each from which on its heading has one of its own.
 const TIGHT: usize = 9;
-/// Rows from which on there is one to spare for what the glyphs mean.
+/// Rows from which on there are two to spare for what the glyphs mean.
 const ROOMY: usize = 22;
+/// And one, for the glyphs that are seen most.
+const ENOUGH: usize = 20;
 /// Lanes of each for a projector, at most.
 const FEW: usize = 3;
 
 /// Draws both.
 pub fn draw(pen: &mut Pen<'_>, app: &App, beside: &Beside) {
     let (w, h) = (pen.width(), pen.height());
-    let below = if h >= ROOMY { 2 } else { 0 };
+    let below = match h {
+        ROOMY.. => 2,
+        ENOUGH.. => 1,
+        _ => 0,
+    };
     let half = (h - below).div_ceil(2);
     let both = match beside.above {
         true => [beside.app(), app],
@@ -44,7 +50,8 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, beside: &Beside) {
             arrows = drawn;
         }
         if one.player.duration() < app.t() {
-            let told = format!(" over since {} ", instant(one.player.duration()));
+            let stays = if one.led.stays { ": its end " } else { " " };
+            let told = format!(" over since {}{stays}", instant(one.player.duration()));
             part.put(timeline::label(w) + 2, 1, &told, theme::chosen());
         }
         headline(&mut pen.part(0, top, w, 1), one);
@@ -70,6 +77,9 @@ fn headline(pen: &mut Pen<'_>, app: &App) {
     let own = crate::text::visible(&app.player.reader().meta().title);
     let file = crate::text::visible(app.options.name.rsplit('/').next().unwrap_or_default());
     let mut title = if own.is_empty() { file } else { own }.into_owned();
+    if app.loops() > 1 {
+        title.push_str(&format!("  loop {}/{}", app.loop_id + 1, app.loops()));
+    }
     if app.player.ended() && !app.player.reader().complete() {
         title.push_str("  NOT COMPLETE");
     }

@@ -6,6 +6,7 @@ use crate::tui::app::App;
 use crate::tui::player::Window;
 use crate::tui::widget::text::count;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// One lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,14 +51,18 @@ pub fn there(app: &App) -> Vec<&Registration> {
 
 /// The lanes, at most `most`.
 pub fn lanes(app: &App, most: usize) -> Vec<Lane> {
-    let regs = there(app);
+    let mut regs = there(app);
     if app.by_role {
         return roles(app, &regs, most);
     }
+    let led = places(app, &regs);
+    // Beside another recording in the order there; who is not there comes after.
+    regs.sort_by_key(|r| led.get(&r.id).map_or(usize::MAX, |(_, place)| *place));
     if regs.len() <= most {
         return regs.iter().map(|r| Lane::Fd(r.id)).collect();
     }
-    let first = important(app, &regs, most.saturating_sub(1));
+    let first = important(app, &regs, &led, most.saturating_sub(1));
+    let first: HashSet<Id> = first.into_iter().collect();
     let (shown, hidden): (Vec<&Registration>, Vec<&Registration>) =
         regs.iter().partition(|r| first.contains(&r.id));
     let mut lanes: Vec<Lane> = shown.iter().map(|r| Lane::Fd(r.id)).collect();
@@ -72,8 +77,53 @@ fn many(regs: &[&Registration], what: &str) -> Lane {
     }
 }
 
-/// The chosen fd, then in turns who waited longest and who ran most, in view.
-fn important(app: &App, regs: &[&Registration], most: usize) -> HashSet<Id> {
+/// Whom another recording shows: the name, and of several that have it the how manieth; and its place among its fds.
+pub type Named = ((Arc<str>, usize), usize);
+
+/// Each with its name, and the how manieth of that name it is.
+fn numbered<'a>(regs: &[&'a Registration]) -> Vec<(&'a Registration, (Arc<str>, usize))> {
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    let named = regs.iter().filter(|r| !r.name.is_empty());
+    let each = named.map(|r| {
+        let nth = seen.entry(&r.name).or_default();
+        *nth += 1;
+        (*r, (r.name.clone(), *nth))
+    });
+    each.collect()
+}
+
+/// The names of those that matter most in view, the first of them first.
+pub fn named(app: &App, most: usize) -> Vec<Named> {
+    let regs = there(app);
+    let mut all: HashMap<Id, Named> = HashMap::new();
+    for (place, (reg, name)) in numbered(&regs).into_iter().enumerate() {
+        all.insert(reg.id, (name, place));
+    }
+    let first = important(app, &regs, &HashMap::new(), most);
+    first.iter().filter_map(|id| all.remove(id)).collect()
+}
+
+/// Of those whom the recording beside this one shows, too: how much each matters there, and its place.
+fn places(app: &App, regs: &[&Registration]) -> HashMap<Id, (usize, usize)> {
+    if app.led.names.is_empty() {
+        return HashMap::new();
+    }
+    let names = app.led.names.iter().enumerate();
+    let names: HashMap<_, _> = names
+        .map(|(rank, (name, at))| (name, (rank, *at)))
+        .collect();
+    let all = numbered(regs).into_iter();
+    all.filter_map(|(reg, name)| Some((reg.id, *names.get(&name)?)))
+        .collect()
+}
+
+/// Whom the recording beside this one shows, the chosen fd, then in turns who waited longest and who ran most, in view.
+fn important(
+    app: &App,
+    regs: &[&Registration],
+    led: &HashMap<Id, (usize, usize)>,
+    most: usize,
+) -> Vec<Id> {
     let mut figures: HashMap<Id, (u64, u64)> = HashMap::new();
     if let Some(window) = app.player.window() {
         measure(window, regs, &mut figures);
@@ -88,12 +138,16 @@ fn important(app: &App, regs: &[&Registration], most: usize) -> HashSet<Id> {
     let (waited, ran) = (ranked(|f| f.0), ranked(|f| f.1));
     let chosen = regs.iter().find(|r| Some(r.id) == app.chosen);
     let turns = waited.iter().zip(&ran).flat_map(|(a, b)| [a, b]);
-    let mut first = HashSet::new();
-    for reg in chosen.into_iter().chain(turns) {
+    let mut same: Vec<_> = regs.iter().filter(|r| led.contains_key(&r.id)).collect();
+    same.sort_by_key(|r| led.get(&r.id));
+    let (mut first, mut seen) = (Vec::new(), HashSet::new());
+    for reg in same.into_iter().chain(chosen).chain(turns) {
         if first.len() >= most {
             break;
         }
-        first.insert(reg.id);
+        if seen.insert(reg.id) {
+            first.push(reg.id);
+        }
     }
     first
 }

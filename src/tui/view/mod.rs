@@ -166,7 +166,7 @@ fn header(pen: &mut Pen<'_>, app: &App) {
         Some(part) => format!("going there {:.0}%, Esc stops", part * 100.0),
         // Who follows stands at the end: one figure tells both.
         None if w < 76 || (app.following && app.is_live()) => instant(app.t()),
-        None => format!("{} of {}", instant(app.t()), time(app.player.duration())),
+        None => format!("{} of {}", instant(app.t()), time(app.longest())),
     };
     let mut place = place;
     // No figure on any screen has what was left out: where there is room for one of them, this is it.
