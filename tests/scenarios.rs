@@ -179,6 +179,7 @@ impl Play {
         let mut e = Event {
             t,
             thread: k.number("thread").unwrap_or(0) as u32,
+            site: k.number("site").unwrap_or(0) as u16,
             ..Event::default()
         };
         if k.flag("late") {
@@ -338,7 +339,7 @@ impl Play {
                 }
             }
             "read" | "write" | "accept" | "recv" | "send" | "connect" | "shutdown" | "so_error"
-            | "sendfile" => {
+            | "sendfile" | "splice" => {
                 e.kind = Kind::Io;
                 e.aux = coded(Op::ALL, Op::name, verb).code();
                 e.fd = k.need("fd") as i32;

@@ -1,8 +1,10 @@
 //! Cause and effect: who waited while something that is a finding went on, and which findings are only the effect of
 //! another. Step: model → **view**.
 
-use super::book::{Book, Cause, Entry, called};
+use super::book::{Book, Cause, Entry, Seen, called};
 use super::found::Victims;
+use super::rules::ignored::IGNORED;
+use super::rules::retries::is_retry;
 use super::thresholds::{Thresholds, told};
 use super::{Code, Confidence, Severity};
 use crate::model::{Id, Model, Run};
@@ -36,7 +38,7 @@ pub(super) struct Blame {
     late: Vec<Key>,
 }
 
-/// Codes that say what held a loop up.
+/// Codes that say what held a loop up; of busy loops only handlers that try the same again and again.
 fn holds_up(code: Code) -> bool {
     matches!(
         code,
@@ -46,7 +48,13 @@ fn holds_up(code: Code) -> bool {
             | Code::LongHandler
             | Code::GreedyHandler
             | Code::FdLeftBlocking
+            | Code::BusyLoop
     )
+}
+
+/// A busy loop whose cause is known: one descriptor, or a handler that tries again and again.
+fn is_one_descriptors(w: &Seen) -> bool {
+    w.code == Code::BusyLoop && (w.detail.b == IGNORED || is_retry(w))
 }
 
 fn key_of(entry: &Entry) -> Key {
@@ -176,6 +184,7 @@ impl Blame {
         // Timers that fire late on a loop that something held up are late for that.
         // What is worth knowing only does not explain what matters.
         let held: Vec<(Key, Severity)> = (book.entries())
+            .filter(|e| e.worst.code != Code::BusyLoop || is_retry(&e.worst))
             .filter(|e| holds_up(e.worst.code) && e.worst.confidence != Confidence::Maybe)
             .map(|e| (key_of(e), e.worst.severity.min(Severity::Warning)))
             .collect();
@@ -199,7 +208,7 @@ impl Blame {
             .collect();
         book.take_back(|e| merged(e, &[Code::LongIteration], &crowded));
         // A loop that spins for a reason that is known does not spin for none.
-        let spins: Vec<Option<Id>> = (book.entries())
+        let spins: Vec<(Option<Id>, Vec<(i32, u32)>)> = (book.entries())
             .filter(|e| {
                 matches!(
                     e.worst.code,
@@ -213,12 +222,19 @@ impl Blame {
                         | Code::GhostEvent
                 )
             })
-            .map(|e| e.worst.loop_id)
+            .map(|e| (e.worst.loop_id, e.fds.clone()))
             .collect();
         let unspecific = [Code::BusyLoop, Code::IdleWakeups, Code::SpuriousWakeup];
-        book.take_back(|e| merged(e, &unspecific, &spins));
+        book.take_back(|e| {
+            let mut here = spins.iter().filter(|(id, _)| *id == e.worst.loop_id);
+            match is_one_descriptors(&e.worst) {
+                // What is known of others is no reason of its.
+                true => here.any(|(_, fds)| e.fds.iter().all(|fd| fds.contains(fd))),
+                false => unspecific.contains(&e.worst.code) && here.next().is_some(),
+            }
+        });
         let busy: Vec<Option<Id>> = (book.entries())
-            .filter(|e| e.worst.code == Code::BusyLoop)
+            .filter(|e| e.worst.code == Code::BusyLoop && !is_retry(&e.worst))
             .map(|e| e.worst.loop_id)
             .collect();
         let less = [Code::IdleWakeups, Code::SpuriousWakeup];

@@ -227,6 +227,33 @@ impl Book {
         }
     }
 
+    /// The last occurrence goes on, and this is what it has come to; it is noted if there is none.
+    pub fn go_on(&mut self, model: &Model, at: u64, seen: Seen) {
+        let Some(entry) = self.entries.get_mut(&seen.key()) else {
+            return self.note(model, seen);
+        };
+        entry.last = entry.last.max(at);
+        let number = (seen.fd, seen.generation);
+        if entry.fds.len() < MOST_FDS && !entry.fds.contains(&number) {
+            entry.fds.push(number);
+        }
+        let w = &mut entry.worst;
+        let sure = seen.confidence != Confidence::Maybe;
+        let severity = w
+            .severity
+            .max(if sure { seen.severity } else { Severity::Info });
+        let confidence = w.confidence.min(seen.confidence);
+        if seen.worst > w.worst {
+            if w.reg != seen.reg {
+                self.keep.extend(seen.reg);
+                entry.name = name_of(model, &seen);
+            }
+            let times = w.times;
+            *w = Seen { times, ..seen };
+        }
+        (w.severity, w.confidence) = (severity, confidence);
+    }
+
     /// The last occurrence goes on, has lasted this long by now, and stands for so many more.
     pub fn extend(&mut self, key: (Code, Option<Id>, Id, Cause), at: u64, lasted: u64, more: u64) {
         if let Some(entry) = self.entries.get_mut(&key) {

@@ -7,7 +7,7 @@ use super::stuck::Stuck;
 use super::track::{Last, Story, Told};
 use super::{Findings, process_of, tell};
 use crate::model::{self, Busy, Id, Map, Model, Registration, ThreadState};
-use crate::record::event::{Ctl, Event, Kind, Off, Op, Wait, flags};
+use crate::record::event::{Ctl, Event, FdKind, Kind, Off, Op, Wait, flags};
 
 /// −EAGAIN
 const AGAIN: i32 = -11;
@@ -265,6 +265,7 @@ impl Findings {
             op,
             result: e.x,
             asked: e.arg,
+            wakes: op == Op::Write && number.is_some_and(|n| n.kind == FdKind::Eventfd),
         };
         let busy = model.busy(thread);
         let (reg, alone) = number.map_or((None, true), |n| meant(model, n.desc, e.fd, busy));
@@ -310,6 +311,7 @@ impl Findings {
             story.registered |= registered;
             story.unread = None;
             let reads = matches!(op, Op::Read | Op::Recv);
+            story.read |= reads || op == Op::Accept;
             if reads && e.x == 0 && e.arg > 0 {
                 story.end.get_or_insert((at.0, at.1));
             }

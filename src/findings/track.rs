@@ -31,6 +31,8 @@ pub struct Last {
     pub result: i32,
     /// Bytes asked.
     pub asked: u64,
+    /// It only wakes whoever waits: a write to an eventfd. That is nothing done about a report.
+    pub wakes: bool,
 }
 
 /// One registration's story. Every report and call reads one of them, of thousands: what no rule asks is not kept.
@@ -44,6 +46,8 @@ pub struct Track {
     pub answered: bool,
     /// One of them was read-like.
     pub read: bool,
+    /// One of them was something done about the report.
+    pub heeded: bool,
     /// A write was tried since.
     pub wrote: bool,
     /// A MOD was made since.
@@ -91,7 +95,7 @@ impl Track {
                 *n = 0;
             }
         };
-        let quiet = again && self.ops == 0 && !self.changed;
+        let quiet = again && !self.heeded && !self.changed;
         step(quiet, &mut self.quiet, &mut self.quiet_since);
         let outs = again && told.mask & EVENTS == OUT && !self.wrote && !self.changed;
         step(outs, &mut self.outs, &mut self.outs_since);
@@ -103,6 +107,7 @@ impl Track {
         self.ops = 0;
         self.answered = false;
         self.read = false;
+        self.heeded = false;
         self.wrote = false;
         self.changed = false;
     }
@@ -110,6 +115,7 @@ impl Track {
     /// A call on its description; `meant`: on its own number.
     fn done(&mut self, thread: Id, last: Last, meant: bool) {
         self.ops = self.ops.saturating_add(1);
+        self.heeded |= !last.wakes;
         self.answered |= meant && self.told.is_some_and(|told| told.thread == thread);
         match last.op {
             Op::Read | Op::Recv | Op::Accept | Op::Peek => {
@@ -118,7 +124,7 @@ impl Track {
                 let accepts = last.op == Op::Accept;
                 self.failed = last.result < 0 && !accepts && !PASSING.contains(&last.result);
             }
-            Op::Write | Op::Send | Op::Sendfile | Op::Connect => {
+            Op::Write | Op::Send | Op::Sendfile | Op::Splice | Op::Connect => {
                 self.wrote = true;
                 (self.ended, self.failed) = (false, false);
             }
@@ -136,6 +142,8 @@ pub struct Story {
     pub blocks: Option<bool>,
     /// A call on it has said EAGAIN, which one that blocks does not.
     pub refused: bool,
+    /// Something was read or accepted from it, by a call that is recorded.
+    pub read: bool,
     /// When it was opened, and by which event.
     pub opened: (u64, u64),
     /// It has been on a loop.

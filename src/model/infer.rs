@@ -462,7 +462,7 @@ fn answered(op: Option<Op>) -> u32 {
     let gone = ERR | HUP | RDHUP;
     match op {
         Some(Op::Read | Op::Recv | Op::Peek | Op::Accept) => IN | PRI | gone,
-        Some(Op::Write | Op::Send | Op::Sendfile | Op::Connect) => OUT | gone,
+        Some(Op::Write | Op::Send | Op::Sendfile | Op::Splice | Op::Connect) => OUT | gone,
         Some(Op::Shutdown) => gone,
         _ => IN | PRI | OUT | gone,
     }

@@ -37,11 +37,9 @@ impl Model {
     ) {
         let op = Op::from_code(e.aux);
         let reads = matches!(op, Some(Op::Read | Op::Recv | Op::Accept));
-        let writes = matches!(op, Some(Op::Write | Op::Send | Op::Sendfile | Op::Connect));
-        let moves = matches!(
-            op,
-            Some(Op::Read | Op::Recv | Op::Write | Op::Send | Op::Sendfile)
-        );
+        let moved = matches!(op, Some(Op::Sendfile | Op::Splice));
+        let writes = moved || matches!(op, Some(Op::Write | Op::Send | Op::Connect));
+        let moves = moved || matches!(op, Some(Op::Read | Op::Recv | Op::Write | Op::Send));
         let bytes = if moves {
             u64::try_from(e.x).unwrap_or(0)
         } else {

@@ -368,7 +368,7 @@ coded! {
         Peek = 7 "peek",
         /// shutdown(2)
         Shutdown = 8 "shutdown",
-        /// sendfile(2), splice(2)
+        /// sendfile(2), copy_file_range(2); older recordings: splice(2) as well
         Sendfile = 9 "sendfile",
         /// A wait: epoll_wait, poll, select (used by `InCall`)
         Wait = 10 "wait",
@@ -382,6 +382,8 @@ coded! {
         SoError = 14 "so_error",
         /// A call the program made itself on a descriptor: 0 or −errno, its bytes are not known
         TryIo = 15 "try_io",
+        /// splice(2), told of the descriptor it moves to
+        Splice = 16 "splice",
     }
 }
 

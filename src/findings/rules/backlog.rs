@@ -1,10 +1,13 @@
 //! Bytes that lie behind on an edge-triggered descriptor whose sender goes on sending: every report takes less than there is,
 //! and no silence ever shows it. Step: model → **view**.
 
-use super::super::book::{Detail, Seen};
-use super::super::facts::Cx;
+use super::super::book::{Detail, Entry, Seen};
+use super::super::facts::{Cx, Words};
+use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
+use super::times;
 use crate::model::{Id, Map, Registration};
+use crate::record::event::FdKind;
 
 /// Registrations watched at once.
 const MOST: usize = 16_384;
@@ -12,6 +15,39 @@ const MOST: usize = 16_384;
 const REPORTS: u64 = 8;
 /// Reports between two looks that both found bytes: those of the first look were told of long before the second.
 const BETWEEN: u64 = 4;
+
+/// What waits on it are connections.
+pub(super) fn is_listener(kind: FdKind) -> bool {
+    matches!(kind, FdKind::TcpListener | FdKind::UnixListener)
+}
+
+/// In [`Detail::b`]: what was left are connections.
+pub(super) const LISTENER: u64 = 2;
+
+/// A listener from which not all connections are taken.
+pub(super) fn of_listener(entry: &Entry) -> Words {
+    let w = &entry.worst;
+    let summary = match w.detail.c {
+        0 => format!(
+            "the handler of {} stopped accepting before EAGAIN {}; connections that came together with the last one, if any, have \
+             waited for {}: edge-triggered, epoll does not report them again.",
+            entry.who(),
+            times(w.times),
+            told(w.worst)
+        ),
+        reports => format!(
+            "the handler of {} took connections after each of {reports} reports in a row, for {}, and never went on until EAGAIN: \
+             edge-triggered, connections that come together are one report, so all but the first wait in the listener's queue until \
+             others come, and it never gets shorter.",
+            entry.who(),
+            told(w.worst)
+        ),
+    };
+    Words {
+        summary,
+        advice: "Accept in a loop until EAGAIN after each report; or ask again with EPOLL_CTL_MOD; or drop EPOLLET.".to_owned(),
+    }
+}
 
 /// A registration that was not drained since.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +75,25 @@ impl Backlog {
         };
         seen.detail = Detail {
             a: bytes,
-            b: 0,
+            b: u64::from(is_listener(reg.kind)) * LISTENER,
             c: self.reports,
+        };
+        seen
+    }
+}
+
+impl Backlog {
+    /// The finding about a listener of which each report took a connection and never met EAGAIN. Nobody looks how many wait, but two
+    /// that come together are one report.
+    pub fn of_listener(&self, cx: &Cx<'_>, reg: &Registration) -> Seen {
+        let mut seen = self.seen(cx, reg, 0);
+        (seen.severity, seen.confidence) = match cx.absence(reg.process) {
+            Confidence::Maybe => (Severity::Info, Confidence::Maybe),
+            sure => (Severity::Warning, sure),
+        };
+        seen.times = match self.reports {
+            REPORTS => REPORTS,
+            _ => 1,
         };
         seen
     }
@@ -51,11 +104,13 @@ impl Backlog {
 pub(super) struct Backlogs(Map<Id, Backlog>);
 
 impl Backlogs {
-    /// A handler has left something behind.
-    pub fn left(&mut self, id: Id, t: u64, event: u64) {
+    /// A handler has left something behind: the backlog, once that is a habit.
+    pub fn left(&mut self, id: Id, t: u64, event: u64) -> Option<Backlog> {
         if let Some(backlog) = self.0.get_mut(&id) {
             backlog.reports += 1;
-        } else if self.0.len() < MOST {
+            return (backlog.reports >= REPORTS).then_some(*backlog);
+        }
+        if self.0.len() < MOST {
             let backlog = Backlog {
                 since: t,
                 event,
@@ -64,6 +119,12 @@ impl Backlogs {
             };
             self.0.insert(id, backlog);
         }
+        None
+    }
+
+    /// It is a habit.
+    pub fn is_habit(&self, id: Id) -> bool {
+        self.0.get(&id).is_some_and(|b| b.reports >= REPORTS)
     }
 
     /// Nothing is left, or nothing more is known.

@@ -9,6 +9,7 @@ use super::super::pending::Stretch;
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
 use super::spent::{is_reason, own};
+use super::streams::asks_for_one;
 use super::times;
 use crate::model::{Fidelity, Id, LoopKind, Map, Model, Phase, Run};
 use crate::record::event::{FdKind, Op, Space};
@@ -25,6 +26,20 @@ pub struct BlockingHandler {
     fresh: Map<Id, Vec<Key>>,
     /// Times that were long enough even for a crowded machine.
     strong: BTreeMap<Key, u64>,
+    /// Of each call of each place on a loop, whose handler made it the first time it was long; nobody's between handlers.
+    places: Map<(Id, Id, u32, u16), Option<Id>>,
+    /// The last long call of each thread.
+    long: Map<Id, Long>,
+}
+
+/// A call on a descriptor that took long.
+#[derive(Clone, Copy, Debug)]
+struct Long {
+    since: u64,
+    until: u64,
+    fd: i32,
+    op: Op,
+    site: u16,
 }
 
 type Key = (Code, Option<Id>, Id, Cause);
@@ -39,8 +54,27 @@ const FAR: u64 = 8;
 const MOST_FRESH: usize = 64;
 
 impl BlockingHandler {
+    /// What a call is told about: its place in the program, for one handler or several it may be; a line of which it is not always
+    /// clear who is served there is one cause.
+    fn cause(&mut self, call: &Called, role: Option<Id>) -> Cause {
+        let place = (call.busy.loop_id, call.process, call.name, call.site);
+        let room = self.places.len() < MOST || self.places.contains_key(&place);
+        let role = match call.site != 0 && room {
+            true => match *self.places.entry(place).or_insert(role) {
+                first if first.is_none() || role.is_none() => first,
+                _ => role,
+            },
+            false => role,
+        };
+        Cause::Call(call.name, role.unwrap_or(0))
+    }
+
     /// A call that took so long, apart from the time in which others had the thread's CPU.
     fn note(&mut self, cx: &mut Cx<'_>, call: &Called, own: u64) {
+        // A single descriptor's poll is a call with a time-out, and no loop.
+        if asks_for_one(cx.model, call.busy.loop_id, call.thread) {
+            return;
+        }
         let reg = call.busy.reg.and_then(|id| cx.model.reg(id));
         let mut seen = match reg {
             Some(reg) => cx.about(Code::BlockingHandler, reg),
@@ -49,7 +83,7 @@ impl BlockingHandler {
         seen.loop_id = Some(call.busy.loop_id);
         seen.process = call.process;
         seen.thread = Some(call.thread);
-        seen.cause = Cause::Call(call.name, reg.map_or(0, |r| r.role));
+        seen.cause = self.cause(call, reg.map(|r| r.role));
         seen.at = call.since;
         seen.event = call.event;
         seen.worst = own;
@@ -65,7 +99,10 @@ impl BlockingHandler {
             true => Confidence::Measured,
             false => Confidence::Maybe,
         };
-        seen.severity = self.severity(cx, &seen, own, cx.late(call.process));
+        seen.severity = match !call.goes_on && Self::takes_one_each(cx, &seen) {
+            true => Severity::Info,
+            false => self.severity(cx, &seen, own, cx.late(call.process)),
+        };
         seen.detail = Detail {
             a: u64::from(call.name) | u64::from(call.goes_on) << 32,
             b: u64::from(call.site),
@@ -102,6 +139,19 @@ impl BlockingHandler {
         l.is_some_and(|l| {
             let mut others = l.threads.iter().filter(|t| Some(t.thread) != thread);
             others.any(|t| matches!(t.phase, Phase::Waiting { .. }))
+        })
+    }
+
+    /// One of several threads that wait on the loop for one event each: whoever is free takes what is ready, and a thread that is not
+    /// keeps nothing from the others.
+    fn takes_one_each(cx: &Cx<'_>, seen: &Seen) -> bool {
+        let l = seen
+            .loop_id
+            .and_then(|id| cx.model.loops().get(id as usize));
+        l.is_some_and(|l| {
+            let mut threads = l.threads.iter();
+            l.threads.len() > 1
+                && threads.any(|t| Some(t.thread) == seen.thread && t.maxevents == 1)
         })
     }
 
@@ -167,23 +217,28 @@ impl BlockingHandler {
         // Whoever has the lock may wait for a CPU as well.
         let late = cx.late(seen.process).saturating_mul(2);
         seen.severity = match self.severity(cx, &seen, waited, late) {
-            Severity::Error => Severity::Warning,
+            Severity::Error if !Self::takes_one_each(cx, &seen) => Severity::Warning,
             _ => Severity::Info,
         };
         cx.book.held_up(&seen, run.start, run.end);
         cx.note(seen);
     }
 
-    /// A long run that slept in many calls, of which none is long enough to be told by itself.
-    fn little_by_little(cx: &mut Cx<'_>, run: &Run) {
+    /// A long run that slept in calls of which none is told by itself: many short ones, or one of a kind that has no finding.
+    fn little_by_little(&self, cx: &mut Cx<'_>, run: &Run) {
         let blocked = run.spent.blocked;
         let (Some(most), true) = (run.blocked_in, own(run) >= cx.limits.long_run) else {
             return;
         };
-        let name = match most.op {
-            Some(Op::Named) => most.name,
-            Some(op) => name_of_op(op),
-            None => return,
+        let one = self.long.get(&run.thread).copied().filter(|long| {
+            let took = long.until.saturating_sub(long.since);
+            long.since >= run.start && long.until <= run.end && took >= blocked / 2
+        });
+        let name = match (one, most.op) {
+            (Some(long), _) => name_of_op(long.op),
+            (None, Some(Op::Named)) => most.name,
+            (None, Some(op)) => name_of_op(op),
+            (None, None) => return,
         };
         let much = blocked >= cx.limits.blocking_warning && is_reason(run, blocked);
         if !much || Self::told(cx, run) {
@@ -195,11 +250,17 @@ impl BlockingHandler {
         seen.confidence = of_run(run);
         // Each of them waited for a CPU when it was over.
         seen.severity = match cx.late(seen.process) {
-            0 if !Self::others_serve(cx, seen.loop_id, seen.thread) => Severity::Warning,
+            0 if Self::others_serve(cx, seen.loop_id, seen.thread) => Severity::Info,
+            0 if Self::takes_one_each(cx, &seen) => Severity::Info,
+            0 => Severity::Warning,
             _ => Severity::Info,
         };
-        seen.detail.a |= IN_ALL;
-        seen.detail.c = u64::from(most.fd as u32) | seen.detail.c >> 32 << 32;
+        match one {
+            Some(long) => seen.detail.b = u64::from(long.site),
+            None => seen.detail.a |= IN_ALL,
+        }
+        let fd = one.map_or(most.fd, |long| long.fd);
+        seen.detail.c = u64::from(fd as u32) | seen.detail.c >> 32 << 32;
         cx.book.held_up(&seen, run.start, run.end);
         cx.note(seen);
     }
@@ -215,9 +276,10 @@ impl BlockingHandler {
 
 /// A program that asks poll now and then is no loop, nor is what has nothing left to ask for: what it does in between is its own
 /// affair.
-pub(super) fn is_a_loop(cx: &Cx<'_>, loop_id: Id) -> bool {
+pub(super) fn is_a_loop(cx: &Cx<'_>, loop_id: Id, thread: Id) -> bool {
     let l = cx.model.loops().get(loop_id as usize);
-    l.is_some_and(|l| l.kind == LoopKind::Epoll || l.waits >= MANY_WAITS && has_any(cx, loop_id))
+    let asks = |waits: u64| waits >= MANY_WAITS && !asks_for_one(cx.model, loop_id, thread);
+    l.is_some_and(|l| l.kind == LoopKind::Epoll || asks(l.waits) && has_any(cx, loop_id))
 }
 
 /// Something is registered on it.
@@ -240,18 +302,28 @@ impl Rule for BlockingHandler {
 
     fn run(&mut self, cx: &mut Cx<'_>, run: &Run) {
         self.locked(cx, run);
-        Self::little_by_little(cx, run);
+        self.little_by_little(cx, run);
     }
 
     fn done(&mut self, cx: &mut Cx<'_>, done: &Done<'_>) {
-        let moves = matches!(done.op, Op::Read | Op::Write | Op::Sendfile);
         let Some(busy) = done
             .busy
-            .filter(|_| moves && done.took >= cx.limits.blocking_warning)
+            .filter(|_| done.took >= cx.limits.blocking_warning)
         else {
             return;
         };
         let since = done.t.saturating_sub(done.took);
+        if self.long.len() < MOST || self.long.contains_key(&done.thread) {
+            let long = Long {
+                since,
+                until: done.t,
+                fd: done.fd,
+                op: done.op,
+                site: done.site,
+            };
+            self.long.insert(done.thread, long);
+        }
+        let moves = matches!(done.op, Op::Read | Op::Write | Op::Sendfile | Op::Splice);
         // What sleeps for another's bytes or room was left blocking, and a finding of that name tells it.
         let file = done.number.is_some_and(|n| n.kind == FdKind::File);
         let spent = cx.model.spent_in_turn(done.thread, since, done.t);
@@ -259,7 +331,10 @@ impl Rule for BlockingHandler {
             true => spent.blocked.saturating_add(spent.unknown),
             false => done.took,
         };
-        if !file || since < busy.wakeup || slept < cx.limits.blocking_warning {
+        // What moves from one descriptor to another may sleep for either.
+        let two = matches!(done.op, Op::Sendfile | Op::Splice) && spent.is_known();
+        let told = moves && (file || two);
+        if !told || since < busy.wakeup || slept < cx.limits.blocking_warning {
             return;
         }
         let call = Called {
@@ -291,6 +366,7 @@ impl Rule for BlockingHandler {
 
     fn lost(&mut self) {
         self.fresh.clear();
+        self.long.clear();
     }
 
     fn call(&mut self, cx: &mut Cx<'_>, call: &Called) {
@@ -309,7 +385,10 @@ impl Rule for BlockingHandler {
         let op = op_of_name(name);
         let call = match (name, op) {
             (POLLED, _) => "poll".to_owned(),
-            (LOCKED, _) => "no call that is recorded, most often for a lock,".to_owned(),
+            (LOCKED, _) => {
+                "no call that is recorded, most often for a lock or a condition variable,"
+                    .to_owned()
+            }
             (_, Some(op)) => op.name().to_owned(),
             (name, None) => visible(model.name(w.process, Space::Call, name)).into_owned(),
         };
@@ -359,12 +438,17 @@ impl Rule for BlockingHandler {
         };
         let advice = match call.as_str() {
             _ if name == LOCKED => {
-                "Hold the lock for shorter where others hold it, or do what needs it in a thread: while the loop waits for a \
-                 lock, every connection waits."
+                "Hold a lock for shorter where others hold it; let whoever is waited for tell the loop (an eventfd) instead of a \
+                 condition variable; or do what has to wait in a thread: meanwhile every connection waits."
             }
             "poll" => {
                 "Do not wait for one descriptor inside a handler: add it to the loop and go on when it is reported."
             }
+            _ if op == Some(Op::Splice) => {
+                "Make both ends non-blocking (SPLICE_F_NONBLOCK for pipes), and splice when the loop reports that there are bytes and \
+                 room: until there are, splice sleeps."
+            }
+            _ if op == Some(Op::Connect) => super::streams::CONNECT,
             _ if op.is_some() => {
                 "Read and write what is not in memory in a thread (or with io_uring), and ask other services through descriptors \
                  that are on the loop."

@@ -5,7 +5,7 @@ use super::super::book::{Detail, Entry};
 use super::super::facts::{Cx, Done, Hook, Report, Rule, Waited, Words};
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
-use super::backlog::Backlogs;
+use super::backlog::{self, Backlogs, LISTENER, is_listener};
 use super::{due, times};
 use crate::model::registration::{ET, HUP, IN, ONESHOT, RDHUP};
 use crate::model::{Drain, Id, Kernel, Map, Model, Transition, Why, Word};
@@ -52,7 +52,9 @@ impl EtNotDrained {
         let Some(reg) = cx.model.reg(id).filter(|_| length >= limit) else {
             return;
         };
-        if self.lists.contains_key(&left.loop_id) {
+        // One that never meets EAGAIN is told of as such.
+        let told = is_listener(reg.kind) && self.backlogs.is_habit(id);
+        if self.lists.contains_key(&left.loop_id) || told {
             return;
         }
         let waited = |at: u64| cx.now.saturating_sub(at) >= limit.saturating_mul(PATIENCE);
@@ -71,7 +73,7 @@ impl EtNotDrained {
         };
         seen.detail = Detail {
             a: left.unread.map_or(0, |(bytes, _)| bytes),
-            b: u64::from(over),
+            b: u64::from(over) | u64::from(is_listener(reg.kind)) * LISTENER,
             c: 0,
         };
         cx.note(seen);
@@ -124,7 +126,16 @@ impl Rule for EtNotDrained {
 
     fn transition(&mut self, cx: &mut Cx<'_>, t: &Transition) {
         match (t.to, t.why) {
-            (Word::Residual, _) => self.backlogs.left(t.reg, t.t, t.event),
+            (Word::Residual, _) => {
+                let backlog = self.backlogs.left(t.reg, t.t, t.event);
+                let reg = cx.model.reg(t.reg).filter(|r| is_listener(r.kind));
+                if let (Some(backlog), Some(reg)) = (backlog, reg)
+                    && !self.lists.contains_key(&reg.loop_id)
+                {
+                    let seen = backlog.of_listener(cx, reg);
+                    cx.note(seen);
+                }
+            }
             (Word::Gone | Word::Unknown, _) | (_, Why::Drained | Why::Mod) => {
                 self.backlogs.drained(t.reg);
             }
@@ -231,6 +242,9 @@ impl Rule for EtNotDrained {
 
     fn words(&self, _model: &Model, entry: &Entry) -> Words {
         let w = &entry.worst;
+        if w.detail.b & LISTENER != 0 {
+            return backlog::of_listener(entry);
+        }
         let bytes = match w.detail.a {
             0 => "what may have been left".to_owned(),
             n => format!("{n} bytes"),

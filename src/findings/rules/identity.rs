@@ -118,6 +118,8 @@ impl Rule for StaleEvent {
             return;
         }
         let mut seen = cx.about(Code::StaleEvent, reg);
+        // Each time it is another connection, and the same handler.
+        seen.cause = Cause::Role(reg.role);
         seen.loop_id = Some(busy.loop_id);
         seen.thread = Some(done.thread);
         (seen.severity, seen.confidence) = match marked {

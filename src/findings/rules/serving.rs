@@ -5,6 +5,7 @@ use super::super::facts::{Cx, Hook, Rule, Words, of_run};
 use super::super::pending::Stretch;
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
+use super::retries::retried;
 use super::spent::own;
 use super::times;
 use crate::model::{Id, Map, Model, Run};
@@ -113,7 +114,10 @@ impl Rule for GreedyHandler {
         // A few small calls and one large one are no greed.
         let again = calls >= 8 || moved / calls >= limits.greedy_bytes / 2;
         let much = calls >= limits.greedy_calls || (moved >= limits.greedy_bytes && again);
-        if length < limits.greedy_run || !(much || calls >= limits.greedy_calls_felt) {
+        if length < limits.greedy_run
+            || !(much || calls >= limits.greedy_calls_felt)
+            || retried(cx, run)
+        {
             return;
         }
         let Some(reg) = cx.model.reg(run.reg) else {

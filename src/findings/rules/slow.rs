@@ -9,6 +9,7 @@ use super::super::facts::{Called, Cx, Done, Hook, Rule, Words, of_run};
 use super::super::pending::Stretch;
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
+use super::retries::retried;
 use super::spent::{handler, has_a_reason, own};
 use super::times;
 use crate::model::{Id, Map, Model, Run, Turn};
@@ -90,7 +91,7 @@ impl Rule for LongHandler {
 
     fn run(&mut self, cx: &mut Cx<'_>, run: &Run) {
         let length = own(run);
-        if length < cx.limits.long_run {
+        if length < cx.limits.long_run || retried(cx, run) {
             return;
         }
         let known = run.spent.unknown < length / 2;
@@ -212,7 +213,7 @@ impl Rule for LongIteration {
         let process = super::super::process_of(cx.model, turn.thread);
         // Work of its own, timers and tasks that nobody marks, is the loop's if it computes: what it sleeps in is told by itself.
         let computed = turn.spent.on_cpu >= limits.long_turn && turn.spent.on_cpu >= length / 2;
-        let is_loop = super::blocking::is_a_loop(cx, turn.loop_id);
+        let is_loop = super::blocking::is_a_loop(cx, turn.loop_id, turn.thread);
         if cx.starts(process) || turn.runs == 0 && !computed || !is_loop {
             return;
         }

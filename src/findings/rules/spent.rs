@@ -6,6 +6,7 @@ use super::super::facts::{Cx, Hook, Rule, Words, of_run};
 use super::super::pending::Stretch;
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
+use super::retries::retried;
 use super::times;
 use crate::model::{Model, Registration, Run};
 use crate::record::event::Space;
@@ -81,7 +82,7 @@ impl Rule for ComputingHandler {
 
     fn run(&mut self, cx: &mut Cx<'_>, run: &Run) {
         let (limits, computed) = (cx.limits, run.spent.on_cpu);
-        if computed < limits.computing_warning || !is_reason(run, computed) {
+        if computed < limits.computing_warning || !is_reason(run, computed) || retried(cx, run) {
             return;
         }
         let Some(reg) = cx.model.reg(run.reg) else {

@@ -1,7 +1,7 @@
 //! What was done on a stream: calls that slept, and writes cut short. Step: model → **view**.
 
-use super::super::book::{Detail, Entry};
-use super::super::facts::{Changed, Cx, Done, Hook, Rule, Words};
+use super::super::book::{Cause, Detail, Entry};
+use super::super::facts::{Changed, Cx, Done, Hook, Rule, Words, name_of_op};
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
 use super::{due, times};
@@ -16,6 +16,10 @@ const INTERRUPTED: i32 = -4;
 const MUCH: u64 = 16_384;
 /// Registrations watched at once.
 const MOST: usize = 16_384;
+
+/// What to do instead of a connect that sleeps.
+pub(super) const CONNECT: &str = "Make the socket non-blocking before connect (SOCK_NONBLOCK) and go on when the loop reports OUT; of a \
+     Unix socket EAGAIN says that the listener's queue is full: try again later.";
 
 /// A call that slept on a descriptor that blocks, inside a turn.
 pub struct FdLeftBlocking;
@@ -93,14 +97,20 @@ impl FdLeftBlocking {
                 answered && done.result >= 0
             }
             Op::Write | Op::Send => done.asked >= MUCH && done.result as u32 as u64 == done.asked,
-            Op::Connect => done.result == 0 && kind != FdKind::Unix,
+            // A Unix socket's is done at once, unless the listener's queue is full; then the kernel tells of a sleep.
+            Op::Connect => {
+                let since = done.t.saturating_sub(done.took);
+                let spent = || cx.model.spent_in_turn(done.thread, since, done.t);
+                done.result == 0
+                    && (kind != FdKind::Unix || spent().blocked >= cx.limits.blocking_io)
+            }
             _ => false,
         }
     }
 }
 
 /// Its last poll(2) asked for a single descriptor: that is a call with a time-out, and nobody else waits for the thread.
-fn asks_for_one(model: &Model, loop_id: Id, thread: Id) -> bool {
+pub(super) fn asks_for_one(model: &Model, loop_id: Id, thread: Id) -> bool {
     let l = model.loops().get(loop_id as usize);
     l.filter(|l| l.kind == LoopKind::Poll).is_some_and(|l| {
         let mut threads = l.threads.iter();
@@ -143,7 +153,12 @@ impl Rule for FdLeftBlocking {
             Some(reg) => cx.about(Code::FdLeftBlocking, reg),
             None => {
                 let generation = done.number.map_or(0, |n| n.generation);
-                cx.about_number(Code::FdLeftBlocking, done.process, done.fd, generation)
+                let mut seen =
+                    cx.about_number(Code::FdLeftBlocking, done.process, done.fd, generation);
+                // One call of one handler, whatever number it gets each time.
+                let serves = busy.reg.and_then(|id| cx.model.reg(id));
+                seen.cause = Cause::Call(name_of_op(done.op), serves.map_or(0, |r| r.role));
+                seen
             }
         };
         seen.loop_id = Some(busy.loop_id);
@@ -211,8 +226,13 @@ impl Rule for FdLeftBlocking {
         };
         Words {
             summary,
-            advice: "Make the descriptor non-blocking (SOCK_NONBLOCK, accept4, fcntl O_NONBLOCK) and stop at EAGAIN."
-                .to_owned(),
+            advice: match Op::from_code(w.detail.a as u16) {
+                Some(Op::Connect) => CONNECT,
+                _ => {
+                    "Make the descriptor non-blocking (SOCK_NONBLOCK, accept4, fcntl O_NONBLOCK) and stop at EAGAIN."
+                }
+            }
+            .to_owned(),
         }
     }
 }

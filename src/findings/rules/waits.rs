@@ -175,7 +175,12 @@ impl Rule for BatchFull {
             };
             let enough = s.waits >= 100
                 && s.full.saturating_mul(100) >= s.waits.saturating_mul(cx.limits.full_share);
-            if enough && !cx.starts(wait.process) {
+            // Nobody is left out of a batch that has room for all.
+            let more = enough && {
+                let here = cx.model.regs().filter(|r| r.loop_id == wait.loop_id);
+                here.filter(|r| r.is_live()).count() > wait.room as usize
+            };
+            if more && !cx.starts(wait.process) {
                 let mut seen = cx.about_loop(Code::BatchFull, wait.loop_id);
                 let key = (seen.code, seen.loop_id, seen.process, seen.cause);
                 f.told = true;

@@ -1,9 +1,11 @@
 //! How a loop wakes up: without sleeping, or for nothing. Step: model → **view**.
 
 use super::super::book::{Cause, Detail, Entry};
-use super::super::facts::{Changed, Cx, Done, Hook, Report, Rule, Waited, Words};
+use super::super::facts::{Called, Changed, Cx, Done, Hook, Report, Rule, Waited, Words};
 use super::super::thresholds::told;
 use super::super::{Code, Confidence, Severity};
+use super::ignored::{IGNORED, Ignored, Pace};
+use super::retries::{Retries, is_retry};
 use crate::model::{Fired, Id, Map, Model, Run, Turn};
 use crate::record::event::Op;
 
@@ -12,6 +14,10 @@ const MOST: usize = 4_096;
 const SECOND: u64 = 1_000_000_000;
 /// Seconds in a row that make idle wakeups a habit.
 const HABIT: u64 = 10;
+/// Turns in which something gets done are few if they are no more than this part of the waits, …
+const FEW: u64 = 20;
+/// … and turns in between are no work if they are shorter than this part of those that may be.
+const SHORT: u64 = 5;
 
 /// One second of one thread on one loop.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,24 +37,28 @@ struct Second {
     /// Seconds like this before it, and when the first began.
     row: u64,
     since: (u64, u64),
+    /// All waits since the first second.
+    pace: Pace,
 }
 
-/// Whether something was got done on a loop since it was last asked. Kept once, by each rule that asks.
+/// How often something was got done on a loop since it was last asked. Kept once, by each rule that asks.
 #[derive(Default)]
 struct Progress {
-    loops: Map<Id, bool>,
-    /// One on which it was: a loop that gets anything done goes on to get more done.
-    last: Option<Id>,
+    loops: Map<Id, u64>,
+    /// One on which it was, and how often: a loop that gets anything done goes on to get more done.
+    last: Option<(Id, u64)>,
 }
 
 impl Progress {
     fn made(&mut self, loop_id: Id) {
-        if self.last == Some(loop_id) {
+        if let Some((_, n)) = self.last.as_mut().filter(|(id, _)| *id == loop_id) {
+            *n += 1;
             return;
         }
-        if self.loops.len() < MOST || self.loops.contains_key(&loop_id) {
-            self.loops.insert(loop_id, true);
-            self.last = Some(loop_id);
+        if let Some((id, n)) = self.last.replace((loop_id, 1))
+            && (self.loops.len() < MOST || self.loops.contains_key(&id))
+        {
+            *self.loops.entry(id).or_default() += n;
         }
     }
 
@@ -66,18 +76,21 @@ impl Progress {
         }
     }
 
-    /// Whether anything was, and from now on.
-    fn take(&mut self, loop_id: Id) -> bool {
-        self.last.take_if(|last| *last == loop_id);
-        self.loops.insert(loop_id, false).unwrap_or(false)
+    /// How often it was, and from now on.
+    fn take(&mut self, loop_id: Id) -> u64 {
+        let last = self.last.take_if(|(id, _)| *id == loop_id);
+        let before = self.loops.remove(&loop_id).unwrap_or(0);
+        before.saturating_add(last.map_or(0, |(_, n)| n))
     }
 }
 
-/// The loop turns and turns, and nothing gets done.
+/// The loop turns and turns, and nothing gets done: at all, about one descriptor, or inside a handler.
 #[derive(Default)]
 pub struct BusyLoop {
     seconds: Map<(Id, Id), Second>,
     progress: Progress,
+    ignored: Ignored,
+    retries: Retries,
 }
 
 impl Rule for BusyLoop {
@@ -92,11 +105,22 @@ impl Rule for BusyLoop {
             Hook::Report,
             Hook::Ctl,
             Hook::Fired,
+            Hook::Call,
         ]
     }
 
-    fn done(&mut self, _cx: &mut Cx<'_>, done: &Done<'_>) {
+    fn done(&mut self, cx: &mut Cx<'_>, done: &Done<'_>) {
         self.progress.done(done);
+        self.retries.done(cx, done);
+        if matches!(done.op, Op::Sendfile | Op::Splice)
+            && let Some(busy) = done.busy
+        {
+            self.ignored.moved(busy.loop_id);
+        }
+    }
+
+    fn call(&mut self, cx: &mut Cx<'_>, call: &Called) {
+        self.retries.over(cx, call.thread);
     }
 
     fn ctl(&mut self, _cx: &mut Cx<'_>, ctl: &Changed<'_>) {
@@ -109,13 +133,15 @@ impl Rule for BusyLoop {
         self.progress.made(fired.loop_id);
     }
 
-    fn report(&mut self, _cx: &mut Cx<'_>, r: &Report<'_>) {
+    fn report(&mut self, cx: &mut Cx<'_>, r: &Report<'_>) {
         // Edge-triggered and one-shot reports say that something is new.
         if r.reg.is_edge() || r.reg.is_oneshot() {
             self.progress.made(r.reg.loop_id);
         }
         if let Some(second) = self.seconds.get_mut(&(r.reg.loop_id, r.thread)) {
             second.reg = Some(r.reg.id);
+            let pace = second.pace;
+            self.ignored.report(cx, r, pace);
         }
     }
 
@@ -136,21 +162,30 @@ impl Rule for BusyLoop {
         second.awake += u64::from(awake);
         second.empty += u64::from(wait.timeout == 0 && wait.n == 0);
         second.asleep = second.asleep.saturating_add(if awake { 0 } else { length });
+        second.pace.waits += 1;
+        second.pace.slept += u64::from(!awake);
+        self.retries.over(cx, wait.thread);
         let passed = wait.t.saturating_sub(second.start);
         if passed < SECOND {
             return;
         }
         let s = *second;
-        let progress = self.progress.take(wait.loop_id);
+        let served = self.progress.take(wait.loop_id);
         let rate = s.awake.saturating_mul(SECOND) / passed.max(1);
+        let turn = passed / s.waits.max(1);
+        // Now and then it finds something to do, and asks and asks in between.
+        let seldom = served.saturating_mul(FEW) <= s.waits
+            && (s.waits - s.empty).saturating_mul(FEW) <= s.waits
+            && turn < cx.limits.spinning_turn / SHORT;
         let spins = rate >= cx.limits.spinning_waits
             && s.asleep.saturating_mul(100) <= passed.saturating_mul(cx.limits.spinning_asleep)
-            && passed / s.waits.max(1) < cx.limits.spinning_turn
-            && !progress
+            && turn < cx.limits.spinning_turn
+            && (served == 0 || seldom)
             && !cx.starts(wait.process);
         let fresh = Second {
             start: wait.t,
             event: wait.event,
+            pace: s.pace,
             ..Second::default()
         };
         if !spins {
@@ -199,21 +234,50 @@ impl Rule for BusyLoop {
         seen.detail = Detail {
             a: rate,
             b: u64::from(asks),
-            c: 0,
+            c: served,
         };
-        cx.note(seen);
+        // One descriptor's may be told already.
+        cx.book.go_on(cx.model, cx.now, seen);
     }
 
     fn lost(&mut self) {
+        self.ignored.lost();
+        self.retries.lost();
         // A loop that spins may well be faster than its recording: something may have been done in between.
         self.seconds
             .values_mut()
             .for_each(|second| second.doubt = true);
     }
 
-    fn words(&self, _model: &Model, entry: &Entry) -> Words {
+    fn words(&self, model: &Model, entry: &Entry) -> Words {
         let w = &entry.worst;
+        if is_retry(w) {
+            return super::retries::words(model, entry);
+        }
         let (summary, advice) = match (w.detail.b, w.fd) {
+            (IGNORED, _) => (
+                format!(
+                    "{} was reported {} times a second for {}, and nobody read it, accepted from it or changed what is asked of it{}:                      every wait returns at once, and the loop never sleeps while it serves others.",
+                    entry.who(),
+                    w.detail.a,
+                    told(w.worst),
+                    match w.confidence {
+                        Confidence::Maybe => " in a way that is recorded",
+                        _ => "",
+                    }
+                ),
+                "Read what is reported (accept, of a listener) until EAGAIN, or take it off the loop: level-triggered, it is told \
+                 on every wait.",
+            ),
+            (_, ..0) if w.detail.c > 0 => (
+                format!(
+                    "the loop asked {} times a second for {} whether there is anything, without sleeping, and hardly ever was there \
+                     anything to do that is recorded.",
+                    w.detail.a,
+                    told(w.worst)
+                ),
+                "Wait with the time until the next timer, or without limit; time-out 0 only while there is work.",
+            ),
             (0, 0..) => (
                 format!(
                     "the loop went round {} times a second for {} without sleeping, reading, writing or accepting anything; \
@@ -325,7 +389,7 @@ impl Rule for IdleWakeups {
         }
         let s = *i;
         let rate = |n: u64| n.saturating_mul(SECOND) / passed.max(1);
-        let idle = !self.progress.take(wait.loop_id) && !cx.starts(wait.process);
+        let idle = self.progress.take(wait.loop_id) == 0 && !cx.starts(wait.process);
         let woken = idle && rate(s.woken) >= cx.limits.idle_wakeups;
         let timed = idle && !woken && rate(s.timeouts) >= cx.limits.idle_timeouts;
         *i = Idle {

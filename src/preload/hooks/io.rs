@@ -369,7 +369,7 @@ hooks! {
     /// splice(2): what comes out at the other end
     splice(from: c_int, from_at: *mut c_long, to: c_int, to_at: *mut c_long, size: usize, flags: c_uint) -> isize,
         else sys_call!(SPLICE, from, from_at, to, to_at, size, flags),
-        |next, caller| moving(Op::Sendfile, to, size, caller, next);
+        |next, caller| moving(Op::Splice, to, size, caller, next);
     /// recvfrom(2), fortified
     __recvfrom_chk(
         fd: c_int, buffer: *mut c_void, size: usize, room: usize, flags: c_int, from: *mut c_void, length: *mut u32,

@@ -101,7 +101,7 @@ unsafe extern "C" fn body(
         }
         sys::COPY_FILE_RANGE => moving(Op::Sendfile, a2 as c_int, a4, caller, next),
         sys::SENDFILE => moving(Op::Sendfile, fd, a3, caller, next),
-        sys::SPLICE => moving(Op::Sendfile, a2 as c_int, a4, caller, next),
+        sys::SPLICE => moving(Op::Splice, a2 as c_int, a4, caller, next),
         sys::ACCEPT => io::accepting(fd, place(), 0, caller, int) as isize,
         sys::ACCEPT4 => io::accepting(fd, place(), a3 as c_int, caller, int) as isize,
         sys::CONNECT => socket::connecting(fd, a1 as *const _, a2 as u32, caller, int) as isize,
