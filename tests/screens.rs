@@ -333,6 +333,17 @@ fn whom_a_handler_works_for_is_told() {
             "{text}"
         );
     }
+    // Zoomed out, both runs share a column, and the arrow stands beside it.
+    let mut s = Session::of(worker::proxy, "proxy", (80, 24), Look::default());
+    s.go("16ms").keys("2ff").frame();
+    for _ in 0..6 {
+        s.keys("s").frame();
+        let text = s.text();
+        assert!(
+            text.contains('↓') && text.contains("on behalf of"),
+            "{text}"
+        );
+    }
     let look = Look {
         ascii: true,
         colour: false,

@@ -138,21 +138,52 @@ fn ways(
     let mut out: Vec<(Way, Vec<usize>)> = Vec::new();
     for way in all {
         let last = out.iter().rev().map(|(other, _)| other);
-        let mut last = last.take_while(|other| other.col + APART >= way.col);
+        // One of them may stand a column later than its run.
+        let mut last = last.take_while(|other| other.col + APART + 1 >= way.col);
         if last.any(|other| other.is_near(&way)) {
             continue;
         }
         let rows = way.seen(lanes, |y| free(way.col, y));
         if !rows.is_empty() {
             out.push((way, rows));
+        } else if let Some((way, rows)) = beside(way, cols, lanes, &free)
+            && !out
+                .iter()
+                .rev()
+                .take(APART)
+                .any(|(other, _)| other.is_near(&way))
+        {
+            out.push((way, rows));
         }
     }
     out
 }
 
+/// The same arrow a column later or earlier, where other runs have its own: only next to a run that stands alone there, so that
+/// no other can be meant.
+fn beside(
+    way: Way,
+    cols: usize,
+    lanes: &[Placed<'_>],
+    free: impl Fn(usize, usize) -> bool,
+) -> Option<(Way, Vec<usize>)> {
+    let end = way.end();
+    let empty = |col: Option<usize>| col.is_none_or(|col| col >= cols || free(col, end));
+    let later = (way.col + 1 < cols && empty(Some(way.col + 1)) && empty(Some(way.col + 2)))
+        .then_some(way.col + 1);
+    let earlier = way.col.checked_sub(1);
+    let earlier = earlier.filter(|col| empty(Some(*col)) && empty(col.checked_sub(1)));
+    let tried = later.into_iter().chain(earlier).map(|col| {
+        let way = Way { col, ..way };
+        (way, way.seen(lanes, |y| free(col, y)))
+    });
+    let mut whole = tried.filter(|(_, rows)| !rows.is_empty());
+    whole.next()
+}
+
 /// Draws the arrows over what the lanes show: only where that is nothing, so that no state of an fd is hidden. One that
-/// comes too near to another is left out, and one that other states hide; the events and the fd's history have it. The
-/// pointers that were drawn.
+/// comes too near to another is left out. Where other states hide it, it stands in the next column, if there is room next to its
+/// run; else the events and the fd's history have it. The pointers that were drawn.
 pub fn arrows(
     pen: &mut Pen<'_>,
     app: &App,
@@ -236,15 +267,22 @@ mod tests {
                 (way(9, (4, 7), false), vec![4, 5, 6, 7])
             ]
         );
-        // What fds did is not drawn over; where that leaves no room next to the run, nobody could tell whose it is.
+        // What fds did is not drawn over; where that leaves no room next to the run, it stands in the column beside.
         let states = |col: usize, row: usize| !matches!((col, row), (2, 4) | (9, 4..=5) | (3, 8));
         let drawn = ways(&facts, &cells, 20, &placed, states);
         assert_eq!(
             drawn,
             [
                 (way(2, (3, 6), true), vec![6, 5, 3]),
-                (way(3, (7, 8), true), vec![7])
+                (way(3, (7, 8), true), vec![7]),
+                (way(10, (4, 7), false), vec![4, 5, 6, 7])
             ]
         );
+        // Not next to another run of that lane, to which it would seem to lead: earlier, or not at all.
+        let states = |col: usize, row: usize| !matches!((col, row), (9, 4..=5) | (11, 3));
+        let drawn = ways(&facts, &cells, 20, &placed, states);
+        assert_eq!(drawn[2], (way(8, (4, 7), false), vec![4, 5, 6, 7]));
+        let states = |col: usize, row: usize| !matches!((col, row), (9, 4..=5) | (7 | 11, 3));
+        assert_eq!(ways(&facts, &cells, 20, &placed, states).len(), 2);
     }
 }
