@@ -117,7 +117,7 @@ demos! {
     busy_poll "busy-poll" "receive from two: ask each again and again, or sleep until one has something" c,
     scan_cost "scan-cost" "one busy descriptor among many idle ones: what a wakeup costs" c,
     level_vs_edge "level-vs-edge" "the same bytes, told of once a state or once a change" c,
-    et_not_drained "et-not-drained" "edge-triggered, one read an event: a short request, and one that is longer than the read" c,
+    et_not_drained "et-not-drained" "edge-triggered, one read an event: a short request, and a longer one" c,
     greedy_fd "greedy-fd" "one client's handler reads until there is nothing left; the others starve" c,
     blocking_handler "blocking-handler" "one handler sleeps, one waits for a slow disk; everybody waits with them" c,
     cpu_handler "cpu-handler" "one handler computes; everybody waits, and this time nobody sleeps",
