@@ -62,6 +62,14 @@ select(-1, room 7) for ever
   1: data 6 mask 0x4
 peek(6, 16) = 4
 recv(6, 16) = 4
+send(5, 4) = 4
+open pipe 7 flags 0
+open pipe 8 flags 0
+splice(8, 4) = 4
+close(7)
+= 0
+close(8)
+= 0
 dup(6 over -1)
 = 7
 dup(5 over 7)

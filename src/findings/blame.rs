@@ -208,7 +208,7 @@ impl Blame {
             .collect();
         book.take_back(|e| merged(e, &[Code::LongIteration], &crowded));
         // A loop that spins for a reason that is known does not spin for none.
-        let spins: Vec<(Option<Id>, Vec<(i32, u32)>)> = (book.entries())
+        let spins: Vec<Entry> = (book.entries())
             .filter(|e| {
                 matches!(
                     e.worst.code,
@@ -222,14 +222,14 @@ impl Blame {
                         | Code::GhostEvent
                 )
             })
-            .map(|e| (e.worst.loop_id, e.fds.clone()))
+            .cloned()
             .collect();
         let unspecific = [Code::BusyLoop, Code::IdleWakeups, Code::SpuriousWakeup];
         book.take_back(|e| {
-            let mut here = spins.iter().filter(|(id, _)| *id == e.worst.loop_id);
+            let mut here = spins.iter().filter(|s| s.worst.loop_id == e.worst.loop_id);
             match is_one_descriptors(&e.worst) {
                 // What is known of others is no reason of its.
-                true => here.any(|(_, fds)| e.fds.iter().all(|fd| fds.contains(fd))),
+                true => here.any(|s| e.fds.iter().all(|fd| s.fds.contains(fd))),
                 false => unspecific.contains(&e.worst.code) && here.next().is_some(),
             }
         });

@@ -1,6 +1,8 @@
 /* One loop, every call once or twice, on paper what a recording of it must hold: see tests/preload_events.rs. */
+#define _GNU_SOURCE
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -44,6 +46,12 @@ int main(void) {
     char buffer[16];
     assert(recv(pair[1], buffer, 16, MSG_PEEK) == 4);
     assert(recv(pair[1], buffer, 16, 0) == 4);
+
+    int ends[2];
+    assert(send(pair[0], "more", 4, 0) == 4 && pipe(ends) == 0);
+    assert(splice(pair[1], 0, ends[1], 0, 4, 0) == 4);
+    close(ends[0]);
+    close(ends[1]);
 
     int copy = dup(pair[1]);
     assert(dup2(pair[0], copy) == copy);

@@ -85,7 +85,8 @@ impl Backlog {
 impl Backlog {
     /// The finding about a listener of which each report took a connection and never met EAGAIN. Nobody looks how many wait, but two
     /// that come together are one report.
-    pub fn of_listener(&self, cx: &Cx<'_>, reg: &Registration) -> Seen {
+    pub fn of_listener(&self, cx: &Cx<'_>, reg: Id) -> Option<Seen> {
+        let reg = cx.model.reg(reg).filter(|reg| is_listener(reg.kind))?;
         let mut seen = self.seen(cx, reg, 0);
         (seen.severity, seen.confidence) = match cx.absence(reg.process) {
             Confidence::Maybe => (Severity::Info, Confidence::Maybe),
@@ -95,7 +96,7 @@ impl Backlog {
             REPORTS => REPORTS,
             _ => 1,
         };
-        seen
+        Some(seen)
     }
 }
 
@@ -122,9 +123,10 @@ impl Backlogs {
         None
     }
 
-    /// It is a habit.
-    pub fn is_habit(&self, id: Id) -> bool {
-        self.0.get(&id).is_some_and(|b| b.reports >= REPORTS)
+    /// It is a listener's habit.
+    pub fn is_told(&self, reg: &Registration) -> bool {
+        let backlog = self.0.get(&reg.id).filter(|_| is_listener(reg.kind));
+        backlog.is_some_and(|b| b.reports >= REPORTS)
     }
 
     /// Nothing is left, or nothing more is known.

@@ -53,8 +53,7 @@ impl EtNotDrained {
             return;
         };
         // One that never meets EAGAIN is told of as such.
-        let told = is_listener(reg.kind) && self.backlogs.is_habit(id);
-        if self.lists.contains_key(&left.loop_id) || told {
+        if self.lists.contains_key(&left.loop_id) || self.backlogs.is_told(reg) {
             return;
         }
         let waited = |at: u64| cx.now.saturating_sub(at) >= limit.saturating_mul(PATIENCE);
@@ -73,7 +72,7 @@ impl EtNotDrained {
         };
         seen.detail = Detail {
             a: left.unread.map_or(0, |(bytes, _)| bytes),
-            b: u64::from(over) | u64::from(is_listener(reg.kind)) * LISTENER,
+            b: u64::from(over) + u64::from(is_listener(reg.kind)) * LISTENER,
             c: 0,
         };
         cx.note(seen);
@@ -127,12 +126,10 @@ impl Rule for EtNotDrained {
     fn transition(&mut self, cx: &mut Cx<'_>, t: &Transition) {
         match (t.to, t.why) {
             (Word::Residual, _) => {
-                let backlog = self.backlogs.left(t.reg, t.t, t.event);
-                let reg = cx.model.reg(t.reg).filter(|r| is_listener(r.kind));
-                if let (Some(backlog), Some(reg)) = (backlog, reg)
-                    && !self.lists.contains_key(&reg.loop_id)
-                {
-                    let seen = backlog.of_listener(cx, reg);
+                let habit = self.backlogs.left(t.reg, t.t, t.event);
+                let seen = habit.and_then(|habit| habit.of_listener(cx, t.reg));
+                let listed = |id| self.lists.contains_key(&id);
+                if let Some(seen) = seen.filter(|s| !s.loop_id.is_some_and(listed)) {
                     cx.note(seen);
                 }
             }

@@ -257,7 +257,8 @@ impl Rule for BusyLoop {
         let (summary, advice) = match (w.detail.b, w.fd) {
             (IGNORED, _) => (
                 format!(
-                    "{} was reported {} times a second for {}, and nobody read it, accepted from it or changed what is asked of it{}:                      every wait returns at once, and the loop never sleeps while it serves others.",
+                    "{} was reported {} times a second for {}, and nobody read it, accepted from it or changed what is asked of it{}: \
+                     every wait returns at once, and the loop never sleeps while it serves others.",
                     entry.who(),
                     w.detail.a,
                     told(w.worst),
