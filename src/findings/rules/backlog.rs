@@ -84,9 +84,13 @@ impl Backlog {
 
 impl Backlog {
     /// The finding about a listener of which each report took a connection and never met EAGAIN. Nobody looks how many wait, but two
-    /// that come together are one report.
+    /// that come together are one report. Where several threads wait, the second has woken another of them.
     pub fn of_listener(&self, cx: &Cx<'_>, reg: Id) -> Option<Seen> {
         let reg = cx.model.reg(reg).filter(|reg| is_listener(reg.kind))?;
+        let its_loop = cx.model.loops().get(reg.loop_id as usize)?;
+        if its_loop.threads.len() > 1 {
+            return None;
+        }
         let mut seen = self.seen(cx, reg, 0);
         (seen.severity, seen.confidence) = match cx.absence(reg.process) {
             Confidence::Maybe => (Severity::Info, Confidence::Maybe),
