@@ -304,7 +304,7 @@ fn numbers(folder: &str) -> impl Iterator<Item = u32> + use<> {
 /// Names for the merge, from /proc.
 #[derive(Default)]
 pub(super) struct Proc<'a> {
-    /// What the process itself said its parent is, should it be gone from /proc; 0 nothing.
+    /// What the process itself said its parent was when it began; 0 nothing.
     pub(super) parent: u32,
     /// What is mapped in the processes, for who asks about code.
     pub(super) modules: Option<&'a mut Modules>,
@@ -312,7 +312,11 @@ pub(super) struct Proc<'a> {
 
 impl Names for Proc<'_> {
     fn process(&mut self, pid: u32) -> (u32, Vec<u8>) {
-        let parent = stat(pid as i32).map_or(self.parent, |s| s.parent as u32);
+        // Whose parent has ended has another one in /proc.
+        let parent = match self.parent {
+            0 => stat(pid as i32).map_or(0, |s| s.parent as u32),
+            told => told,
+        };
         (parent, clip(command(pid as i32)))
     }
     fn code(&mut self, pid: u32, address: u64) -> Vec<u8> {

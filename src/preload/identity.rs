@@ -10,6 +10,8 @@ use crate::sys::sys_call;
 static FILTERED: AtomicBool = AtomicBool::new(false);
 /// The process id, as of the last time the kernel could be asked.
 static PID: AtomicU32 = AtomicU32::new(0);
+/// Its parent when it began; 0 not known.
+static PARENT: AtomicU32 = AtomicU32::new(0);
 /// Where libc's thread block notes the thread's id, in bytes from its start; 0 not found.
 static NOTED: AtomicUsize = AtomicUsize::new(0);
 
@@ -101,21 +103,37 @@ pub fn me(before: u32, forked: bool) -> Option<Identity> {
             if tid == before {
                 return None;
             }
-            PID.store(tid, Ordering::Relaxed);
+            begun(tid, 0);
         }
         let pid = PID.load(Ordering::Relaxed);
-        return Some(Identity {
-            tid,
-            pid,
-            parent: 0,
-        });
+        let parent = PARENT.load(Ordering::Relaxed);
+        return Some(Identity { tid, pid, parent });
     }
-    // SAFETY: two calls that take nothing and cannot fail.
-    let (pid, parent) = unsafe { (sys_call!(GETPID) as u32, sys_call!(GETPPID) as u32) };
-    if forked && parent == 0 {
-        // The first process of a pid namespace: its number is another one's in the collector's.
-        return None;
+    // SAFETY: takes nothing, cannot fail.
+    let pid = unsafe { sys_call!(GETPID) } as u32;
+    if forked {
+        // SAFETY: as above.
+        let parent = unsafe { sys_call!(GETPPID) } as u32;
+        if parent == 0 {
+            // The first process of a pid namespace: its number is another one's in the collector's.
+            return None;
+        }
+        begun(pid, parent);
     }
     PID.store(pid, Ordering::Relaxed);
+    let parent = PARENT.load(Ordering::Relaxed);
     Some(Identity { tid, pid, parent })
+}
+
+/// Notes who a new process is. What its memory, a copy, still says of the process is its parent; the kernel's `parent` may
+/// have taken it over already, for one that makes a daemon is gone as soon as it has.
+fn begun(pid: u32, parent: u32) {
+    let copied = PID.swap(pid, Ordering::Relaxed);
+    let parent = match copied {
+        0 => parent,
+        // Nobody's copy: the constructor's own note.
+        own if own == pid => parent,
+        forker => forker,
+    };
+    PARENT.store(parent, Ordering::Relaxed);
 }
