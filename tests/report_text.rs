@@ -341,3 +341,51 @@ fn what_rests_on_inferred_handlers_is_marked_and_what_is_marked_by_the_program_i
     );
     assert!(text.contains("the longest wait was ~4.13 ms"), "{text}");
 }
+
+fn short_report(s: &Summary, top: usize) -> String {
+    to_text(s, &Options { top, file: None })
+}
+
+#[test]
+fn what_is_lost_is_told_beside_the_verdict() {
+    let mut s = summary();
+    s.recording.lost = 200_000;
+    s.recording.lost_by_cause = vec![("ring-full", 100_000), ("dropped", 100_000)];
+    let first = |s: &Summary| {
+        let text = report(s);
+        text.split("\n\n").next().unwrap().replace('\n', " ")
+    };
+    let told = "100,000 of 252,310 events are lost: counts are at least so high";
+    assert!(first(&s).contains(told), "{}", first(&s));
+    // One in a hundred is told where what is unknown is told.
+    s.recording.lost_by_cause = vec![("ring-full", 1_000), ("dropped", 199_000)];
+    assert!(!first(&s).contains("are lost"));
+    // What was lost stands below what was recorded.
+    let text = report(&s);
+    let below = text
+        .split_once("\nevents")
+        .unwrap()
+        .1
+        .lines()
+        .nth(1)
+        .unwrap();
+    assert_eq!(below, "           lost 1,000: ring-full");
+}
+
+#[test]
+fn of_many_loops_the_busiest_are_told() {
+    let mut s = summary();
+    let one = s.loops[0].clone();
+    s.loops = (0..300)
+        .map(|id| Loop {
+            id,
+            ready: u64::from(id),
+            ..one.clone()
+        })
+        .collect();
+    let told = short_report(&s, 5);
+    let loops: Vec<&str> = told.lines().filter(|l| l.starts_with("loop ")).collect();
+    assert_eq!(loops.len(), 5);
+    assert!(loops[0].starts_with("loop 295") && loops[4].starts_with("loop 299"));
+    assert!(told.contains("and 295 quieter loops; --top 300 shows all"));
+}

@@ -8,9 +8,9 @@ mod story;
 mod tables;
 
 use self::page::{Page, WIDTH};
-use self::story::{story, verdict, who};
+use self::story::{losses, story, verdict, who};
 use super::findings;
-use super::summary::{Process, Summary};
+use super::summary::{Loop, Process, Summary};
 use super::words::{grouped, known, percent, program, short};
 use crate::text::names::Ending;
 use crate::text::visit::quoted;
@@ -41,6 +41,9 @@ pub fn to_text(s: &Summary, options: &Options<'_>) -> String {
         out.line("");
     }
     out.wrapped("", &verdict(s));
+    if let Some(lost) = losses(s) {
+        out.wrapped("", &lost);
+    }
     out.line("");
     out.header(s);
     if let Some(outcome) = &s.findings {
@@ -49,9 +52,18 @@ pub fn to_text(s: &Summary, options: &Options<'_>) -> String {
     for judged in &s.limits {
         out.wrapped("", &format!("limit      {}", judged.told()));
     }
-    for l in &s.loops {
+    let (shown, more) = busiest(&s.loops, options.top);
+    for l in shown {
         out.line("");
         out.a_loop(s, l);
+    }
+    if more > 0 {
+        out.line("");
+        out.line(&format!(
+            "and {} quieter loops; --top {} shows all",
+            grouped(more as u64),
+            s.loops.len()
+        ));
     }
     if s.fds.iter().any(|f| f.dispatched > 0 || f.ready > 0) {
         out.who_waited(s, options.top);
@@ -78,6 +90,16 @@ pub fn to_text(s: &Summary, options: &Options<'_>) -> String {
     }
     out.unknowns(s);
     out.0
+}
+
+/// The loops that were told of most, as many as there is room for, in their order; how many are left out.
+fn busiest(loops: &[Loop], most: usize) -> (Vec<&Loop>, usize) {
+    let mut all: Vec<&Loop> = loops.iter().collect();
+    all.sort_by_key(|l| std::cmp::Reverse(l.ready));
+    let more = all.len().saturating_sub(most.max(1));
+    all.truncate(most.max(1));
+    all.sort_by_key(|l| l.id);
+    (all, more)
 }
 
 /// How many processes there were and how they ended; nothing for one that did not fail.
@@ -143,6 +165,9 @@ impl Page {
             let _ = write!(events, ", {} late", grouped(r.late));
         }
         self.line(&format!("{events}, {whole}"));
+        for (cause, n) in &r.lost_by_cause {
+            self.line(&format!("           lost {}: {cause}", grouped(*n)));
+        }
         if let Some(ends) = ends(&s.processes) {
             let mut lines = Page(String::new());
             lines.wrapped("           ", &ends);
@@ -156,9 +181,6 @@ impl Page {
                 "stolen     about {} by the hypervisor{share}",
                 Duration(stolen.counted)
             ));
-        }
-        for (cause, n) in &r.lost_by_cause {
-            self.line(&format!("           lost {}: {cause}", grouped(*n)));
         }
         self.line(&format!(
             "known      the instant of readiness is {}, handlers are {}",

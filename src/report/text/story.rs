@@ -1,7 +1,8 @@
 //! The report's sentences: the verdict it begins with, and the longest wait told. Step: model → **view**.
 
+use crate::record::event::Cause;
 use crate::report::summary::{Behind, Still, Summary, Worst};
-use crate::report::words::{brief, percent, program, reads_alike, short};
+use crate::report::words::{brief, grouped, percent, program, reads_alike, short};
 use crate::text::visible;
 use crate::when::Duration;
 use std::fmt::Write;
@@ -18,6 +19,23 @@ pub(super) fn who(s: &Summary) -> String {
         w if w.is_empty() => "the program".to_owned(),
         w => short(&w, 40),
     }
+}
+
+/// That much is missing, where more than one event in a hundred is lost: what is told above is told of the rest. What was
+/// dropped to keep a recording small is no loss.
+pub(super) fn losses(s: &Summary) -> Option<String> {
+    let r = &s.recording;
+    let dropped = Cause::Dropped.name();
+    let kept = |(cause, _): &&(&str, u64)| *cause != dropped;
+    let lost: u64 = r.lost_by_cause.iter().filter(kept).map(|(_, n)| n).sum();
+    let all = r.events.saturating_add(lost);
+    (lost > all / 100).then(|| {
+        format!(
+            "{} of {} events are lost: counts are at least so high, and longer waits may be among what is missing.",
+            grouped(lost),
+            grouped(all)
+        )
+    })
 }
 
 /// One sentence that answers "is something wrong, and with whom?".
