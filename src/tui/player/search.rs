@@ -98,10 +98,14 @@ impl Player {
         self.search.as_ref()?.outcome()
     }
 
-    /// How much of the recording has been looked through, 0 to 1, until that has been done once.
+    /// How much of the recording has been looked through, 0 to 1.
     pub fn searched(&self) -> f64 {
+        let search = self.search.as_ref();
+        if search.is_some_and(|s| !s.under_way) {
+            return 1.0;
+        }
         let pages = self.reader.pages().len().max(1);
-        let page = self.search.as_ref().map_or(0, |s| s.page);
+        let page = search.map_or(0, |s| s.page);
         page as f64 / pages as f64
     }
 }
