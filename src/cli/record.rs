@@ -169,8 +169,9 @@ pub(super) fn run(args: Args) -> Outcome {
         stacks: args.stacks.into(),
         ..plan(target, &args.command)
     };
+    let caught = signals::catch()?;
     let live = start(plan, &args.command, streams, false)?;
-    let handle = signals::handle(live.control().clone(), live.teller())?;
+    let handle = signals::handle(caught, live.control().clone(), live.teller())?;
     let watcher = args.flight.watch(live.control(), &path, args.force)?;
     if let Some(time) = args.duration {
         live::finish_after(time, live.control().clone(), live.teller())?;

@@ -63,8 +63,9 @@ pub(super) fn run(args: Args) -> Outcome {
     };
     if !has_a_screen() {
         // Nobody to show it to: the program runs as under `record`, then the text report.
+        let caught = super::signals::catch()?;
         let live = record::start(plan, &args.command, Streams::StdoutToStderr, false)?;
-        let handle = super::signals::handle(live.control().clone(), live.teller())?;
+        let handle = super::signals::handle(caught, live.control().clone(), live.teller())?;
         let ended = live.join().map_err(record::explain)?;
         handle.close();
         let exit = record::exit_of(&ended, &program, args.output.as_deref())?;

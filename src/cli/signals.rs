@@ -11,13 +11,18 @@ use std::time::{Duration, Instant};
 /// A sender like timeout(1) signals us and our whole group: what comes this soon after the first is the same wish.
 const SAME_WISH: Duration = Duration::from_millis(300);
 
-/// Handles them until the handle is closed.
-pub fn handle(control: Control, teller: Teller) -> io::Result<Handle> {
+/// Takes them from here on: before the program starts, for one that comes while it does must not be the end of us. They wait
+/// until they are handled.
+pub fn catch() -> io::Result<Signals> {
     // What nohup or a background job ignores stays ignored: a handler would make the child lose that.
     let wanted = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXFSZ]
         .into_iter()
         .filter(|s| !is_ignored(*s));
-    let mut signals = Signals::new(wanted)?;
+    Signals::new(wanted)
+}
+
+/// Handles them until the handle is closed.
+pub fn handle(mut signals: Signals, control: Control, teller: Teller) -> io::Result<Handle> {
     let handle = signals.handle();
     std::thread::Builder::new()
         .name("signals".to_owned())
