@@ -8,6 +8,7 @@ use loopscope::{Recorder, Supplier};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 mod recorded;
 use recorded::Recorded;
@@ -17,8 +18,9 @@ const CLIENTS: usize = 4;
 const ROUNDS: usize = 25;
 const MESSAGE: &[u8] = b"sixteen bytes ..";
 
-/// Serves until as many clients as came have gone; gives the number of its waits.
-fn serve(mut listener: TcpListener) -> io::Result<u64> {
+/// Serves until as many clients as came have gone; gives the number of its waits. Each client waits for its greeting
+/// (`accepted`) before it sends, so that a first read finds nothing.
+fn serve(mut listener: TcpListener, accepted: Sender<()>) -> io::Result<u64> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(64);
     poll.registry()
@@ -37,7 +39,9 @@ fn serve(mut listener: TcpListener) -> io::Result<u64> {
                     poll.registry()
                         .register(&mut client, token, Interest::READABLE)?;
                     loopscope::name_handler(&poll, token, "echo");
+                    assert!(echo(&mut client)?, "it is there and has sent nothing");
                     clients.insert(token, client);
+                    accepted.send(()).unwrap();
                 }
             } else if let Some(client) = clients.get_mut(&event.token())
                 && !echo(client)?
@@ -68,8 +72,9 @@ fn echo(client: &mut TcpStream) -> io::Result<bool> {
     }
 }
 
-fn client(server: SocketAddr) -> io::Result<()> {
+fn client(server: SocketAddr, accepted: &Receiver<()>) -> io::Result<()> {
     let mut stream = std::net::TcpStream::connect(server)?;
+    accepted.recv().unwrap();
     let supplier = Supplier::new(&stream)?;
     let mut answer = [0; MESSAGE.len()];
     for _ in 0..ROUNDS {
@@ -89,9 +94,10 @@ fn every_call_of_an_echo_server_is_in_its_recording() {
 
     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
-    let server = std::thread::spawn(move || serve(listener).unwrap());
+    let (sender, accepted) = channel();
+    let server = std::thread::spawn(move || serve(listener, sender).unwrap());
     for _ in 0..CLIENTS {
-        client(address).unwrap();
+        client(address, &accepted).unwrap();
     }
     let waits = server.join().unwrap();
     let summary = recorder.finish().unwrap();
@@ -153,10 +159,11 @@ fn every_call_of_an_echo_server_is_in_its_recording() {
         .filter(|e| e.aux == Op::Recv.code() && e.x == 0)
         .count();
     assert_eq!(ends, CLIENTS, "each client's end of file");
-    assert!(
-        r.all(Kind::Io)
-            .any(|e| e.aux == Op::Recv.code() && e.x == -libc::EAGAIN)
-    );
+    let nothing = r
+        .all(Kind::Io)
+        .filter(|e| e.aux == Op::Recv.code() && e.x == -libc::EAGAIN)
+        .count();
+    assert!(nothing >= CLIENTS, "each client's first read");
     let accepted: Vec<_> = r
         .all(Kind::Io)
         .filter(|e| e.aux == Op::Accept.code() && e.x > 0)
