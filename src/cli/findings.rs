@@ -61,7 +61,7 @@ impl Checks {
     /// Reads the list of what is known.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none, or a line of it names no finding.
     pub fn read(self) -> anyhow::Result<Check> {
         let baseline = match &self.baseline {
             Some(file) => {
@@ -73,7 +73,11 @@ impl Checks {
                             "make it with: loopscope report RECORDING --format baseline > {name}"
                         ))
                 })?;
-                Baseline::new(&text)
+                Baseline::new(&text).map_err(|e| {
+                    Failure::usage(format!("{name} is no list of known findings"))
+                        .because(e)
+                        .hint("a line is a finding's name, the program and the descriptor; `#` begins a comment")
+                })?
             }
             None => Baseline::default(),
         };

@@ -166,12 +166,13 @@ pub(super) const STATES: [(&str, Word); 16] = [
 ];
 
 /// Events and modes by name.
-pub(super) const EVENTS: [(&str, u32); 11] = [
+pub(super) const EVENTS: [(&str, u32); 12] = [
     ("IN", bits::IN),
     ("PRI", bits::PRI),
     ("OUT", bits::OUT),
     ("ERR", bits::ERR),
     ("HUP", bits::HUP),
+    ("NVAL", libc::POLLNVAL as u32),
     ("RDHUP", bits::RDHUP),
     ("ET", bits::ET),
     ("EDGE", bits::ET),

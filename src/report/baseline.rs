@@ -2,7 +2,7 @@
 //! found any more has to leave it. Step: model → **view**.
 
 use super::summary::Summary;
-use crate::findings::{Found, Outcome};
+use crate::findings::{Code, Found, Outcome};
 use crate::text::visible;
 
 /// A list of known findings, as a file holds it.
@@ -14,18 +14,35 @@ pub struct Baseline {
 /// Ports from here on are given out by the kernel, another one each time.
 const GIVEN_OUT: u32 = 32_768;
 
+/// A line of the list that names no finding.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: there is no finding {word:?}")]
+pub struct NoFinding {
+    /// Which one, from 1.
+    pub line: usize,
+    /// How it begins.
+    pub word: String,
+}
+
 impl Baseline {
     /// Reads the lines of a file; what follows a `#` is a comment.
-    pub fn new(text: &str) -> Self {
-        let lines = text
-            .lines()
-            .map(|l| l.split('#').next().unwrap_or_default());
-        Baseline {
-            known: lines
-                .map(|l| l.trim().to_owned())
-                .filter(|l| !l.is_empty())
-                .collect(),
+    ///
+    /// # Errors
+    /// When a line does not begin with a finding's name: it could never be found, nor be told from one that is cured.
+    pub fn new(text: &str) -> Result<Self, NoFinding> {
+        let mut known = Vec::new();
+        for (line, text) in (1..).zip(text.lines()) {
+            let text = text.split('#').next().unwrap_or_default().trim();
+            let Some(word) = text.split_whitespace().next() else {
+                continue;
+            };
+            let Ok(_) = word.parse::<Code>() else {
+                let word = visible(word).into_owned();
+                return Err(NoFinding { line, word });
+            };
+            known.push(text.to_owned());
         }
+        Ok(Baseline { known })
     }
 
     /// It is on the list.
@@ -94,6 +111,10 @@ mod tests {
     #[test]
     fn comments_and_empty_lines_are_no_findings() {
         let list = Baseline::new("# known\n\nbusy-loop redis # since 3.1\n  idle-wakeups x\n");
+        let list = list.unwrap();
         assert_eq!(list.known, ["busy-loop redis", "idle-wakeups x"]);
+        let wrong = Baseline::new("busy-loop redis\n\nbusy-lop\x1b redis").unwrap_err();
+        assert_eq!(wrong.line, 3);
+        assert!(!wrong.to_string().contains('\x1b'), "{wrong}");
     }
 }

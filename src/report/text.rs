@@ -231,6 +231,10 @@ impl Page {
                 }
                 false => "counts, sums and max are exact",
             };
+            let exact = match s.recording.lost > 0 {
+                true => format!("of what was not lost, {exact}"),
+                false => exact.to_owned(),
+            };
             notes.push(format!(
                 "p50, p90 and p99 are never too low and at most {:.1} % (loops) or {:.1} % (fds) too high; {exact}",
                 loops * 100.0,

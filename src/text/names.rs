@@ -11,13 +11,14 @@ pub fn descriptor(name: &str, kind: FdKind) -> &str {
     }
 }
 
-/// EPOLL* bits in the order they are shown.
-const MASK: [(u32, &str); 15] = [
+/// EPOLL* bits in the order they are shown, and poll's word for a descriptor that is not open.
+const MASK: [(u32, &str); 16] = [
     (0x001, "IN"),
     (0x002, "PRI"),
     (0x004, "OUT"),
     (0x008, "ERR"),
     (0x010, "HUP"),
+    (0x020, "NVAL"),
     (0x040, "RDNORM"),
     (0x080, "RDBAND"),
     (0x100, "WRNORM"),
@@ -217,7 +218,8 @@ mod tests {
         );
         assert_eq!(mask(libc::EPOLLEXCLUSIVE as u32), "EXCLUSIVE");
         assert_eq!(mask(0), "0");
-        assert_eq!(mask(0x1 | 0x20), "IN|0x20");
+        assert_eq!(mask(libc::POLLNVAL as u32), "NVAL");
+        assert_eq!(mask(0x1 | 0x800), "IN|0x800");
     }
 
     #[test]
