@@ -116,7 +116,13 @@ pub struct Seen {
     pub threads: usize,
     /// Of the broken program: what `loopscope diff` says, from the repaired one to this.
     pub changes: Vec<Change>,
+    /// The part of the CPUs' time that the hypervisor took, 0 to 1; 0 where nobody counts it.
+    pub stolen: f64,
 }
+
+/// A machine that took more than this spoils figures: of the CPUs' time the hypervisor, and of the time in which handlers
+/// could have run others on their CPU.
+const SPOILS: (f64, f64) = (0.05, 0.25);
 
 /// One sentence about the recordings, and whether it is true.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,10 +142,31 @@ impl Seen {
         found.cloned().unwrap_or_default()
     }
 
-    /// Its part of all handler time, 0 to 1.
+    /// Its part of all handler time, 0 to 1, without the time in which others had the CPU.
     pub fn share(&self, name: &str) -> f64 {
-        let all: u64 = self.fds.iter().map(|fd| fd.run_ns).sum();
-        self.fd(name).run_ns as f64 / all.max(1) as f64
+        let own = |fd: &Fd| fd.run_ns.saturating_sub(fd.preempted_ns);
+        let all: u64 = self.fds.iter().map(own).sum();
+        own(&self.fd(name)) as f64 / all.max(1) as f64
+    }
+
+    /// What the machine did to the program, where that is enough to make a claim fail that is true.
+    pub fn spoiled(&self) -> Option<String> {
+        let percent = |part: f64| format!("{:.0} %", part * 100.0);
+        if self.stolen > SPOILS.0 {
+            return Some(format!(
+                "the hypervisor had {} of the CPUs' time",
+                percent(self.stolen)
+            ));
+        }
+        let sum = |of: fn(&Fd) -> u64| self.fds.iter().map(of).sum::<u64>() as f64;
+        let (on_cpu, preempted) = (sum(|fd| fd.on_cpu_ns), sum(|fd| fd.preempted_ns));
+        let part = preempted / (on_cpu + preempted).max(1.0);
+        (part > SPOILS.1).then(|| {
+            format!(
+                "others had the CPU for {} of its handlers' time",
+                percent(part)
+            )
+        })
     }
 
     /// The part of the time between the first wait and the last that was not spent in one, 0 to 1. Of one thread.
@@ -217,5 +244,49 @@ pub fn ms(ns: u64) -> String {
     match ns {
         u64::MAX => "for ever".to_owned(),
         ns => format!("{:.2} ms", ns as f64 / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_machine_that_takes_much_spoils_a_claim() {
+        let ran = |on_cpu_ns, preempted_ns| Seen {
+            fds: vec![Fd {
+                run_ns: 100,
+                on_cpu_ns,
+                preempted_ns,
+                ..Fd::default()
+            }],
+            ..Seen::default()
+        };
+        assert_eq!(Seen::default().spoiled(), None);
+        assert_eq!(ran(80, 20).spoiled(), None);
+        let told = ran(60, 40).spoiled().unwrap();
+        assert!(told.contains("40 % of its handlers' time"), "{told}");
+        let stolen = |stolen| Seen {
+            stolen,
+            ..Seen::default()
+        };
+        assert_eq!(stolen(0.05).spoiled(), None);
+        assert!(stolen(0.33).spoiled().unwrap().contains("33 %"));
+    }
+
+    #[test]
+    fn a_share_leaves_out_what_others_had() {
+        let fd = |name: &str, run_ns, preempted_ns| Fd {
+            name: name.to_owned(),
+            run_ns,
+            preempted_ns,
+            ..Fd::default()
+        };
+        let seen = Seen {
+            fds: vec![fd("flood", 90, 0), fd("ann", 60, 50)],
+            ..Seen::default()
+        };
+        assert_eq!(seen.share("flood"), 0.9);
+        assert_eq!(seen.share("nobody"), 0.0);
     }
 }

@@ -6,7 +6,7 @@ mod common;
 mod preload;
 mod session_support;
 
-use common::{Ended, loopscope, run};
+use common::{Ended, judged, loopscope, run};
 use loopscope::demos;
 use preload::compiled;
 use session_support::rounds;
@@ -15,12 +15,23 @@ fn demo(args: &[&str]) -> Ended {
     Ended::of(loopscope().arg("demo").args(args).output().unwrap())
 }
 
-/// Three demos run at once, each the others' load: a claim has to hold with both cores busy.
+/// Three demos run at once, each the others' load: a claim has to hold with both cores busy. At full length those three
+/// that came first a hundred times.
 #[test]
 fn fresh_recordings() {
     let dir = tempfile::tempdir().unwrap();
+    let first = ["greedy-fd", "blocking-handler", "et-not-drained"];
+    let (first, others): (Vec<_>, Vec<_>) = demos::ALL
+        .iter()
+        .partition(|demo| first.contains(&demo.name));
+    let mut all = first.clone();
+    all.extend(others);
     for round in 0..rounds(1, 100) {
-        for three in demos::ALL.chunks(3) {
+        let these = match round {
+            0..3 => &all,
+            _ => &first,
+        };
+        for three in these.chunks(3) {
             std::thread::scope(|scope| {
                 for demo in three {
                     let file = dir.path().join(format!("{}-{round}.lscope", demo.name));
@@ -33,7 +44,7 @@ fn fresh_recordings() {
 
 fn fresh_recording(demo: &demos::Demo, file: &std::path::Path) {
     let name = file.to_str().unwrap();
-    let ended = self::demo(&[demo.name, "--no-ui", "-o", name]).exits(0);
+    let ended = judged(&[demo.name, "--no-ui", "--force", "-o", name]).exits(0);
     assert!(!ended.stdout.contains("  NO  "), "{}", ended.stdout);
     assert!(ended.stdout.contains("  yes  "), "{}", ended.stdout);
     let advice = ended.stderr.contains("loopscope replay");
@@ -127,7 +138,7 @@ fn summary(name: &str, fixed: bool) -> loopscope::report::Summary {
 #[test]
 #[ignore = "programs"]
 fn all_four_programs_are_foreign() {
-    let ended = demo(&["foreign", "--no-ui"]).exits(0);
+    let ended = judged(&["foreign", "--no-ui"]).exits(0);
     let claims = ended.stdout.split("\nclaims of ").nth(1).unwrap();
     for program in &demos::programs::ALL {
         let name = program.name;

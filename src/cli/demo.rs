@@ -53,7 +53,8 @@ pub struct Args {
     /// Show a recording made earlier instead of running the program
     #[arg(long, conflicts_with_all = ["seed", "set"])]
     recorded: bool,
-    /// No UI: print the report and whether the demo's claim holds (exit code 1 if not)
+    /// No UI: print the report and whether the demo's claim holds (exit code 1 if not, 3 if it does not but the machine took
+    /// so much of the CPUs that nobody can tell)
     #[arg(long)]
     no_ui: bool,
     /// Print the same in C: raw system calls, to be compiled and traced from outside
@@ -100,6 +101,8 @@ const HEADLESS: Duration = Duration::from_millis(1800);
 
 /// A claim that does not hold.
 const DOES_NOT_HOLD: Exit = Exit(1);
+/// One that does not, on a machine that had little time for the program: nobody can tell.
+const CANNOT_TELL: Exit = Exit(3);
 
 pub(super) fn run(args: Args) -> Outcome {
     let Some(name) = &args.name else {
@@ -307,6 +310,9 @@ fn judge(demo: &Demo, args: &Args, asked: &mut Reader, other: &mut Reader) -> Ou
         false => (&mine, &theirs),
     };
     let claims = (demo.claims)(broken, fixed);
+    let spoiled = [("broken", broken), ("repaired", fixed)]
+        .into_iter()
+        .find_map(|(side, seen)| Some((side, seen.spoiled()?)));
     let mut out = Output::stdout();
     let file = args.output.as_ref().map(|p| p.display().to_string());
     let summary = report::fold(asked, &Default::default(), &mut |_| ())?;
@@ -322,25 +328,44 @@ fn judge(demo: &Demo, args: &Args, asked: &mut Reader, other: &mut Reader) -> Ou
         &claims,
         Shown(theirs.duration_ns),
         args.fixed,
+        &spoiled,
     ))?;
     out.finish()?;
-    Ok(match claims.iter().all(|c| c.holds) {
-        true => Exit::OK,
-        false => DOES_NOT_HOLD,
+    Ok(match (claims.iter().all(|c| c.holds), spoiled) {
+        (true, _) => Exit::OK,
+        (false, None) => DOES_NOT_HOLD,
+        (false, Some(_)) => CANNOT_TELL,
     })
 }
 
-fn verdicts(demo: &Demo, claims: &[Claim], other: Shown, fixed: bool) -> String {
+/// Every claim, its figures and the verdict; `spoiled` says on which side the machine had a hand in the figures, and how.
+fn verdicts(
+    demo: &Demo,
+    claims: &[Claim],
+    other: Shown,
+    fixed: bool,
+    spoiled: &Option<(&str, String)>,
+) -> String {
     let side = if fixed { "broken" } else { "repaired" };
     let mut out = format!(
         "\nclaims of {} (against {other} of the {side} program under the same load)\n",
         demo.name
     );
     for claim in claims {
-        let verdict = if claim.holds { "yes" } else { "NO" };
+        let verdict = match (claim.holds, spoiled) {
+            (true, _) => "yes",
+            (false, None) => "NO",
+            (false, Some(_)) => "?",
+        };
         out.push_str(&format!(
             "  {verdict:3}  {}: {}\n",
             claim.text, claim.figures
+        ));
+    }
+    let failed = claims.iter().any(|claim| !claim.holds);
+    if let Some((side, how)) = spoiled.as_ref().filter(|_| failed) {
+        out.push_str(&format!(
+            "  nobody can tell: while the {side} program ran {how}; run it again on a quieter machine\n"
         ));
     }
     out

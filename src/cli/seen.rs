@@ -164,6 +164,7 @@ pub(super) fn see(reader: &mut Reader) -> Result<Seen, Error> {
         marks,
         threads: ear.threads.len(),
         changes: Vec::new(),
+        stolen: model.steal().share(end).unwrap_or(0.0),
     };
     let mut names: HashMap<Id, String> = HashMap::new();
     for reg in model.regs() {
