@@ -7,6 +7,7 @@ mod common;
 mod preload;
 
 use preload::{compiled, record};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -21,6 +22,44 @@ fn warned(output: &Output) -> (Vec<String>, String) {
     (lines.map(str::to_owned).collect(), all)
 }
 
+/// Runs a recorder until it names a process that it does not see, and ends that one: however late the recorder looks, there is
+/// something to look at.
+fn until_named(recorder: &mut Command) -> Output {
+    let recorder = recorder.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut recorder = recorder.spawn().unwrap();
+    let mut errors = BufReader::new(recorder.stderr.take().unwrap());
+    let (mut said, mut named) = (Vec::new(), None);
+    while named.is_none() {
+        let before = said.len();
+        if errors.read_until(b'\n', &mut said).unwrap() == 0 {
+            break;
+        }
+        named = process(&text(&said[before..]));
+    }
+    if let Some(pid) = named {
+        // SAFETY: two integers; who has been named runs until this.
+        unsafe { libc::kill(pid, libc::SIGTERM) };
+    }
+    errors.read_to_end(&mut said).unwrap();
+    Output {
+        stderr: said,
+        ..recorder.wait_with_output().unwrap()
+    }
+}
+
+/// Whom a line of warning is about.
+fn process(line: &str) -> Option<i32> {
+    let (_, pid) = line.strip_prefix("warning: ")?.split_once(" process ")?;
+    pid.split(' ').next()?.parse().ok()
+}
+
+fn recorder(file: &Path, command: &[&str]) -> Command {
+    let mut recorder = common::loopscope();
+    recorder.args(["record", "-o"]).arg(file).arg("--");
+    recorder.args(command);
+    recorder
+}
+
 #[test]
 fn what_is_not_seen_is_named_once_while_it_runs() {
     let dir = tempfile::tempdir().unwrap();
@@ -32,7 +71,8 @@ fn what_is_not_seen_is_named_once_while_it_runs() {
         ("cleaned", "its environment was cleaned"),
         ("replaced", "its LD_PRELOAD was replaced"),
     ] {
-        let output = record(&dir.path().join(how), &program, &[how]);
+        let program = program.to_str().unwrap();
+        let output = until_named(&mut recorder(&dir.path().join(how), &[program, how]));
         assert_eq!(
             text(&output.stdout),
             "",
@@ -61,7 +101,12 @@ fn a_loop_whose_waits_never_came_is_named() {
         ("polls", "it calls poll or select without libc"),
         ("never", "blind registered with an epoll, and no wait on it"),
     ] {
-        let output = record(&dir.path().join(how), &program, &[how]);
+        let mut recorder = recorder(&dir.path().join(how), &[program.to_str().unwrap(), how]);
+        let output = match how {
+            "polls" => until_named(&mut recorder),
+            // It ends by itself, and is named then.
+            _ => recorder.output().unwrap(),
+        };
         let (lines, all) = warned(&output);
         assert_eq!(lines.len(), 1, "{how}: {all}");
         assert!(lines[0].contains(why), "{how}: {all}");
@@ -78,14 +123,9 @@ fn a_child_that_is_not_seen_is_named_and_its_parent_is_recorded() {
     let fixed = dir.path().join("fixed");
     std::fs::create_dir(&fixed).unwrap();
     let fixed = compiled(&fixed, "blind", &["-static"]);
-    let script = format!("{} waits & {} waits; wait", fixed.display(), seen.display());
+    let script = format!("{} stays & {} waits; wait", fixed.display(), seen.display());
     let file = dir.path().join("x.lscope");
-    let output = common::loopscope()
-        .args(["record", "-o"])
-        .arg(&file)
-        .args(["--", "sh", "-c", &script])
-        .output()
-        .unwrap();
+    let output = until_named(&mut recorder(&file, &["sh", "-c", &script]));
     let (lines, all) = warned(&output);
     assert_eq!(output.status.code(), Some(0), "{all}");
     assert!(
@@ -192,11 +232,8 @@ fn a_server_nobody_talked_to_is_told_as_that() {
 }
 
 fn first_line(child: &mut std::process::Child) -> String {
-    use std::io::BufRead;
     let mut line = String::new();
     let stdout = child.stdout.as_mut().unwrap();
-    std::io::BufReader::new(stdout)
-        .read_line(&mut line)
-        .unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
     line.trim().to_owned()
 }

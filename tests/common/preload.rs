@@ -2,7 +2,7 @@
 #![allow(dead_code)] // each test binary uses its own part
 
 use super::common::loopscope;
-use loopscope::record::event::{Ctl, Event, FdKind, IN_FULL, Kind, Op, UNREAD, Wait};
+use loopscope::record::event::{Cause, Ctl, Event, FdKind, IN_FULL, Kind, Op, UNREAD, Wait};
 use loopscope::trace::{Events, Reader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -104,6 +104,8 @@ fn line(e: &Event) -> Option<String> {
         Kind::FdCloseBegin => format!("close({fd})"),
         Kind::DupBegin => format!("dup({fd} over {x})"),
         Kind::Fork => format!("fork = {}", if x == 0 { "0" } else { "pid" }),
+        // What a busy machine's kernel has no room for is no call of the program's.
+        Kind::Lost if Cause::from_code(e.aux).is_some_and(Cause::is_the_kernels) => return None,
         Kind::Lost => format!("LOST {arg}"),
         _ => return None,
     })

@@ -1,7 +1,7 @@
 //! A recording read back whole, with the questions the instrument's tests ask of it.
 #![allow(dead_code)] // each test uses some
 
-use loopscope::record::event::{Event, Kind, Space};
+use loopscope::record::event::{Cause, Event, Kind, Space};
 use loopscope::trace::Reader;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -83,9 +83,12 @@ impl Recorded {
         names
     }
 
-    /// Events lost, as the recording says.
+    /// Events of the program's lost, as the recording says. What the kernel had no room for is none of them.
     pub fn lost(&self) -> u64 {
-        self.all(Kind::Lost).map(|e| e.arg).sum()
+        self.all(Kind::Lost)
+            .filter(|e| !Cause::from_code(e.aux).is_some_and(Cause::is_the_kernels))
+            .map(|e| e.arg)
+            .sum()
     }
 
     /// Threads by the recording's number: tid, process number.
