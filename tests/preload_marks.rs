@@ -279,12 +279,17 @@ fn what_a_program_names_is_shown_without_its_control_characters() {
     let program = built(dir.path(), "cc", &["-O2", "-std=gnu11"]).unwrap();
     let file = dir.path().join("x.lscope");
     assert_eq!(said(&record(&file, &program, &[])).2, Some(0));
+    // When all has been named, however long the program took to start or to end.
+    let last = events(&file)
+        .iter()
+        .rposition(|seen| seen.event.kind == Kind::RunEnd);
+    let at = format!("event:{}", last.unwrap());
     let file = file.to_str().unwrap();
     let views = ["loop", "timeline", "fairness", "fd", "events"];
     let mut shown: Vec<String> = views
         .map(|view| {
             let args = [
-                "snapshot", file, "--at", "95%", "--view", view, "--size", "120x40", "-o", "-",
+                "snapshot", file, "--at", &at, "--view", view, "--size", "120x40", "-o", "-",
             ];
             common::run(&args).stdout
         })
