@@ -19,6 +19,9 @@ use recorded::Recorded;
 
 const EXAMPLES: [&str; 3] = ["tcp_server", "udp_server", "tcp_listenfd_server"];
 
+/// Nobody waits so long: it bounds a test that fails.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 fn cargo() -> Command {
     let mut command = Command::new(env!("CARGO"));
     command
@@ -191,9 +194,7 @@ fn received(r: &Recorded) -> i64 {
 
 fn talk_tcp(port: u16) {
     let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    client
-        .set_read_timeout(Some(Duration::from_secs(30)))
-        .unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut welcome = [0; 13];
     client.read_exact(&mut welcome).unwrap();
     assert_eq!(&welcome, b"Hello world!\n");
@@ -245,9 +246,7 @@ fn they_compile_run_serve_and_are_recorded() {
     let mut udp = Example::start(program("udp_server"), dir.path().join("udp.lscope"));
     udp.wait_for("echoed back");
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-    client
-        .set_read_timeout(Some(Duration::from_secs(30)))
-        .unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
     client
         .send_to(b"five!", ("127.0.0.1", udp.port("udp")))
         .unwrap();

@@ -99,6 +99,25 @@ fn mio_sources() -> PathBuf {
     Path::new(&metadata[start..end]).to_path_buf()
 }
 
+/// Waits until so many bytes can be read, or the end: on a busy machine they may come a little after the call that sends them.
+fn arrived(at: &impl std::os::fd::AsRawFd, bytes: usize) {
+    let mut room = [0_u8; 16];
+    let patience = std::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+        // SAFETY: a live buffer of that length. Nothing is taken, and nobody records this call.
+        let n = unsafe { libc::recv(at.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), flags) };
+        if usize::try_from(n).is_ok_and(|n| n >= bytes) {
+            return;
+        }
+        assert!(
+            std::time::Instant::now() < patience,
+            "{bytes} bytes do not come"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// What a program sees of sockets, pipes, a waker and registrations, as text: the same through both paths.
 macro_rules! behaviour {
     ($name:ident, $($mio:tt)+) => {
@@ -147,6 +166,7 @@ macro_rules! behaviour {
             see("written", kind(client.write(b"hello")));
             see("vectored", kind((&client).write_vectored(&[io::IoSlice::new(b"a"), io::IoSlice::new(b"bc")])));
             let mut buffer = [0; 5];
+            arrived(&server, 8);
             see("peeked", kind(server.peek(&mut buffer)));
             see("exact", kind(server.read_exact(&mut buffer)));
             see("rest", kind((&server).read_vectored(&mut [io::IoSliceMut::new(&mut [0; 8])])));
@@ -154,6 +174,7 @@ macro_rules! behaviour {
             see("try_io", kind(server.try_io(|| Err::<(), _>(io::Error::from(ErrorKind::WouldBlock)))));
             see("error", kind(client.take_error()));
             see("shutdown", kind(client.shutdown(std::net::Shutdown::Write)));
+            arrived(&server, 0);
             see("end", kind(server.read(&mut buffer)));
             see("short", kind(server.read_exact(&mut buffer)));
             let std_stream: std::net::TcpStream = server.into();
@@ -184,6 +205,7 @@ macro_rules! behaviour {
 
             let (a, b) = (UdpSocket::bind(local).unwrap(), UdpSocket::bind(local).unwrap());
             see("datagram", kind(a.send_to(b"four", b.local_addr().unwrap())));
+            arrived(&b, 4);
             see("came", kind(b.recv_from(&mut buffer).map(|(n, _)| n)));
             see("no peer", kind(b.send(b"x")));
             let (a, b) = UnixDatagram::pair().unwrap();

@@ -33,6 +33,7 @@ static void run(long ms, int mode) {
     struct timespec start, now, little = {0, 200000};
     volatile long calls = 0;
     char byte[16];
+    jumps = 0;
     clock_gettime(CLOCK_MONOTONIC, &start);
     do {
         if (!mode) {
@@ -52,7 +53,8 @@ static void run(long ms, int mode) {
             calls++;
         }
         clock_gettime(CLOCK_MONOTONIC, &now);
-    } while ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 < ms);
+        /* And until it has jumped once: a busy machine may take the whole time from us. */
+    } while ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 < ms || (mode && !jumps));
     printf("mode %d: %s\n", mode, mode ? jumps ? "jumps" : "no jumps" : calls ? "calls" : "none");
     fflush(stdout);
 }

@@ -196,6 +196,8 @@ int main(int argc, char **argv) {
     kill(holder, SIGKILL);
     show_end("holder", holder);
     printf("errno kept\n");
+    meant = 2; /* and the eternal one */
+    settle();
     show_status();
     return 0;
 }

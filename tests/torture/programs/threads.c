@@ -32,9 +32,8 @@ int main(int argc, char **argv) {
                 pthread_detach(some[k]);
             }
     }
-    for (int i = 0; i < 1000 && __atomic_load_n(&sum, __ATOMIC_RELAXED) < (count + 15) / 16 * 12; i++)
+    for (int i = 0; i < 60000 && __atomic_load_n(&sum, __ATOMIC_RELAXED) < (count + 15) / 16 * 12; i++)
         usleep(1000);
-    usleep(5000);
     printf("%d\n", sum);
     show("end");
     return 0;
