@@ -86,12 +86,19 @@ fn timerfds_are_armed_for_an_instant_of_the_recording() {
         "{shown}"
     );
     // A recording cut out of the middle still knows what the timers were armed for before it begins.
-    let cut = dir.path().join("cut.lscope");
-    let cut = cut.to_str().unwrap();
-    let ended = common::run(&["export", file, "--to", "lscope", "--from", "60%", "-o", cut]);
+    let is_wait = |s: &preload::Seen| s.event.kind == Kind::WaitEnter;
+    let second = first + 1 + all[first + 1..].iter().position(is_wait).unwrap();
+    let from = format!("event:{second}");
+    let path = dir.path().join("cut.lscope");
+    let cut = path.to_str().unwrap();
+    let ended = common::run(&["export", file, "--to", "lscope", "--from", &from, "-o", cut]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
+    // In its last wait for a tick, which only the wait of 20 ms comes after.
+    let waits = events(&path).into_iter().filter(is_wait);
+    let third = waits.map(|s| s.event.t).rev().nth(1).unwrap();
+    let at = format!("{}ns", third + 1);
     let args = [
-        "snapshot", cut, "--at", "99%", "--view", "loop", "--size", "120x40", "-o", "-",
+        "snapshot", cut, "--at", &at, "--view", "loop", "--size", "120x40", "-o", "-",
     ];
     let shown = common::run(&args).stdout;
     assert!(
