@@ -425,7 +425,12 @@ mod tests {
         assert_eq!(again(&known, &[inode(&udp)]), None, "never told of");
         assert_eq!(again(&known, &vec![inodes[0]; MOST_ALONE + 1]), None);
         drop(many);
-        assert_eq!(again(&known, &inodes), None, "they are closed");
+        // A child that another test forks has them too, until its exec.
+        let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while again(&known, &inodes).is_some() {
+            assert!(std::time::Instant::now() < patience, "they are closed");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
     }
 
     #[test]
