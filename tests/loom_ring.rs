@@ -206,6 +206,33 @@ fn overflow_laps_do_not_mix() {
 }
 
 #[test]
+fn a_writer_that_slept_for_a_lap_overwrites_nothing() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        // The other may have read the head before the first record, and the slot's word after the second.
+        let heap = Heap::new(2);
+        let theirs = heap.clone();
+        let other = thread::spawn(move || Producer::shared(theirs.memory(), 2).push(&mark(2)));
+        let mine = Producer::shared(heap.memory(), 1);
+        let mut consumer = Consumer::new(heap.memory(), true);
+        let mut got = Vec::new();
+        let mut each = |r: &loopscope::record::ring::Record<'_>| {
+            if r.rec.kind == Kind::Mark {
+                got.push(r.rec.arg);
+            }
+        };
+        let mut accepted = mine.push(&mark(1)) as usize;
+        consumer.drain(&mut each);
+        accepted += mine.push(&mark(3)) as usize;
+        accepted += other.join().expect("a writer") as usize;
+        consumer.drain(&mut each);
+        assert_eq!(got.len(), accepted);
+        assert_eq!(got.len() as u64 + consumer.lost(), 3);
+    });
+}
+
+#[test]
 fn a_retired_ring_goes_to_the_next_thread() {
     loom::model(|| {
         let heap = Heap::new(2);

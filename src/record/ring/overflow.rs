@@ -94,6 +94,11 @@ fn claim(ring: &Memory, who: u64, n: u64) -> Option<u64> {
             }
             continue;
         }
+        // Since the head was read the ring may have gone round, and what stands here be of a lap to come. Where the head has
+        // not moved nobody had claimed the slot when its word was read; should anybody since, the exchange below fails.
+        if head.load(Ordering::Relaxed) != position {
+            continue;
+        }
         let limit = tail.wrapping_add(ring.capacity());
         if (limit.wrapping_sub(position) as i64) < n as i64 || n > wire::MAX_CLAIM {
             return None;
