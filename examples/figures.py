@@ -12,12 +12,13 @@ for e in (e for e in events if e["kind"] == "supplied" and e["bytes"]):  # what 
     sends[e["to"]].append((sent[e["to"]], e["from_ns"], e["to_ns"]))
 def became_ready(e, seat, reg):  # the first and the last instant at which that may have been of which a `ready` tells
     t, edge, before, unread = e["at_ns"], "ET" in e["interest"], proof["told", reg], sends[e["addresses"]]
-    empty = -1 if "OUT" in e["mask"] else proof["empty", e["file"]]
+    told = max(before, proof["set", reg])  # what was empty before is no proof for a set that has just begun to ask
+    empty = -1 if "OUT" in e["mask"] or told < 0 else proof["empty", e["file"]]
     lo = min(max(before, proof["others", seat], proof["set", reg], empty), looked[e["thread"]])
     while unread and unread[0][0] <= read[e["file"]]: unread.popleft()
     _, t0, t1 = next((s for s in unread if s[2] > before or not edge), (0, -1, -1))
     if "IN" in e["mask"] and max(before if edge else 0, 0) <= t0 <= t: return max(lo, t0), max(lo, min(t1, t))
-    return (lo, t) if lo >= 0 else None
+    return None if lo < 0 or e["file"] is None and e["fd"] >= 0 else (lo, t)  # nothing is known of one that is closed
 for e in events:
     kind, t, loop, thread, file = e["kind"], e["at_ns"], e.get("loop"), e["thread"], e.get("file")
     seat, reg = (loop, thread), (loop, e.get("fd"), e.get("generation"))

@@ -105,6 +105,28 @@ fn a_short_script_gets_the_figures_of_marked_handlers() {
     }
 }
 
+/// Every recording that ships, but for the lesson on programs that mark nothing.
+#[test]
+fn a_short_script_gets_the_figures_of_all_that_ships() {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/recordings");
+    let names = std::fs::read_dir(dir).unwrap();
+    let names = names.map(|e| e.unwrap().file_name().into_string().unwrap());
+    let marked: Vec<String> = names
+        .filter(|name| name.ends_with(".lscope") && !name.starts_with("foreign"))
+        .collect();
+    assert!(marked.len() >= 60, "{marked:?}");
+    std::thread::scope(|both| {
+        for half in marked.chunks(marked.len().div_ceil(2)) {
+            both.spawn(move || {
+                let place = Place::new();
+                for name in half {
+                    assert!(figures(&place, &format!("{dir}/{name}"), |_| ()), "{name}");
+                }
+            });
+        }
+    });
+}
+
 /// Threads sleep in their waits and lose their CPU there, which the shipped recordings of these demos do not tell.
 #[test]
 fn a_short_script_gets_the_figures_of_fresh_recordings_too() {
