@@ -2,6 +2,7 @@
 
 use loopscope::record::clock::{Anchor, Clock, Converter};
 use loopscope::record::event::{Cause, Event, Kind, Op, flags};
+use loopscope::record::handshake::Source;
 use loopscope::record::ring::Call;
 use loopscope::record::wire::Rec;
 use loopscope::trace::merge::{Merge, Names};
@@ -218,6 +219,28 @@ impl Names for Two {
     fn thread(&mut self, pid: u32, tid: u32) -> Vec<u8> {
         format!("{pid}/{tid}").into_bytes()
     }
+}
+
+#[test]
+fn who_pushes_is_told_by_the_ring_where_nobody_else_has_said() {
+    let mut merge = merge();
+    let mark = rec(Kind::Mark, 100, 0);
+    merge.process_from(7, Source::Library, &mut Two);
+    // The parent of 5 was never seen, or its end was before its child's first record.
+    for pid in [7, 5, 3] {
+        merge.collect(0, who(10, pid), &mark, &[], 100, &mut Two);
+    }
+    merge.pushes(who(10, 7), Source::Preload as u64);
+    merge.pushes(who(10, 5), Source::Beside as u64);
+    merge.pushes(who(10, 3), u64::MAX);
+    let mut sources = Vec::new();
+    merge.release(u64::MAX, |e, _| {
+        if e.kind == Kind::ProcessStart {
+            sources.push((e.x, e.aux));
+        }
+    });
+    let (library, preload) = (Source::Library as u16, Source::Preload as u16);
+    assert_eq!(sources, [(7, library), (5, preload), (3, 0)]);
 }
 
 #[test]

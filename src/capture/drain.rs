@@ -259,8 +259,8 @@ impl Drain {
             .collect();
         for pid in self.merge.processes() {
             if !alive.contains(&pid) && liveness::process_is_over(pid) {
-                let now = self.clock.now();
-                self.merge.process_ended(pid, UNKNOWN_STATUS, now);
+                self.merge
+                    .process_ended(pid, UNKNOWN_STATUS, self.clock.now());
             }
         }
         let now = self.clock.now();
@@ -378,6 +378,9 @@ impl Drain {
             ring.consumer.drain(each)
         };
         pass.add(&done, ring.consumer.capacity());
+        if done.records > 0 {
+            merge.pushes(who, ring.consumer.source());
+        }
         ring.quiet = done.slots == 0;
         if !dead {
             ring.inside = match ring.quiet {
@@ -402,11 +405,10 @@ impl Drain {
             );
         }
         if dead {
-            let now = self.clock.now();
             if !stale {
                 if !retired {
-                    self.merge
-                        .in_call(who, ring.consumer.call(), now, &mut names);
+                    let (call, now) = (ring.consumer.call(), self.clock.now());
+                    self.merge.in_call(who, call, now, &mut names);
                 }
                 self.dead.push(who);
             }

@@ -287,6 +287,13 @@ impl Merge {
         self.roster.pushed_by(place, source);
     }
 
+    /// Who pushes for a thread's process, as the claim of its ring tells, where nothing else has told.
+    pub fn pushes(&mut self, who: u64, source: u64) {
+        if let Some(source) = u16::try_from(source).ok().and_then(Source::from_code) {
+            self.roster.pushes((who >> 32) as u32, source);
+        }
+    }
+
     /// A process joined, or is about to.
     pub fn process_seen(&mut self, pid: u32, at: u64, names: &mut dyn Names) {
         let place = self.roster.process(pid, names);

@@ -127,6 +127,21 @@ impl Roster {
         }
     }
 
+    /// The same, where nobody has said: its parent was not known, or not for what it is, when it was first seen.
+    pub(super) fn pushes(&mut self, pid: u32, source: Source) {
+        // The library pushes beside the shim only.
+        let source = match source {
+            Source::Beside => Source::Preload,
+            alone => alone,
+        };
+        if let Some(place) = self.by_pid.get(&pid)
+            && let Some(process) = self.processes.get_mut(*place)
+            && process.source == 0
+        {
+            process.source = source as u16;
+        }
+    }
+
     /// The processes that have been seen and have not ended.
     pub(super) fn pids(&self) -> Vec<u32> {
         self.by_pid.keys().copied().collect()
